@@ -1,0 +1,8 @@
+// Whole-system benchmarks: each prints a ratio against a peer measured in the same run. Run one with ./dev bench NAME.
+var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
+{
+};
+
+if (args.Length > 0 && benchmarks.TryGetValue(args[0], out var run)) return await run(args[1..]);
+Console.Error.WriteLine($"usage: bench NAME [OPTIONS]; names: {string.Join(", ", benchmarks.Keys)}");
+return 2;

@@ -1,0 +1,112 @@
+using System.Text.Json.Serialization;
+
+namespace PeoplesCloud.Daemon.Api;
+
+// The local API: JSON over HTTP/1.1 on the home's Unix socket (mode 0600). Routes are in docs/protocols/local-api.md.
+// A command that takes long answers application/x-ndjson: one Event a line, the last of kind "result" or "error".
+// An error answers its own status with ErrorReply: 400 usage, 403 refused, 404 not found, 500 failed.
+
+/// <summary>An error as the API and <c>--json</c> show it.</summary>
+/// <param name="Code">PC and four digits.</param>
+/// <param name="Message">What happened.</param>
+/// <param name="Hint">What to try.</param>
+/// <param name="Exit">The exit code of the command.</param>
+public sealed record ErrorReply(string Code, string Message, string Hint, int Exit);
+
+/// <summary>One line of a long answer. Exactly one of the others is set, by kind: step, progress, added, log, result, error.</summary>
+public sealed record Event<T>(string Kind, string? Text = null, ProgressInfo? Progress = null, T? Result = default, ErrorReply? Error = null);
+
+/// <summary>How far long work is; total 0 when unknown.</summary>
+public sealed record ProgressInfo(long DoneBytes, long TotalBytes);
+
+/// <summary>GET /v1/status.</summary>
+public sealed record StatusReply(string PeerId, string Name, string Version, int Pid, string Home, IReadOnlyList<string> Addresses, bool Hosts, int Swarms, DateTimeOffset Started);
+
+/// <summary>POST /v1/swarms.</summary>
+public sealed record CreateRequest(string? Name);
+
+/// <summary>Answer of create and join. Ticket is set by create: reusable for 7 days, for members.</summary>
+public sealed record SwarmReply(string Name, string Id, string Role, int Members, string? Ticket);
+
+/// <summary>POST /v1/swarms/join. Name is how the swarm is called on this machine; null takes its own name.</summary>
+public sealed record JoinRequest(string Ticket, string? Name);
+
+/// <summary>POST /v1/swarms/{swarm}/invite. Role: member, guest or admin. Uses 0: any number until it expires.</summary>
+public sealed record InviteRequest(string? Role, int? Uses, double? ExpiresHours);
+
+/// <summary>Answer of invite.</summary>
+public sealed record InviteReply(string Ticket, string Swarm, string Role, int Uses, DateTimeOffset Expires);
+
+/// <summary>POST /v1/swarms/{swarm}/remove. Member: a name or a peer id, or the start of one.</summary>
+public sealed record RemoveRequest(string Member);
+
+/// <summary>GET /v1/list.</summary>
+public sealed record ListReply(IReadOnlyList<SwarmInfo> Swarms);
+
+/// <summary>One swarm of this node.</summary>
+public sealed record SwarmInfo(string Name, string Id, string Role, IReadOnlyList<MemberInfo> Members, IReadOnlyList<ProgramInfo> Programs);
+
+/// <summary>One member. State: here (this node), awake, suspect, asleep. Rank is null when it does not host or is not awake.</summary>
+public sealed record MemberInfo(string PeerId, string Name, string Role, string State, bool Hosts, double? Rank, DateTimeOffset? LastSeen);
+
+/// <summary>One program. State: starting, running, restarting, stopped, failed, waiting (no host may run it now), unknown (its host is not awake).</summary>
+public sealed record ProgramInfo(string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed);
+
+/// <summary>GET /v1/network.</summary>
+public sealed record NetworkReply(string PeerId, IReadOnlyList<string> Addresses, IReadOnlyList<PeerInfo> Peers);
+
+/// <summary>One connection or known member without one. Direction: in, out, or none.</summary>
+public sealed record PeerInfo(string PeerId, string? Name, string Direction, string? Address, double? RoundTripMs, int Streams, long BytesIn, long BytesOut, DateTimeOffset? Since, string? Problem);
+
+/// <summary>POST /v1/swarms/{swarm}/deploy. Path is absolute. Language null is detected; Host names a member, null chooses by rank.</summary>
+public sealed record DeployRequest(string Path, string? Language, string? Name, string? Host);
+
+/// <summary>The result of deploy.</summary>
+public sealed record DeployReply(string Program, string Hash, string Language, string Host, string HostPeerId, IReadOnlyList<Candidate> Candidates);
+
+/// <summary>A member that was asked to host. Chosen, or why not.</summary>
+public sealed record Candidate(string Name, string PeerId, double? Rank, bool Chosen, string Why);
+
+/// <summary>A log line: stream is out, err or pc (what the host says about the program). NDJSON on GET .../logs?follow=true&amp;tail=N.</summary>
+public sealed record LogLine(DateTimeOffset Time, string Stream, string Text, string Host);
+
+/// <summary>POST /v1/swarms/{swarm}/programs/{program}/stop.</summary>
+public sealed record StopReply(string Program, string Hash, string? Host);
+
+/// <summary>POST /v1/add. Path is absolute. Swarm null: members of all of this node's swarms may fetch it.</summary>
+public sealed record AddRequest(string Path, bool Recursive, string? Swarm);
+
+/// <summary>A file or folder that was added: as <c>ipfs add</c> prints it.</summary>
+public sealed record AddedReply(string Cid, string Path, long Size);
+
+/// <summary>POST /v1/get. Output is an absolute path that does not exist yet.</summary>
+public sealed record GetRequest(string Cid, string Output);
+
+/// <summary>Answer of get.</summary>
+public sealed record GetReply(string Cid, string Output, long Bytes, int Files);
+
+/// <summary>GET /v1/pins, POST and DELETE /v1/pins/{cid}.</summary>
+public sealed record PinsReply(IReadOnlyList<string> Pins);
+
+/// <summary>Serialization of the local API, generated so that a command starts fast.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ErrorReply))]
+[JsonSerializable(typeof(StatusReply))]
+[JsonSerializable(typeof(CreateRequest))]
+[JsonSerializable(typeof(SwarmReply))]
+[JsonSerializable(typeof(JoinRequest))]
+[JsonSerializable(typeof(InviteRequest))]
+[JsonSerializable(typeof(InviteReply))]
+[JsonSerializable(typeof(RemoveRequest))]
+[JsonSerializable(typeof(ListReply))]
+[JsonSerializable(typeof(NetworkReply))]
+[JsonSerializable(typeof(DeployRequest))]
+[JsonSerializable(typeof(Event<DeployReply>))]
+[JsonSerializable(typeof(Event<AddedReply>))]
+[JsonSerializable(typeof(Event<GetReply>))]
+[JsonSerializable(typeof(Event<LogLine>))]
+[JsonSerializable(typeof(StopReply))]
+[JsonSerializable(typeof(AddRequest))]
+[JsonSerializable(typeof(GetRequest))]
+[JsonSerializable(typeof(PinsReply))]
+public sealed partial class LocalApiJson : JsonSerializerContext;
