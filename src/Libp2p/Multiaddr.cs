@@ -1,0 +1,226 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using PeoplesCloud.Base.Formats;
+
+namespace PeoplesCloud.Libp2p;
+
+// multiaddr = host [ "/tcp/" port ] [ "/p2p/" peer-id ]        text; source: github.com/multiformats/multiaddr
+// host      = "/ip4/" a.b.c.d | "/ip6/" rfc5952 | "/dns4/" name | "/dns6/" name
+// binary    = { code:varint value }: ip4 4 -> 4 bytes, ip6 41 -> 16 bytes, dns4 54 and dns6 55 -> varint length + name,
+//             tcp 6 -> u16 big-endian, p2p 421 -> varint length + multihash
+/// <summary>
+/// The address of a node: a host, a TCP port, and the peer id that must answer there. The parts of it that we dial, in this order
+/// and nothing else: other protocols (udp, quic, ws, p2p-circuit) are refused by the parsers, which is how callers skip them.
+/// Immutable; equality is by bytes.
+/// </summary>
+public sealed class Multiaddr : IEquatable<Multiaddr>
+{
+    /// <summary>The longest binary form that is accepted, in bytes: a name of 253, a port, a peer id.</summary>
+    public const int MaxBytes = 320;
+
+    private const ulong Ip4 = 4, Tcp = 6, Ip6 = 41, Dns4 = 54, Dns6 = 55, P2p = 421;
+    private const int MaxNameCharacters = 253;
+
+    private readonly ulong _kind;
+    private readonly byte[] _bytes;
+
+    private Multiaddr(ulong kind, string host, int? port, PeerId? peer)
+    {
+        (_kind, Host, Port, Peer) = (kind, host, port, peer);
+        _bytes = Encode();
+    }
+
+    /// <summary>The host: an IP address in its canonical text form, or a DNS name.</summary>
+    public string Host { get; }
+
+    /// <summary>Whether the host is a DNS name.</summary>
+    public bool IsName => _kind is Dns4 or Dns6;
+
+    /// <summary>The TCP port, 0 to 65535; null when the address has none.</summary>
+    public int? Port { get; }
+
+    /// <summary>The peer id that must answer; null when the address has none.</summary>
+    public PeerId? Peer { get; }
+
+    /// <summary>The binary form.</summary>
+    public ReadOnlySpan<byte> Bytes => _bytes;
+
+    /// <summary>The family that the host is resolved in or belongs to.</summary>
+    internal AddressFamily Family => _kind is Ip4 or Dns4 ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6;
+
+    /// <summary>The address of an IP end point. IPv4 mapped into IPv6 becomes ip4; a scope id is dropped.</summary>
+    public static Multiaddr FromEndPoint(IPEndPoint endPoint)
+    {
+        var ip = endPoint.Address.IsIPv4MappedToIPv6 ? endPoint.Address.MapToIPv4() : new IPAddress(endPoint.Address.GetAddressBytes());
+        return new Multiaddr(ip.AddressFamily == AddressFamily.InterNetwork ? Ip4 : Ip6, ip.ToString(), endPoint.Port, null);
+    }
+
+    /// <summary>Reads the text form; an optional slash at the end is accepted.</summary>
+    public static bool TryParse(ReadOnlySpan<char> text, [NotNullWhen(true)] out Multiaddr? address)
+    {
+        address = null;
+        if (text.Length is 0 or > 512 || text[0] != '/') return false;
+        if (text.EndsWith("/", StringComparison.Ordinal)) text = text[..^1];
+        if (text.IsEmpty) return false;
+        var parts = text[1..].ToString().Split('/');
+        if (parts.Length is not (2 or 4 or 6) || !TryReadHost(parts[0], parts[1], out var kind, out var host)) return false;
+        int? port = null;
+        PeerId? peer = null;
+        for (var i = 2; i < parts.Length; i += 2)
+        {
+            if (parts[i] == "tcp" && port is null && peer is null && TryReadPort(parts[i + 1], out var number)) port = number;
+            else if (parts[i] is "p2p" or "ipfs" && peer is null && PeerId.TryParse(parts[i + 1], out var id)) peer = id;
+            else return false;
+        }
+        address = new Multiaddr(kind, host, port, peer);
+        return true;
+    }
+
+    /// <summary>Reads the binary form; all of it.</summary>
+    public static bool TryFromBytes(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out Multiaddr? address)
+    {
+        address = null;
+        if (bytes.Length is 0 or > MaxBytes || !TryReadCode(ref bytes, out var kind) || !TryReadBinaryHost(kind, ref bytes, out var host)) return false;
+        int? port = null;
+        PeerId? peer = null;
+        while (!bytes.IsEmpty)
+        {
+            if (!TryReadCode(ref bytes, out var code)) return false;
+            if (code == Tcp && port is null && peer is null && bytes.Length >= 2)
+            {
+                port = BinaryPrimitives.ReadUInt16BigEndian(bytes);
+                bytes = bytes[2..];
+            }
+            else if (code == P2p && peer is null && TryReadSized(ref bytes, PeerId.MaxBytes, out var multihash) && PeerId.TryFromBytes(multihash, out var id)) peer = id;
+            else return false;
+        }
+        address = new Multiaddr(kind, host, port, peer);
+        return true;
+    }
+
+    /// <summary>The same address with this peer id at its end, in place of another.</summary>
+    public Multiaddr WithPeer(PeerId peer) => new(_kind, Host, Port, peer);
+
+    /// <summary>The same address without a peer id.</summary>
+    public Multiaddr WithoutPeer() => Peer is null ? this : new(_kind, Host, Port, null);
+
+    /// <summary>The end point to listen on or dial; false for names and for addresses without a port.</summary>
+    public bool TryGetEndPoint([NotNullWhen(true)] out IPEndPoint? endPoint)
+    {
+        endPoint = !IsName && Port is { } port ? new IPEndPoint(IPAddress.Parse(Host), port) : null;
+        return endPoint is not null;
+    }
+
+    /// <summary>The text form.</summary>
+    public override string ToString()
+    {
+        var kind = _kind switch { Ip4 => "ip4", Ip6 => "ip6", Dns4 => "dns4", _ => "dns6" };
+        return $"/{kind}/{Host}{(Port is { } port ? $"/tcp/{port.ToString(CultureInfo.InvariantCulture)}" : "")}{(Peer is { } peer ? $"/p2p/{peer}" : "")}";
+    }
+
+    /// <inheritdoc/>
+    public bool Equals(Multiaddr? other) => other is not null && Bytes.SequenceEqual(other.Bytes);
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as Multiaddr);
+
+    /// <inheritdoc/>
+    public override int GetHashCode()
+    {
+        var hash = new HashCode();
+        hash.AddBytes(_bytes);
+        return hash.ToHashCode();
+    }
+
+    private static bool TryReadHost(string protocol, string value, out ulong kind, out string host)
+    {
+        (kind, host) = (0, "");
+        switch (protocol)
+        {
+            case "ip4" when IPAddress.TryParse(value, out var ip) && ip.AddressFamily == AddressFamily.InterNetwork && ip.ToString() == value:
+                (kind, host) = (Ip4, value); // 127.1 and 0x7f.0.0.1 are refused: only the dotted form is the same everywhere
+                return true;
+            case "ip6" when !value.Contains('%', StringComparison.Ordinal) && !value.Contains('[', StringComparison.Ordinal)
+                && IPAddress.TryParse(value, out var ip) && ip.AddressFamily == AddressFamily.InterNetworkV6:
+                (kind, host) = (Ip6, ip.ToString());
+                return true;
+            case "dns4" or "dns6" when IsUsableName(value):
+                (kind, host) = (protocol == "dns4" ? Dns4 : Dns6, value);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private static bool TryReadBinaryHost(ulong kind, ref ReadOnlySpan<byte> bytes, out string host)
+    {
+        host = "";
+        var size = kind switch { Ip4 => 4, Ip6 => 16, _ => 0 };
+        if (size > 0)
+        {
+            if (bytes.Length < size) return false;
+            host = new IPAddress(bytes[..size]).ToString();
+            bytes = bytes[size..];
+            return true;
+        }
+        if (kind is not (Dns4 or Dns6) || !TryReadSized(ref bytes, MaxNameCharacters, out var name)) return false;
+        foreach (var b in name)
+            if (b >= 0x80) return false;
+        host = Encoding.ASCII.GetString(name);
+        return IsUsableName(host);
+    }
+
+    // Letters, digits, hyphens, underscores and dots (RFC 1123 with the underscore that people use): nothing that a resolver or a log reads otherwise.
+    private static readonly SearchValues<char> NameCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+    private static bool IsUsableName(string name) => name.Length is > 0 and <= MaxNameCharacters && !name.AsSpan().ContainsAnyExcept(NameCharacters);
+
+    private static bool TryReadPort(string text, out int port) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port <= ushort.MaxValue && (text.Length == 1 || text[0] != '0');
+
+    private static bool TryReadCode(ref ReadOnlySpan<byte> bytes, out ulong code)
+    {
+        if (Varint.TryRead(bytes, out code, out var read) != ParseStatus.Done) return false;
+        bytes = bytes[read..];
+        return true;
+    }
+
+    private static bool TryReadSized(ref ReadOnlySpan<byte> bytes, int maxBytes, out ReadOnlySpan<byte> value)
+    {
+        value = default;
+        if (!TryReadCode(ref bytes, out var length) || length > (ulong)maxBytes || length > (ulong)bytes.Length) return false;
+        value = bytes[..(int)length];
+        bytes = bytes[(int)length..];
+        return true;
+    }
+
+    private byte[] Encode()
+    {
+        var output = new ArrayBufferWriter<byte>(64);
+        Varint.Write(output, _kind);
+        if (IsName)
+        {
+            Varint.Write(output, (ulong)Host.Length);
+            output.Write(Encoding.ASCII.GetBytes(Host));
+        }
+        else output.Write(IPAddress.Parse(Host).GetAddressBytes());
+        if (Port is { } port)
+        {
+            Varint.Write(output, Tcp);
+            BinaryPrimitives.WriteUInt16BigEndian(output.GetSpan(2), (ushort)port);
+            output.Advance(2);
+        }
+        if (Peer is { } peer)
+        {
+            Varint.Write(output, P2p);
+            Varint.Write(output, (ulong)peer.Bytes.Length);
+            output.Write(peer.Bytes);
+        }
+        return output.WrittenSpan.ToArray();
+    }
+}
