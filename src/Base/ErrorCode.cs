@@ -26,6 +26,73 @@ public enum ErrorCode
     // -- 2000 mesh --------------------------------------------------------------------------------------------
 
     // -- 3000 content -----------------------------------------------------------------------------------------
+    /// <summary>The text is not a content identifier (CID).</summary>
+    [ErrorInfo(ExitCode.Usage, "The text is not a content identifier (CID).", "Copy the whole CID: Qm... with 46 characters, or one that begins with bafy or bafk.")]
+    InvalidCid = 3000,
+
+    /// <summary>A block is neither on this node nor at any member that was asked.</summary>
+    [ErrorInfo(ExitCode.NotFound, "A block is neither on this node nor at any member that was asked.", "Try again when the member who added it is awake: pc list shows who is.")]
+    BlockNotFound = 3001,
+
+    /// <summary>There is no such file or folder below this CID.</summary>
+    [ErrorInfo(ExitCode.NotFound, "There is no such file or folder below this CID.", "Look at what is there: pc get the folder, or shorten the path.")]
+    ContentPathNotFound = 3002,
+
+    /// <summary>The CID names a folder where a file is needed.</summary>
+    [ErrorInfo(ExitCode.Usage, "The CID names a folder where a file is needed.", "Fetch the whole folder with pc get, or name a file in it: CID/path.")]
+    ContentIsFolder = 3003,
+
+    /// <summary>The content does not follow its format, so it was not used.</summary>
+    [ErrorInfo(ExitCode.Failed, "The content does not follow its format, so it was not used.", "Ask for it to be added again; whoever made it used a broken program.")]
+    ContentInvalid = 3004,
+
+    /// <summary>The content uses a form that this version cannot read yet (a sharded folder, another kind of node).</summary>
+    [ErrorInfo(ExitCode.Failed, "The content uses a form that this version cannot read yet (a sharded folder, another kind of node).", "Fetch it with another IPFS program, or wait for a newer version.")]
+    ContentUnsupported = 3005,
+
+    /// <summary>The content is larger or deeper than the limits allow.</summary>
+    [ErrorInfo(ExitCode.Refused, "The content is larger or deeper than the limits allow.", "Fetch a part of it by its path, or raise the limit if you trust its maker.")]
+    ContentTooLarge = 3006,
+
+    /// <summary>The disk is full; nothing that was acknowledged is lost.</summary>
+    [ErrorInfo(ExitCode.Failed, "The disk is full; nothing that was acknowledged is lost.", "Free some space and run the same command again; it goes on with what is there.")]
+    DiskFull = 3007,
+
+    /// <summary>The disk refused to write or to read a block or a pin.</summary>
+    [ErrorInfo(ExitCode.Failed, "The disk refused to write or to read a block or a pin.", "Look at the permissions and the health of the disk that holds the home folder.")]
+    StoreFailed = 3008,
+
+    /// <summary>The output exists already; nothing is overwritten.</summary>
+    [ErrorInfo(ExitCode.Refused, "The output exists already; nothing is overwritten.", "Name another output with -o, or move the existing one away.")]
+    OutputExists = 3009,
+
+    /// <summary>A name in the content would leave the output folder or cannot be a file name.</summary>
+    [ErrorInfo(ExitCode.Refused, "A name in the content would leave the output folder or cannot be a file name.", "Do not use this content; it was made to harm or by a broken program.")]
+    UnsafeName = 3010,
+
+    /// <summary>The file or folder to add does not exist.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The file or folder to add does not exist.", "Look at the spelling of the path.")]
+    AddPathNotFound = 3011,
+
+    /// <summary>The path to add is a folder.</summary>
+    [ErrorInfo(ExitCode.Usage, "The path to add is a folder.", "Add it with everything in it: pc add -r PATH.")]
+    AddNeedsRecursive = 3012,
+
+    /// <summary>Only files, folders and symbolic links can be added.</summary>
+    [ErrorInfo(ExitCode.Refused, "Only files, folders and symbolic links can be added.", "Leave out sockets, pipes and devices.")]
+    AddUnsupportedFile = 3013,
+
+    /// <summary>A file or folder to add could not be read.</summary>
+    [ErrorInfo(ExitCode.Failed, "A file or folder to add could not be read.", "Look at its permissions; the files before it are stored, so adding again is quick.")]
+    AddUnreadable = 3014,
+
+    /// <summary>One folder has more entries than a block can hold.</summary>
+    [ErrorInfo(ExitCode.Refused, "One folder has more entries than a block can hold.", "Spread its files over sub-folders.")]
+    FolderTooLarge = 3015,
+
+    /// <summary>The list of pins on disk is damaged.</summary>
+    [ErrorInfo(ExitCode.Failed, "The list of pins on disk is damaged.", "Move the pins file away and pin again what you need; the blocks themselves are untouched.")]
+    PinsDamaged = 3016,
 
     // -- 4000 swarm -------------------------------------------------------------------------------------------
 

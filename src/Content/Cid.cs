@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using PeoplesCloud.Base;
 using PeoplesCloud.Base.Formats;
 
 namespace PeoplesCloud.Content;
@@ -61,6 +62,12 @@ public readonly struct Cid : IEquatable<Cid>, IComparable<Cid>
         return Multibase.TryDecode(text, out var one) && TryFromBytes(one, out cid) && cid.Version == 1;
     }
 
+    /// <summary>Reads a text form that a person gave.</summary>
+    /// <exception cref="PcException">The text is no CID that we know (<see cref="ErrorCode.InvalidCid"/>).</exception>
+    public static Cid Parse(string text) => TryParse(text, out var cid)
+        ? cid
+        : throw new PcException(ErrorCode.InvalidCid, $"\"{(text.Length > 80 ? text[..80] + "..." : text)}\" is not a CID");
+
     /// <summary>Qm... for version 0, bafy.../bafk... (base32) for version 1.</summary>
     public override string ToString() => _bytes is null ? "" : Version == 0 ? Multibase.ToBase58(_bytes) : "b" + Multibase.ToBase32(_bytes);
 
@@ -93,6 +100,18 @@ public readonly struct Cid : IEquatable<Cid>, IComparable<Cid>
 
     /// <summary>Order by bytes.</summary>
     public static bool operator >=(Cid left, Cid right) => left.CompareTo(right) >= 0;
+
+    // Fuzz target: what is accepted is written back the same, in both forms.
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        if (TryFromBytes(input, out var cid))
+        {
+            Invariant.Check(cid.Bytes.SequenceEqual(input), "a CID is written as it was read");
+            Invariant.Check(TryParse(cid.ToString(), out var again) && again == cid, "a CID's text names the same CID");
+        }
+        var text = System.Text.Encoding.Latin1.GetString(input);
+        if (TryParse(text, out var parsed)) Invariant.Check(TryFromBytes(parsed.Bytes, out var same) && same == parsed, "a parsed CID is valid");
+    }
 
     private static ReadOnlySpan<byte> Checked(ReadOnlySpan<byte> digest) =>
         digest.Length == 32 ? digest : throw new ArgumentException("a sha2-256 digest has 32 bytes", nameof(digest));

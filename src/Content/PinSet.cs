@@ -1,0 +1,110 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using PeoplesCloud.Base;
+
+namespace PeoplesCloud.Content;
+
+// pins = "pc-pins 1" LF *(cid LF) "sha256 " 64HEXDIG LF        UTF-8; CIDs sorted by their bytes; the hash covers everything before its line
+// Replaced as a whole: temporary file, fsync, rename, fsync of the folder. See docs/layouts/blocks.md.
+
+/// <summary>The CIDs that are to be kept with everything below them. Durable; thread-safe.</summary>
+public sealed class PinSet
+{
+    private const string Header = "pc-pins 1\n";
+    private const string Trailer = "sha256 ";
+
+    private readonly string _file;
+    private readonly BlockDisk _disk;
+    private readonly Lock _writing = new();
+    private volatile ImmutableSortedSet<Cid> _pins;
+
+    /// <summary>Opens a set; a file that does not exist is an empty set.</summary>
+    /// <param name="file">Its file; the folder exists.</param>
+    /// <exception cref="PcException">The file is damaged (<see cref="ErrorCode.PinsDamaged"/>) or cannot be read.</exception>
+    public PinSet(string file)
+        : this(file, new BlockDisk())
+    {
+    }
+
+    internal PinSet(string file, BlockDisk disk)
+    {
+        _file = Path.GetFullPath(file);
+        _disk = disk;
+        try
+        {
+            File.Delete(TemporaryFile);
+            _pins = File.Exists(_file) ? Parse(File.ReadAllText(_file)) : [];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw BlockDisk.Explain(error, _file);
+        }
+    }
+
+    private string TemporaryFile => _file + ".tmp";
+
+    /// <summary>Whether a CID is pinned itself; what lies below a pin is not looked at.</summary>
+    public bool Contains(Cid cid) => _pins.Contains(cid);
+
+    /// <summary>All pins as they are now, by their bytes.</summary>
+    public IReadOnlyList<Cid> List() => [.. _pins];
+
+    /// <summary>Pins; durable when it returns. False when it was pinned already.</summary>
+    public Task<bool> AddAsync(Cid cid, CancellationToken cancellationToken) => ReplaceAsync(pins => pins.Add(cid), cancellationToken);
+
+    /// <summary>Unpins; durable when it returns. False when it was not pinned.</summary>
+    public Task<bool> RemoveAsync(Cid cid, CancellationToken cancellationToken) => ReplaceAsync(pins => pins.Remove(cid), cancellationToken);
+
+    // On a thread of the pool: the disk makes its caller wait.
+    private Task<bool> ReplaceAsync(Func<ImmutableSortedSet<Cid>, ImmutableSortedSet<Cid>> change, CancellationToken cancellationToken) => Task.Run(
+        () =>
+        {
+            lock (_writing)
+            {
+                var pins = change(_pins);
+                if (ReferenceEquals(pins, _pins)) return false;
+                Write(pins);
+                _pins = pins;
+                return true;
+            }
+        },
+        cancellationToken);
+
+    private void Write(ImmutableSortedSet<Cid> pins)
+    {
+        var text = new StringBuilder(Header);
+        foreach (var pin in pins) text.Append(pin.ToString()).Append('\n');
+        text.Append(Trailer).Append(Checksum(text.ToString())).Append('\n');
+        try
+        {
+            using (var handle = _disk.Write(TemporaryFile, Encoding.UTF8.GetBytes(text.ToString()))) _disk.Flush(handle);
+            _disk.Rename(TemporaryFile, _file);
+            _disk.FlushFolder(Path.GetDirectoryName(_file)!);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            File.Delete(TemporaryFile);
+            throw BlockDisk.Explain(error, _file);
+        }
+    }
+
+    private ImmutableSortedSet<Cid> Parse(string text)
+    {
+        var end = text.LastIndexOf(Trailer, StringComparison.Ordinal);
+        var intact = end >= Header.Length && text.StartsWith(Header, StringComparison.Ordinal)
+            && string.Equals(text[end..], $"{Trailer}{Checksum(text[..end])}\n", StringComparison.Ordinal);
+        if (!intact) throw Damaged();
+        var pins = ImmutableSortedSet.CreateBuilder<Cid>();
+        foreach (var line in text[Header.Length..end].Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!Cid.TryParse(line, out var cid)) throw Damaged();
+            pins.Add(cid);
+        }
+        return pins.ToImmutable();
+    }
+
+    private PcException Damaged() => new(ErrorCode.PinsDamaged, $"{_file} is damaged or of another version");
+
+    private static string Checksum(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+}

@@ -1,0 +1,296 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace PeoplesCloud.Content;
+
+/// <summary>
+/// Blocks as files: 256 folders by the digest's first byte, one file a block, named by the digest in hex (docs/layouts/blocks.md).
+/// A block is written to a temporary file by the thread that puts it; making it durable (fsync, rename, fsync of the folder) is
+/// shared by all who wait: while one group is on its way to the disk the next one gathers. One process at a time may open a folder.
+/// </summary>
+public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
+{
+    private readonly string _folder;
+    private readonly string _temporaryFolder;
+    private readonly string _damagedFolder;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly BlockDisk _disk;
+
+    // Blocks between their first byte and their acknowledgement. Whoever puts the same block waits for the one that is on its way.
+    private readonly ConcurrentDictionary<Cid, PendingBlock> _pending = new();
+
+    // Whether a folder's names are known to be durable: a process before us may have died between a rename and the folder's fsync.
+    private readonly bool[] _shardIsFlushed = new bool[256];
+
+    private readonly Lock _gate = new();
+    private List<PendingBlock> _gathering = [];
+    private Task? _committer;
+    private bool _disposed;
+    private long _temporaryNumber;
+
+    /// <summary>Opens or creates a store and removes what a crash left behind.</summary>
+    /// <param name="folder">The folder of the blocks.</param>
+    /// <param name="time">Measures commits, for the log.</param>
+    /// <param name="logger">Says what was found damaged.</param>
+    /// <exception cref="Base.PcException">The folder cannot be written (<see cref="Base.ErrorCode.StoreFailed"/>, <see cref="Base.ErrorCode.DiskFull"/>).</exception>
+    public FileBlockStore(string folder, TimeProvider time, ILogger logger)
+        : this(folder, time, logger, new BlockDisk())
+    {
+    }
+
+    internal FileBlockStore(string folder, TimeProvider time, ILogger logger, BlockDisk disk)
+    {
+        _folder = Path.GetFullPath(folder);
+        _temporaryFolder = Path.Combine(_folder, "tmp");
+        _damagedFolder = Path.Combine(_folder, "damaged");
+        _time = time;
+        _logger = logger;
+        _disk = disk;
+        try
+        {
+            Open();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw BlockDisk.Explain(error, _folder);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool Contains(Cid cid) => File.Exists(PathOf(cid));
+
+    /// <inheritdoc/>
+    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(Cid cid, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return new(Read(cid));
+    }
+
+    /// <inheritdoc/>
+    public ValueTask PutAsync(IReadOnlyList<(Cid Cid, ReadOnlyMemory<byte> Bytes)> blocks, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        foreach (var (_, bytes) in blocks) ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes.Length, IBlockStore.MaxBlockBytes, nameof(blocks));
+        if (blocks.Count == 1) return new(Put(blocks[0].Cid, blocks[0].Bytes.Span).WaitAsync(cancellationToken));
+        var waits = new Task[blocks.Count];
+        for (var i = 0; i < waits.Length; i++) waits[i] = Put(blocks[i].Cid, blocks[i].Bytes.Span);
+        return new(Task.WhenAll(waits).WaitAsync(cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public IEnumerable<Cid> List()
+    {
+        for (var shard = 0; shard < 256; shard++)
+        {
+            foreach (var file in Directory.EnumerateFiles(ShardFolder(shard)))
+            {
+                var name = Path.GetFileName(file);
+                var digest = new byte[32];
+                if (name.Length == 64 && Convert.FromHexString(name, digest, out _, out _) == System.Buffers.OperationStatus.Done) yield return Cid.V1(Cid.Raw, digest);
+            }
+        }
+    }
+
+    /// <summary>Waits until all that was put is durable. Puts after this fail.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Task? committer;
+        lock (_gate)
+        {
+            _disposed = true;
+            committer = _committer;
+        }
+        if (committer is not null) await committer;
+    }
+
+    private void Open()
+    {
+        Directory.CreateDirectory(_folder);
+        Directory.CreateDirectory(_damagedFolder);
+        Directory.CreateDirectory(_temporaryFolder);
+        for (var shard = 0; shard < 256; shard++) Directory.CreateDirectory(ShardFolder(shard));
+        _disk.FlushFolder(_folder);
+        var leftovers = 0;
+        foreach (var file in Directory.EnumerateFiles(_temporaryFolder))
+        {
+            File.Delete(file);
+            leftovers++;
+        }
+        if (leftovers > 0) ContentLog.LeftoversRemoved(_logger, leftovers, _folder);
+    }
+
+    private ReadOnlyMemory<byte>? Read(Cid cid)
+    {
+        var path = PathOf(cid);
+        if (!File.Exists(path)) return null;
+        try
+        {
+            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.SequentialScan);
+            var length = RandomAccess.GetLength(handle);
+            if (length <= IBlockStore.MaxBlockBytes)
+            {
+                var bytes = GC.AllocateUninitializedArray<byte>((int)length);
+                var read = 0;
+                for (int got; read < bytes.Length && (got = RandomAccess.Read(handle, bytes.AsSpan(read), read)) > 0;) read += got;
+                if (read == bytes.Length && cid.Matches(bytes)) return bytes;
+            }
+        }
+        catch (FileNotFoundException)
+        {
+            return null; // set aside by another reader in between
+        }
+        catch (IOException error)
+        {
+            ContentLog.BlockUnreadable(_logger, cid, error);
+        }
+        SetAside(cid, path);
+        return null;
+    }
+
+    private void SetAside(Cid cid, string path)
+    {
+        try
+        {
+            _disk.Rename(path, Path.Combine(_damagedFolder, Path.GetFileName(path)));
+            ContentLog.BlockDamaged(_logger, cid, _damagedFolder);
+        }
+        catch (FileNotFoundException)
+        {
+            // another reader was quicker
+        }
+        catch (IOException error)
+        {
+            ContentLog.BlockUnreadable(_logger, cid, error);
+        }
+    }
+
+    private Task Put(Cid cid, ReadOnlySpan<byte> bytes)
+    {
+        var mine = new PendingBlock(Cid.V1(Cid.Raw, cid.Digest));
+        var pending = _pending.GetOrAdd(mine.Key, mine);
+        if (pending != mine) return pending.Done.Task;
+        try
+        {
+            // A file of another length is a damaged block: it is written anew.
+            var held = new FileInfo(PathOf(cid)) is { Exists: true } file && file.Length == bytes.Length;
+            if (held && Volatile.Read(ref _shardIsFlushed[mine.Shard]))
+            {
+                Finish(mine, null);
+                return mine.Done.Task;
+            }
+            if (!held)
+            {
+                mine.TemporaryPath = Path.Combine(_temporaryFolder, $"{Environment.ProcessId:x}-{Interlocked.Increment(ref _temporaryNumber):x}");
+                mine.Handle = _disk.Write(mine.TemporaryPath, bytes);
+            }
+            Gather(mine);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            Finish(mine, error);
+        }
+        return mine.Done.Task;
+    }
+
+    private void Gather(PendingBlock block)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _gathering.Add(block);
+            // A thread of its own, while there is something to commit: fsync blocks, and the thread pool has other work.
+            _committer ??= Task.Factory.StartNew(CommitUntilEmpty, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
+    }
+
+    private void CommitUntilEmpty()
+    {
+        while (true)
+        {
+            List<PendingBlock> group;
+            lock (_gate)
+            {
+                if (_gathering.Count == 0)
+                {
+                    _committer = null;
+                    return;
+                }
+                (group, _gathering) = (_gathering, []);
+            }
+            Commit(group);
+        }
+    }
+
+    // The order is what makes a block durable: its bytes, then its name, then the folder that holds the name, then the acknowledgement.
+    private void Commit(List<PendingBlock> group)
+    {
+        var started = _time.GetTimestamp();
+        var shards = new SortedSet<byte>();
+        foreach (var block in group)
+        {
+            block.Error = Try(() => Publish(block));
+            if (block.Error is null) shards.Add(block.Shard);
+        }
+        foreach (var shard in shards)
+        {
+            var error = Try(() => _disk.FlushFolder(ShardFolder(shard)));
+            Volatile.Write(ref _shardIsFlushed[shard], error is null);
+            if (error is null) continue;
+            foreach (var block in group)
+                if (block.Shard == shard) block.Error ??= error;
+        }
+        foreach (var block in group) Finish(block, block.Error);
+        ContentLog.GroupCommitted(_logger, group.Count, shards.Count, _time.GetElapsedTime(started));
+    }
+
+    private void Publish(PendingBlock block)
+    {
+        if (block.Handle is null) return; // the file is there, only its folder is to be flushed
+        using (block.Handle) _disk.Flush(block.Handle);
+        _disk.Rename(block.TemporaryPath!, PathOf(block.Key));
+        block.TemporaryPath = null;
+    }
+
+    private void Finish(PendingBlock block, Exception? error)
+    {
+        block.Handle?.Dispose();
+        if (error is not null && block.TemporaryPath is { } path) _ = Try(() => File.Delete(path));
+        _pending.TryRemove(block.Key, out _);
+        if (error is null) block.Done.SetResult();
+        else block.Done.SetException(error is ObjectDisposedException ? error : BlockDisk.Explain(error, _folder));
+    }
+
+    private static Exception? Try(Action step)
+    {
+        try
+        {
+            step();
+            return null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return error;
+        }
+    }
+
+    private string ShardFolder(int shard) => Path.Combine(_folder, shard.ToString("x2", System.Globalization.CultureInfo.InvariantCulture));
+
+    private string PathOf(Cid cid) => Path.Combine(ShardFolder(cid.Digest[0]), Convert.ToHexStringLower(cid.Digest));
+
+    private sealed class PendingBlock(Cid key)
+    {
+        public Cid Key { get; } = key;
+
+        public byte Shard => Key.Digest[0];
+
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public string? TemporaryPath { get; set; }
+
+        public SafeFileHandle? Handle { get; set; }
+
+        public Exception? Error { get; set; }
+    }
+}

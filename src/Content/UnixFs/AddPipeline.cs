@@ -1,0 +1,139 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+
+namespace PeoplesCloud.Content;
+
+/// <summary>
+/// The working parts of one add: a bounded number of chunk buffers, and threads of its own that hash a chunk and hand it to the
+/// store, so that hashing, writing and syncing overlap and the thread pool stays free for the rest of the daemon.
+/// </summary>
+internal sealed class AddPipeline : IDisposable
+{
+    // 64 chunks are 16 MiB: enough that one group commit gathers dozens of blocks while the next are hashed.
+    private const int MaxChunksInFlight = 64;
+
+    private readonly IBlockStore _store;
+    private readonly CancellationToken _cancellationToken;
+    private readonly SemaphoreSlim _chunks = new(MaxChunksInFlight);
+    private readonly ConcurrentBag<byte[]> _buffers = [];
+    private readonly BlockingCollection<Action> _work = [];
+    private readonly int _maxThreads;
+    private int _threads;
+
+    public AddPipeline(IBlockStore store, CancellationToken cancellationToken)
+    {
+        _store = store;
+        _cancellationToken = cancellationToken;
+        _maxThreads = Math.Max(2, Environment.ProcessorCount);
+    }
+
+    /// <summary>A buffer for one chunk with room for its framing, as soon as one is free.</summary>
+    public async ValueTask<byte[]> RentAsync()
+    {
+        await _chunks.WaitAsync(_cancellationToken);
+        return _buffers.TryTake(out var buffer)
+            ? buffer
+            : GC.AllocateUninitializedArray<byte>(UnixFsFormat.LeafHeaderRoom + UnixFsFormat.ChunkBytes + UnixFsFormat.LeafTrailerRoom);
+    }
+
+    /// <summary>Gives a buffer back unused.</summary>
+    public void Return(byte[] buffer)
+    {
+        _buffers.Add(buffer);
+        _chunks.Release();
+    }
+
+    /// <summary>Hashes a leaf and stores it; takes the buffer over. The answer comes once it is hashed; <paramref name="durable"/> hears of the rest.</summary>
+    public Task<FilePart> AddLeaf(byte[] buffer, int dataBytes, DurableWork durable)
+    {
+        var hashed = new TaskCompletionSource<FilePart>(TaskCreationOptions.RunContinuationsAsynchronously);
+        durable.Begin();
+        Post(() =>
+        {
+            try
+            {
+                var block = UnixFsFormat.WrapLeaf(buffer, dataBytes);
+                var cid = Cid.V0(SHA256.HashData(block.Span));
+                hashed.SetResult(new FilePart(cid, dataBytes, block.Length));
+                _ = PutAsync(cid, block, buffer, durable);
+            }
+            catch (Exception error)
+            {
+                hashed.TrySetException(error);
+                Return(buffer);
+                durable.End(error);
+            }
+        });
+        return hashed.Task;
+    }
+
+    /// <summary>Stores a block that is no leaf.</summary>
+    public Cid AddNode(byte[] block, DurableWork durable)
+    {
+        var cid = Cid.V0(SHA256.HashData(block));
+        durable.Begin();
+        Post(() => _ = PutAsync(cid, block, null, durable));
+        return cid;
+    }
+
+    /// <summary>Ends the threads once their queue is empty.</summary>
+    public void Dispose() => _work.CompleteAdding();
+
+    private async Task PutAsync(Cid cid, ReadOnlyMemory<byte> block, byte[]? buffer, DurableWork durable)
+    {
+        Exception? failure = null;
+        try
+        {
+            await _store.PutAsync([(cid, block)], _cancellationToken);
+        }
+        catch (Exception error)
+        {
+            failure = error;
+        }
+        if (buffer is not null) Return(buffer);
+        durable.End(failure);
+    }
+
+    private void Post(Action work)
+    {
+        _work.Add(work, CancellationToken.None);
+        // Threads are started as work piles up: a small file needs one. Only the adding task posts, so no lock is needed.
+        if (_threads == _maxThreads || (_threads > 0 && _work.Count <= 1)) return;
+        _threads++;
+        _ = Task.Factory.StartNew(
+            () =>
+            {
+                foreach (var next in _work.GetConsumingEnumerable(CancellationToken.None)) next();
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+}
+
+/// <summary>Counts blocks on their way to the disk and completes when all have arrived, or fails with the first that did not.</summary>
+internal sealed class DurableWork
+{
+    private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _open = 1; // the maker's own share, ended by Close
+    private Exception? _error;
+
+    /// <summary>Ends when everything that began has ended and <see cref="Close"/> was called.</summary>
+    public Task Done => _done.Task;
+
+    /// <summary>Whether a block has failed already.</summary>
+    public bool HasFailed => Volatile.Read(ref _error) is not null;
+
+    /// <summary>Counts one more block.</summary>
+    public void Begin() => Interlocked.Increment(ref _open);
+
+    /// <summary>A block is durable, or failed.</summary>
+    public void End(Exception? error)
+    {
+        if (error is not null) Interlocked.CompareExchange(ref _error, error, null);
+        if (Interlocked.Decrement(ref _open) > 0) return;
+        if (_error is null) _done.SetResult();
+        else _done.SetException(_error);
+    }
+
+    /// <summary>Nothing more will begin.</summary>
+    public void Close() => End(null);
+}

@@ -1,0 +1,135 @@
+using System.Runtime.CompilerServices;
+using PeoplesCloud.Base;
+
+namespace PeoplesCloud.Content;
+
+/// <summary>What a CID, or a path below it, names.</summary>
+/// <param name="Cid">The CID of the thing itself.</param>
+/// <param name="Kind">What it is.</param>
+/// <param name="Bytes">A file's bytes; 0 for others.</param>
+/// <param name="DagBytes">What its blocks together weigh, as its root block says; not to be trusted.</param>
+public sealed record UnixFsStat(Cid Cid, UnixFsKind Kind, long Bytes, long DagBytes);
+
+/// <summary>An entry of a folder.</summary>
+/// <param name="Name">Its name: never empty, <c>.</c> or <c>..</c>, without slash and NUL, once in the folder.</param>
+/// <param name="Cid">What it names.</param>
+/// <param name="DagBytes">What the folder says its blocks together weigh; not to be trusted.</param>
+public sealed record UnixFsEntry(string Name, Cid Cid, long DagBytes);
+
+/// <summary>What was written by an extraction.</summary>
+public sealed record ExtractResult(int Files, int Folders, int Symlinks, long Bytes);
+
+/// <summary>How much an extraction may write and how deep a tree may be. A tree whose parts are shared can unfold to far more than it weighs.</summary>
+public sealed record UnixFsLimits
+{
+    /// <summary>Bytes of all files together. Default 1 TiB.</summary>
+    public long MaxBytes { get; init; } = 1L << 40;
+
+    /// <summary>Files, folders and links together. Default 1,000,000.</summary>
+    public int MaxEntries { get; init; } = 1_000_000;
+
+    /// <summary>Folders below each other. Default 200: longer paths are over what Linux takes (4,096 bytes) in all but odd cases.</summary>
+    public int MaxDepth { get; init; } = 200;
+
+    /// <summary>Different blocks that a walk visits. Default 16,777,216: 4 TiB of files.</summary>
+    public int MaxBlocks { get; init; } = 1 << 24;
+}
+
+/// <summary>
+/// Reads files and folders by CID. Nothing in the blocks is believed: sizes must agree between parent and child, names must be
+/// file names, depth and amount are limited. Thread-safe; a stream that it hands out is not.
+/// </summary>
+public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = null)
+{
+    private readonly UnixFsLimits _limits = limits ?? new UnixFsLimits();
+
+    /// <summary>Looks at one thing.</summary>
+    /// <param name="cid">Where to begin.</param>
+    /// <param name="subPath">A path below it, with slashes; null or empty for the CID itself.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="PcException">A block is missing or invalid, or the path does not exist.</exception>
+    public async Task<UnixFsStat> StatAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
+    {
+        var (found, node) = await ResolveAsync(cid, subPath, cancellationToken);
+        return new UnixFsStat(found, node.Kind, node.FileBytes, node.DagBytes);
+    }
+
+    /// <summary>Opens a file: read-only, seekable, asking for a few blocks ahead. Reading fails with <see cref="PcException"/> when a block is missing or invalid.</summary>
+    /// <exception cref="PcException">A block is missing or invalid, the path does not exist or names no file.</exception>
+    public async Task<Stream> OpenAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
+    {
+        var (found, node) = await ResolveAsync(cid, subPath, cancellationToken);
+        if (node.Kind != UnixFsKind.File) throw new PcException(ErrorCode.ContentIsFolder, $"{Shown(cid, subPath)} is a {(node.Kind == UnixFsKind.Folder ? "folder" : "symbolic link")}, not a file");
+        return new UnixFsFileStream(fetcher, found, node);
+    }
+
+    /// <summary>The entries of a folder, in the order of the block; of a file or link, nothing.</summary>
+    /// <exception cref="PcException">A block is missing or invalid, or the path does not exist.</exception>
+    public async IAsyncEnumerable<UnixFsEntry> ListAsync(Cid cid, string? subPath, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var (_, node) = await ResolveAsync(cid, subPath, cancellationToken);
+        if (node.Kind != UnixFsKind.Folder) yield break;
+        foreach (var link in node.Links) yield return new UnixFsEntry(link.Name!, link.Cid, link.Tsize ?? 0);
+    }
+
+    /// <summary>
+    /// Writes a file or folder to a place where nothing is yet. It is written beside it first and renamed when it is whole; links are
+    /// made last, so nothing is ever written through one.
+    /// </summary>
+    /// <param name="cid">What to write.</param>
+    /// <param name="output">The file or folder to make; its parent exists.</param>
+    /// <param name="progress">Hears about bytes written; the total is 0 while it is not known.</param>
+    /// <param name="cancellationToken">Gives up and leaves nothing behind.</param>
+    /// <exception cref="PcException">The output exists, a block is missing or invalid, a limit is reached, or the disk failed.</exception>
+    public Task<ExtractResult> ExtractAsync(Cid cid, string output, IProgress<AddProgress>? progress, CancellationToken cancellationToken) =>
+        new UnixFsExtraction(this, fetcher, _limits, progress).RunAsync(cid, output, cancellationToken);
+
+    /// <summary>All blocks of a file or folder, each once, parents before their children; fetches what is missing.</summary>
+    /// <exception cref="PcException">A block is missing or invalid, or a limit is reached.</exception>
+    public async IAsyncEnumerable<Cid> WalkAsync(Cid cid, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var seen = new HashSet<Cid> { cid };
+        var waiting = new Stack<Cid>();
+        var asked = new Queue<(Cid Cid, Task<ReadOnlyMemory<byte>> Block)>();
+        waiting.Push(cid);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            while (true)
+            {
+                while (asked.Count < fetcher.Parallelism && waiting.TryPop(out var next)) asked.Enqueue((next, fetcher.GetRequiredAsync(next, stop.Token).AsTask()));
+                if (!asked.TryDequeue(out var first)) yield break;
+                var block = await first.Block;
+                yield return first.Cid;
+                if (first.Cid.Codec == Cid.Raw) continue;
+                if (!DagPbNode.TryRead(block, out var node)) throw UnixFsNode.Invalid(first.Cid, "it is not canonical dag-pb");
+                for (var i = node.Links.Count - 1; i >= 0; i--)
+                    if (seen.Add(node.Links[i].Cid)) waiting.Push(node.Links[i].Cid);
+                if (seen.Count > _limits.MaxBlocks) throw new PcException(ErrorCode.ContentTooLarge, $"{cid} has more than {_limits.MaxBlocks} blocks");
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+        }
+    }
+
+    internal async ValueTask<UnixFsNode> NodeAsync(Cid cid, CancellationToken cancellationToken) => UnixFsNode.Parse(cid, await fetcher.GetRequiredAsync(cid, cancellationToken));
+
+    private async ValueTask<(Cid Cid, UnixFsNode Node)> ResolveAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
+    {
+        var node = await NodeAsync(cid, cancellationToken);
+        var at = cid;
+        foreach (var name in (subPath ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            // Links of a folder are looked up by name, nothing else: `..` finds nothing because no folder may hold it.
+            var link = node.Kind == UnixFsKind.Folder ? node.Links.FirstOrDefault(l => string.Equals(l.Name, name, StringComparison.Ordinal)) : null;
+            if (link is null) throw new PcException(ErrorCode.ContentPathNotFound, $"{Shown(cid, subPath)} does not exist: there is no \"{name}\"");
+            at = link.Cid;
+            node = await NodeAsync(at, cancellationToken);
+        }
+        return (at, node);
+    }
+
+    private static string Shown(Cid cid, string? subPath) => string.IsNullOrEmpty(subPath) ? cid.ToString() : $"{cid}/{subPath.TrimStart('/')}";
+}
