@@ -15,8 +15,11 @@ public enum Libp2pError
     /// <summary>A limit of this node or of the other side was reached.</summary>
     LimitReached,
 
-    /// <summary>The stream or the connection was ended abruptly.</summary>
+    /// <summary>The stream was reset, by either side.</summary>
     Reset,
+
+    /// <summary>The connection ended.</summary>
+    ConnectionClosed,
 
     /// <summary>The other side took longer than the limit for this step.</summary>
     TimedOut,
@@ -24,8 +27,8 @@ public enum Libp2pError
     /// <summary>The secure channel could not be set up: a bad signature, an unknown key type, a truncated or garbled handshake.</summary>
     BadHandshake,
 
-    /// <summary>The other side broke a protocol after the handshake.</summary>
-    BadMessage,
+    /// <summary>The other side broke the rules of a protocol.</summary>
+    ProtocolViolation,
 
     /// <summary>This host is stopped or stopping.</summary>
     Stopped,

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Libp2p.Wire;
 
-namespace PeoplesCloud.Libp2p.Keys;
+namespace PeoplesCloud.Libp2p;
 
 // PublicKey = { required Type = 1 (enum); required Data = 2 (bytes) }     protobuf; libp2p peer-ids specification
 // peer id   = identity multihash of the encoding when it has at most 42 bytes, else its sha2-256 multihash

@@ -1,4 +1,4 @@
-namespace PeoplesCloud.Libp2p.Keys;
+namespace PeoplesCloud.Libp2p;
 
 /// <summary>Key types of the libp2p peer-ids specification, with the numbers of its protobuf.</summary>
 internal enum KeyType
