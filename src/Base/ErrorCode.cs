@@ -97,6 +97,34 @@ public enum ErrorCode
     // -- 4000 swarm -------------------------------------------------------------------------------------------
 
     // -- 5000 runtimes ----------------------------------------------------------------------------------------
+    /// <summary>A tool that the sandbox needs is missing.</summary>
+    [ErrorInfo(ExitCode.Failed, "A tool that the sandbox needs is not installed on this host.", "Ask what is missing: pc doctor.")]
+    SandboxToolMissing = 5000,
+
+    /// <summary>The sandbox could not be set up.</summary>
+    [ErrorInfo(ExitCode.Failed, "The host refused to set up the sandbox.", "Ask what the host allows: pc doctor.")]
+    SandboxFailed = 5001,
+
+    /// <summary>The folder that the sandboxes live in cannot be used.</summary>
+    [ErrorInfo(ExitCode.Failed, "The folder that the sandboxes live in cannot be used.", "Choose a folder that every user may pass through, such as /var/lib/peoples-cloud.")]
+    SandboxFolderUnusable = 5002,
+
+    /// <summary>The program's files do not fit into its disk limit.</summary>
+    [ErrorInfo(ExitCode.Refused, "The program's files do not fit into its disk limit.", "Raise the program's disk limit or deploy fewer files.")]
+    RunSourceTooLarge = 5003,
+
+    /// <summary>A limit is outside of what this host can give.</summary>
+    [ErrorInfo(ExitCode.Refused, "A limit of the program is outside of what this host can give.", "Choose a value in the range that the error names.")]
+    RunLimitRefused = 5004,
+
+    /// <summary>The sandbox's network could not be set up.</summary>
+    [ErrorInfo(ExitCode.Failed, "The sandbox's network could not be set up.", "Ask what the host allows: pc doctor.")]
+    SandboxNetworkFailed = 5005,
+
+    /// <summary>The program's folder cannot be copied.</summary>
+    [ErrorInfo(ExitCode.Refused, "The program's folder is missing or holds something that is no file, folder or link.", "Deploy a folder of ordinary files.")]
+    RunSourceRefused = 5006,
+
 
     // -- 6000 programs ----------------------------------------------------------------------------------------
 }

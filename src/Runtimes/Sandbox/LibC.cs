@@ -1,0 +1,64 @@
+using System.Runtime.InteropServices;
+
+namespace PeoplesCloud.Runtimes.Sandbox;
+
+/// <summary>The system calls that .NET has no type for.</summary>
+internal static partial class LibC
+{
+    public const int Kill = 9;
+    public const int Terminate = 15;
+    public const short PollIn = 1;
+
+    // The numbers of newer system calls are the same on every architecture.
+    private const nint PidFdSendSignal = 424;
+    private const nint PidFdOpen = 434;
+
+    [LibraryImport("libc")]
+    public static partial uint geteuid();
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int poll(Span<PollFd> descriptors, nuint count, int timeoutMilliseconds);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint read(int descriptor, Span<byte> buffer, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int close(int descriptor);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int kill(int pid, int signal);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int symlink(string target, string path);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int lchown(string path, uint owner, uint group);
+
+    /// <summary>Whether a path is an ordinary file, not a pipe, socket, device or link. Source: statx(2), whose layout is the same everywhere.</summary>
+    public static bool IsRegularFile(string path)
+    {
+        const int atCurrentFolder = -100, noFollow = 0x100, modeOffset = 28, kindMask = 0xF000, regular = 0x8000;
+        const uint kindWanted = 1;
+        Span<byte> answer = stackalloc byte[256];
+        return statx(atCurrentFolder, path, noFollow, kindWanted, answer) == 0 && (BitConverter.ToUInt16(answer[modeOffset..]) & kindMask) == regular;
+    }
+
+    /// <summary>A descriptor that names this process even after its number is used again; negative when it is gone.</summary>
+    public static int OpenPidFd(int pid) => (int)syscall(PidFdOpen, pid, 0, 0, 0);
+
+    public static void SignalPidFd(int pidFd, int signal) => _ = syscall(PidFdSendSignal, pidFd, signal, 0, 0);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int statx(int folder, string path, int flags, uint mask, Span<byte> answer);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint syscall(nint number, nint first, nint second, nint third, nint fourth);
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct PollFd
+    {
+        public int Descriptor;
+        public short Events;
+        public short Revents;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Globalization;
+using System.Text;
+
+namespace PeoplesCloud.Runtimes.Sandbox;
+
+/// <summary>
+/// The line that turns the prepared shell into the sandbox, and the arguments that bubblewrap reads after it from the same pipe: environment
+/// values are secrets at times, and arguments of processes are public on a host.
+/// </summary>
+internal static class SandboxCommand
+{
+    /// <summary>Where the program's files are seen, read-only, before they are copied to its folder.</summary>
+    private const string SourceInside = "/run/source";
+
+    private const long MaxSharedMemoryBytes = 64L << 20;
+
+    /// <summary>What runs as the first command inside: fill the folder, say that all is set (a NUL), become the command.</summary>
+    private const string Begin = "printf '\\0' && exec \"$@\"";
+
+    private const string CopyAndBegin = $"cp -R --preserve=mode,timestamps,links {SourceInside}/. /app/ && {Begin}";
+
+    /// <summary>The shell line. Descriptors: 3 bubblewrap's arguments, 4 the filter, 5 its information, on the shell's standard output.</summary>
+    public static string Line(SandboxTools tools, RunSpec spec, uint? uid, string seccompFile, bool cgroupLimitsPids, bool cgroupLimitsMemory)
+    {
+        var words = new List<string>();
+        if (uid is { } user && tools.SetPriv is { } setPriv)
+            words.AddRange([setPriv.Path, $"--reuid={user}", $"--regid={user}", "--clear-groups", "--no-new-privs"]);
+        words.AddRange([tools.Bubblewrap.Path, "--args", "3", "--seccomp", "4", "--info-fd", "5", "--"]);
+        words.AddRange(["/bin/sh", "-c", spec.SourceFolder is null ? Begin : CopyAndBegin, "sh"]);
+        words.AddRange(ResourceLimits(spec.Limits, cgroupLimitsPids, cgroupLimitsMemory));
+        words.AddRange(spec.Command);
+        var libraries = tools.Bubblewrap.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}; " : "";
+        return $"{libraries}exec {ShellWords.Line(words)} 3<&0 4<{ShellWords.Quote(seccompFile)} 5>&1 0</dev/null";
+    }
+
+    /// <summary>Bubblewrap's arguments, each ended by a NUL.</summary>
+    public static byte[] Arguments(RunSpec spec, string? sourceFolder, string etcFolder, bool networkIsPrepared)
+    {
+        var disk = spec.Limits.DiskBytes.ToString(CultureInfo.InvariantCulture);
+        var shared = Math.Min(spec.Limits.DiskBytes, MaxSharedMemoryBytes).ToString(CultureInfo.InvariantCulture);
+        List<string> arguments =
+        [
+            "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+            "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox",
+            "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
+            "--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
+            "--ro-bind-try", "/etc/ssl/certs", "/etc/ssl/certs", "--ro-bind-try", "/etc/ssl/openssl.cnf", "/etc/ssl/openssl.cnf",
+            "--proc", "/proc",
+            "--dev", "/dev", "--perms", "1777", "--size", shared, "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+            "--perms", "1777", "--size", disk, "--tmpfs", "/tmp",
+            "--perms", "0755", "--size", disk, "--tmpfs", "/app",
+        ];
+        foreach (var name in new[] { "passwd", "group", "hosts", "nsswitch.conf" }) arguments.AddRange(["--ro-bind", Path.Combine(etcFolder, name), $"/etc/{name}"]);
+        if (networkIsPrepared) arguments.AddRange(["--ro-bind", Path.Combine(etcFolder, "resolv.conf"), "/etc/resolv.conf"]);
+        else arguments.Add("--unshare-net");
+        if (sourceFolder is not null) arguments.AddRange(["--ro-bind", sourceFolder, SourceInside]);
+        arguments.AddRange(["--remount-ro", "/", "--chdir", "/app", "--clearenv"]);
+        foreach (var (name, value) in Environment(spec)) arguments.AddRange(["--setenv", name, value]);
+        return [.. arguments.SelectMany(argument => Encoding.UTF8.GetBytes(argument).Append((byte)0))];
+    }
+
+    private static Dictionary<string, string> Environment(RunSpec spec)
+    {
+        var all = new Dictionary<string, string>(spec.Environment, StringComparer.Ordinal);
+        foreach (var (name, value) in new[] { ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/app"), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp") }) all[name] = value;
+        return all;
+    }
+
+    /// <summary>
+    /// Limits of each process, set inside, where the kernel counts processes by the sandbox's own user namespace. Never --as: runtimes
+    /// that reserve address space (.NET, Node) fail under it.
+    /// </summary>
+    private static IEnumerable<string> ResourceLimits(RunLimits limits, bool cgroupLimitsPids, bool cgroupLimitsMemory)
+    {
+        yield return "prlimit";
+        yield return "--core=0";
+        if (!cgroupLimitsPids) yield return $"--nproc={limits.Pids + 1}";
+        if (!cgroupLimitsMemory) yield return $"--data={limits.MemoryBytes}";
+        yield return "--";
+    }
+}
+
+/// <summary>The tools that a sandbox is made with.</summary>
+/// <param name="Bubblewrap">bwrap.</param>
+/// <param name="SetPriv">setpriv, as root only.</param>
+internal sealed record SandboxTools(Tool Bubblewrap, Tool? SetPriv);

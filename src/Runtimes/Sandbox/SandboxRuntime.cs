@@ -1,0 +1,122 @@
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Sandbox.Limits;
+
+namespace PeoplesCloud.Runtimes.Sandbox;
+
+/// <summary>
+/// Runs commands in bubblewrap sandboxes, as root or as an ordinary user. What is inside and what is refused is in docs/protocols/sandbox.md.
+/// Thread-safe. Dispose it when its runs have been disposed of.
+/// </summary>
+public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
+{
+    private const long MinMemoryBytes = 16L << 20;
+    private const double MinCpus = 0.05;
+    private const int MaxPids = 4096;
+
+    private readonly SandboxOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ToolBox _toolBox;
+    private readonly Lock _lock = new();
+    private SandboxHost? _host;
+
+    /// <summary>Creates a runtime; nothing on the host is touched before the first call.</summary>
+    public SandboxRuntime(SandboxOptions options, TimeProvider time, ILogger logger)
+    {
+        (_options, _time, _logger) = (options, time, logger);
+        _toolBox = new ToolBox(options.ToolFolders);
+    }
+
+    /// <inheritdoc/>
+    public string Name => "sandbox";
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => ValueTask.FromResult<IReadOnlyList<RuntimeReport>>([]);
+
+    /// <inheritdoc/>
+    public async ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
+    {
+        // 1. What cannot run is refused before anything is touched.
+        Check(spec);
+        var host = Host();
+        var started = _time.GetTimestamp();
+        using var timeout = new CancellationTokenSource(_options.StartTimeout, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        SandboxSlot? slot = null;
+        try
+        {
+            // 2. A place, prepared ahead or now.
+            slot = await SandboxSlot.PrepareAsync(host, spec.Network, both.Token);
+            // 3. The command in it.
+            await slot.StartAsync(spec, output, both.Token);
+            SandboxLog.Started(_logger, spec.Id, slot.Number, spec.Network, _time.GetElapsedTime(started));
+            return new SandboxRun(slot, host, spec.Id);
+        }
+        catch (Exception e)
+        {
+            if (slot is not null) await slot.DisposeAsync();
+            if (e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+                throw new PcException(ErrorCode.SandboxFailed, $"the sandbox of {spec.Id} was not ready after {_options.StartTimeout.TotalSeconds} s: {slot?.Shell.Complaints}", inner: e);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask CollectAsync(CancellationToken cancellationToken)
+    {
+        var host = Host();
+        host.Cgroups?.Collect();
+        host.Folders.Collect();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        if (_host is { } host)
+        {
+            host.Cgroups?.Remove();
+            host.Folders.Remove();
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    [GeneratedRegex("^[A-Za-z0-9-]{1,64}$", RegexOptions.NonBacktracking)]
+    private static partial Regex IdPattern { get; }
+
+    /// <summary>What all sandboxes share, made at first use so that a daemon starts on a host that has no bubblewrap.</summary>
+    private SandboxHost Host()
+    {
+        lock (_lock)
+        {
+            if (_host is not null) return _host;
+            var tools = new SandboxTools(_toolBox.Require("bwrap"), SandboxFolders.IsRoot ? _toolBox.Require("setpriv") : null);
+            var owner = SandboxOwner.Create();
+            var folders = new SandboxFolders(_options, owner);
+            SeccompFilter.Write(folders.SeccompFile, _toolBox.LibraryFolders());
+            return _host = new SandboxHost(owner, tools, folders, Cgroups.Find(owner), _time, _logger);
+        }
+    }
+
+    private static void Check(RunSpec spec)
+    {
+        if (!IdPattern.IsMatch(spec.Id)) throw new ArgumentException($"'{spec.Id}' is no name of a run: letters, digits and dashes, 1 to 64", nameof(spec));
+        if (spec.Command.Count == 0) throw new ArgumentException("a run needs a command", nameof(spec));
+        if (spec.SourceFolder is { } folder && !Path.IsPathFullyQualified(folder)) throw new ArgumentException($"{folder} is no absolute folder", nameof(spec));
+        if (spec.Command.Concat(spec.Environment.Keys).Concat(spec.Environment.Values).Any(word => word.Contains('\0', StringComparison.Ordinal)))
+            throw new ArgumentException("a command or its environment cannot hold a NUL", nameof(spec));
+        if (spec.Environment.Keys.FirstOrDefault(key => key.Length == 0 || key.Contains('=', StringComparison.Ordinal)) is { } bad)
+            throw new ArgumentException($"'{bad}' is no name of an environment variable", nameof(spec));
+
+        var problems = new List<string>();
+        var limits = spec.Limits;
+        var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (limits.MemoryBytes < MinMemoryBytes || limits.MemoryBytes > memory) problems.Add($"memory is {limits.MemoryBytes} bytes, not {MinMemoryBytes} to {memory}");
+        if (!(limits.Cpus >= MinCpus && limits.Cpus <= Environment.ProcessorCount)) problems.Add($"cpus is {limits.Cpus}, not {MinCpus} to {Environment.ProcessorCount}");
+        if (limits.Pids is < 1 or > MaxPids) problems.Add($"pids is {limits.Pids}, not 1 to {MaxPids}");
+        if (limits.DiskBytes < 1) problems.Add($"disk is {limits.DiskBytes} bytes, not 1 or more");
+        if (problems.Count > 0) throw new PcException(ErrorCode.RunLimitRefused, $"{spec.Id} cannot run here: {string.Join("; ", problems)}");
+    }
+}
