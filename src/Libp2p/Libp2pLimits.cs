@@ -152,7 +152,7 @@ public sealed record Libp2pLimits
             var usable = property.GetValue(this) switch { int count => count > 0, long count => count > 0, TimeSpan span => span > TimeSpan.Zero, _ => true };
             if (!usable) problems.Add($"{property.Name} must be positive");
         }
-        if (MaxStreamWindowBytes < 256 * 1024) problems.Add($"{nameof(MaxStreamWindowBytes)} must be at least 256 KiB");
+        if (MaxStreamWindowBytes < Yamux.YamuxFrame.InitialWindowBytes) problems.Add($"{nameof(MaxStreamWindowBytes)} must be at least {Yamux.YamuxFrame.InitialWindowBytes}");
         if (MaxHandshakeMessageBytes > ushort.MaxValue) problems.Add($"{nameof(MaxHandshakeMessageBytes)} must be at most {ushort.MaxValue}");
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
     }

@@ -1,0 +1,371 @@
+using System.Buffers;
+using System.IO.Pipelines;
+
+namespace PeoplesCloud.Libp2p.Yamux;
+
+/// <summary>
+/// One stream of a connection. Completing <see cref="Output"/> closes our half after what was written is sent; completing
+/// <see cref="Input"/> says that we read no more; <see cref="Reset"/> ends both at once and drops what is under way.
+/// The peer's reset, and the connection's end, surface as <see cref="Libp2pException"/> from both sides.
+/// A reader that waits for a message without consuming it gets at most <see cref="Libp2pLimits.MaxStreamWindowBytes"/> of it.
+/// </summary>
+/// <remarks>
+/// Two locks, one a direction; neither is held while the connection's gate is wanted by somebody who holds it. The stream is
+/// on the wire until both directions are closed there, and counts against the limits until the application is done with it too.
+/// </remarks>
+internal sealed class YamuxStream : IDuplexPipe
+{
+    private readonly YamuxConnection _connection;
+    private readonly Pipe _received;
+    private readonly Pipe _written;
+    private readonly YamuxInput _input;
+
+    // -- sending, guarded by _sendGate
+    private readonly Lock _sendGate = new();
+    private YamuxFlags _openFlags;
+    private long _sendWindow = YamuxFrame.InitialWindowBytes;
+    private bool _announced;
+    private bool _isBlocked;
+    private bool _sendClosed;
+    private bool _resetPending;
+    private bool _writerDone;
+
+    // -- receiving, guarded by _receiveGate
+    private readonly Lock _receiveGate = new();
+    private long _receiveWindow = YamuxFrame.InitialWindowBytes;
+    private int _windowBytes = YamuxFrame.InitialWindowBytes;
+    private int _uncredited;
+    private int _unread;
+    private bool _receiveClosed;
+    private bool _readerDone;
+    private bool _discarded;
+
+    private int _credit;       // window to announce; interlocked
+    private int _awaitsAck;    // interlocked
+    private int _released;     // interlocked
+
+    public YamuxStream(YamuxConnection connection, uint id, bool isInbound, Libp2pLimits limits)
+    {
+        (_connection, Id, IsInbound) = (connection, id, isInbound);
+        _openFlags = isInbound ? YamuxFlags.Ack : YamuxFlags.Syn;
+        _announced = isInbound;
+        _awaitsAck = isInbound ? 0 : 1;
+        _received = new Pipe(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false)); // bounded by the window
+        _written = new Pipe(new PipeOptions(pauseWriterThreshold: limits.StreamSendBufferBytes, resumeWriterThreshold: limits.StreamSendBufferBytes / 2, useSynchronizationContext: false));
+        _input = new YamuxInput(this, _received.Reader);
+        Output = new YamuxOutput(this, _written.Writer);
+    }
+
+    public uint Id { get; }
+
+    public bool IsInbound { get; }
+
+    public PipeReader Input => _input;
+
+    public PipeWriter Output { get; }
+
+    /// <summary>Bytes that were received and not read yet.</summary>
+    public int UnreadBytes => Volatile.Read(ref _unread);
+
+    /// <summary>Where the stream waits in the connection's queues; guarded by the connection's gate.</summary>
+    internal bool InControlQueue { get; set; }
+
+    /// <inheritdoc cref="InControlQueue"/>
+    internal bool InDataQueue { get; set; }
+
+    /// <summary>When the application was done with the stream while the peer was not; guarded by the connection's gate.</summary>
+    internal long? ClosingSince { get; set; }
+
+    /// <summary>Ends the stream in both directions at once, and says that the application is done with it.</summary>
+    public void Reset()
+    {
+        ResetOnWire(inline: true);
+        lock (_sendGate) _writerDone = true;
+        OnReaderDone();
+    }
+
+    // -- the application's side -------------------------------------------------------------------------------
+
+    internal void OnFlushed() => _connection.ScheduleData(this, inline: true);
+
+    internal void OnWriterDone(Exception? failure)
+    {
+        lock (_sendGate) _writerDone = true;
+        if (failure is not null) ResetOnWire(inline: true);
+        else _connection.ScheduleData(this, inline: true);
+        ReleaseWhenDone();
+    }
+
+    internal void OnReaderDone()
+    {
+        lock (_receiveGate)
+        {
+            if (!_readerDone)
+            {
+                _readerDone = true;
+                _discarded |= _unread > 0;
+                ReleaseUnread();
+            }
+        }
+        ReleaseWhenDone();
+    }
+
+    /// <summary>The application took bytes: announces window once half of it is used, doubling it while the connection's budget allows.</summary>
+    internal void OnConsumed(int count, bool waitsForMore)
+    {
+        lock (_receiveGate)
+        {
+            var released = Math.Min(count, _unread); // less when the stream ended meanwhile and all was given back
+            _unread -= released;
+            _connection.RemoveBuffered(released);
+            if (_receiveClosed || _readerDone) return;
+            _uncredited += count;
+            var stuck = waitsForMore && _unread > _windowBytes / 2;
+            if (_uncredited < _windowBytes / 2 && !stuck) return;
+            var grant = _uncredited;
+            _uncredited = 0;
+            var growth = Math.Min(_windowBytes, _connection.Limits.MaxStreamWindowBytes - _windowBytes);
+            if (growth > 0 && _connection.TryGrow(growth))
+            {
+                _windowBytes += growth;
+                grant += growth;
+            }
+            if (grant == 0) return;
+            _receiveWindow += grant;
+            Interlocked.Add(ref _credit, grant);
+        }
+        _connection.ScheduleControl(this, inline: true);
+    }
+
+    // -- the connection's reader ------------------------------------------------------------------------------
+
+    /// <summary>A Data frame begins: whether its payload is wanted. False and a reset when the peer closed this direction before.</summary>
+    /// <exception cref="Libp2pException">The peer sent more than its window.</exception>
+    internal bool BeginData(uint length)
+    {
+        lock (_receiveGate)
+        {
+            if (length > _receiveWindow) throw new Libp2pException(Libp2pError.BadMessage, $"{length} bytes were sent into a window of {_receiveWindow}");
+            _receiveWindow -= length;
+            if (!_receiveClosed || length == 0) return true;
+        }
+        ResetOnWire(inline: false);
+        return false;
+    }
+
+    internal void Append(ReadOnlySpan<byte> bytes)
+    {
+        lock (_receiveGate)
+        {
+            if (_receiveClosed || _readerDone)
+            {
+                _discarded = true;
+                return;
+            }
+            _unread += bytes.Length;
+            _connection.AddBuffered(bytes.Length);
+            var writer = _received.Writer;
+            while (!bytes.IsEmpty)
+            {
+                // First what is left of the last segment, then one that fits the rest.
+                var room = writer.GetSpan();
+                if (room.Length < bytes.Length && room.Length < 512) room = writer.GetSpan(bytes.Length);
+                var count = Math.Min(room.Length, bytes.Length);
+                bytes[..count].CopyTo(room);
+                writer.Advance(count);
+                bytes = bytes[count..];
+            }
+            var flush = writer.FlushAsync(CancellationToken.None).AsTask(); // a completed task that is shared
+            Base.Invariant.Check(flush.IsCompletedSuccessfully, "a pipe without a threshold never pauses");
+        }
+        _connection.EnforceBudget(); // outside of the gate: it may end another stream
+    }
+
+    /// <summary>A Data frame ended. Data that nobody reads is drained; once we have nothing left to say, the peer is told.</summary>
+    internal void EndData()
+    {
+        if (ShouldRefuse()) ResetOnWire(inline: false);
+    }
+
+    internal void OnFin()
+    {
+        lock (_receiveGate)
+        {
+            if (_receiveClosed) return;
+            _receiveClosed = true;
+            _received.Writer.Complete();
+        }
+        ForgetWhenClosed();
+    }
+
+    internal void OnAck()
+    {
+        if (Interlocked.Exchange(ref _awaitsAck, 0) == 1) _connection.OnAcknowledged();
+    }
+
+    internal void OnRemoteReset() => Abort(new Libp2pException(Libp2pError.Reset, "the stream was reset by the other side"), tellPeer: false);
+
+    /// <exception cref="Libp2pException">The window grew beyond what its field can hold.</exception>
+    internal void OnWindow(uint increment)
+    {
+        lock (_sendGate)
+        {
+            _sendWindow += increment;
+            if (_sendWindow > uint.MaxValue) throw new Libp2pException(Libp2pError.BadMessage, "a window grew beyond 4 GiB");
+            if (!_isBlocked || _sendWindow == 0) return;
+            _isBlocked = false;
+        }
+        _connection.ScheduleData(this, inline: false);
+    }
+
+    // -- the connection's writer ------------------------------------------------------------------------------
+
+    /// <summary>Writes what this stream has to say besides data; at most one header.</summary>
+    internal int FillControl(Span<byte> room)
+    {
+        lock (_sendGate)
+        {
+            var receiveClosed = Volatile.Read(ref _receiveClosed);
+            var credit = receiveClosed ? 0 : Interlocked.Exchange(ref _credit, 0);
+            var isOver = receiveClosed && _sendClosed;
+            // A stream that ended before the peer heard of it is never mentioned.
+            var flags = !isOver ? _openFlags : _resetPending && _announced ? YamuxFlags.Rst : YamuxFlags.None;
+            _resetPending = false;
+            _openFlags = YamuxFlags.None;
+            if (flags == YamuxFlags.None && credit == 0) return 0;
+            _announced = true;
+            new YamuxFrame(YamuxType.WindowUpdate, flags, Id, (uint)credit).Write(room);
+            return YamuxFrame.HeaderBytes;
+        }
+    }
+
+    /// <summary>Writes one Data frame of at most <paramref name="quantum"/> bytes; <paramref name="again"/> when there is more that may be sent.</summary>
+    internal int FillData(Span<byte> room, int quantum, out bool again)
+    {
+        again = false;
+        bool last;
+        int count;
+        lock (_sendGate)
+        {
+            if (_sendClosed || _openFlags != YamuxFlags.None) return 0; // the opening frame goes first and is queued as control
+            var reader = _written.Reader;
+            if (!reader.TryRead(out var result)) return 0;
+            var buffer = result.Buffer;
+            count = (int)Math.Min(Math.Min(buffer.Length, _sendWindow), Math.Min(quantum, room.Length - YamuxFrame.HeaderBytes));
+            last = result.IsCompleted && count == buffer.Length;
+            _isBlocked = count < buffer.Length && count == _sendWindow;
+            again = count < buffer.Length && !_isBlocked;
+            if (count > 0) buffer.Slice(0, count).CopyTo(room[YamuxFrame.HeaderBytes..]);
+            reader.AdvanceTo(buffer.GetPosition(count));
+            _sendWindow -= count;
+            if (count == 0 && !last) return 0;
+            new YamuxFrame(YamuxType.Data, last ? YamuxFlags.Fin : YamuxFlags.None, Id, (uint)count).Write(room);
+            if (last)
+            {
+                _sendClosed = true;
+                reader.Complete();
+            }
+        }
+        if (last)
+        {
+            ForgetWhenClosed();
+            EndData();
+        }
+        return YamuxFrame.HeaderBytes + count;
+    }
+
+    /// <summary>Ends the stream and tells the peer; the application learns of it from its pipes.</summary>
+    internal void ResetOnWire(bool inline)
+    {
+        if (Abort(new Libp2pException(Libp2pError.Reset, "the stream was reset by this side"), tellPeer: true)) _connection.ScheduleControl(this, inline);
+    }
+
+    // -- the end ----------------------------------------------------------------------------------------------
+
+    /// <summary>Ends both directions; false when they had ended before.</summary>
+    internal bool Abort(Libp2pException reason, bool tellPeer)
+    {
+        bool wasOpen;
+        lock (_sendGate)
+        {
+            wasOpen = !_sendClosed;
+            if (!_sendClosed)
+            {
+                _sendClosed = true;
+                _written.Reader.Complete(reason);
+            }
+            lock (_receiveGate)
+            {
+                wasOpen |= !_receiveClosed;
+                if (!_receiveClosed)
+                {
+                    _receiveClosed = true;
+                    _received.Writer.Complete(reason);
+                    DropUnread(reason);
+                }
+            }
+            _resetPending = tellPeer && wasOpen;
+        }
+        ForgetWhenClosed();
+        return wasOpen;
+    }
+
+    /// <summary>Resets the stream, and frees what it holds unread even if the peer had sent all of it.</summary>
+    internal void Evict(Libp2pException reason)
+    {
+        if (Abort(reason, tellPeer: true)) _connection.ScheduleControl(this, inline: false);
+        lock (_receiveGate) DropUnread(reason);
+    }
+
+    private bool ShouldRefuse()
+    {
+        lock (_sendGate)
+        {
+            if (!_sendClosed) return false;
+            lock (_receiveGate) return _discarded && _readerDone && !_receiveClosed;
+        }
+    }
+
+    private void ForgetWhenClosed()
+    {
+        lock (_sendGate)
+        {
+            lock (_receiveGate)
+            {
+                if (!_sendClosed || !_receiveClosed) return;
+            }
+        }
+        OnAck();
+        _connection.Forget(this);
+        ReleaseWhenDone();
+    }
+
+    private void ReleaseWhenDone()
+    {
+        bool closed;
+        lock (_sendGate)
+        {
+            lock (_receiveGate)
+            {
+                if (!_readerDone || !_writerDone) return;
+                closed = _sendClosed && _receiveClosed;
+            }
+        }
+        if (!closed) _connection.OnClosing(this);
+        else if (Interlocked.Exchange(ref _released, 1) == 0) _connection.Release(this, _windowBytes - YamuxFrame.InitialWindowBytes);
+    }
+
+    // Guarded by _receiveGate.
+    private void DropUnread(Libp2pException reason)
+    {
+        _input.Fail(reason);
+        ReleaseUnread();
+    }
+
+    // Guarded by _receiveGate. What the application reads of it afterwards was given back already.
+    private void ReleaseUnread()
+    {
+        _connection.RemoveBuffered(_unread);
+        _unread = 0;
+    }
+}
