@@ -1,6 +1,5 @@
 using System.Text;
 using PeoplesCloud.Base.Crypto;
-using PeoplesCloud.Libp2p.Keys;
 using PeoplesCloud.Libp2p.Wire;
 
 namespace PeoplesCloud.Libp2p.Noise;
