@@ -84,7 +84,7 @@ internal sealed class NoiseChannel : ISecureChannel
             var count = await _transport.ReadAsync(_readBuffer.AsMemory(_readEnd), cancellationToken);
             if (count == 0)
             {
-                if (_readEnd > _readStart) throw new Libp2pException(Libp2pError.Reset, "the connection ended inside a Noise frame");
+                if (_readEnd > _readStart) throw new Libp2pException(Libp2pError.ConnectionClosed, "the connection ended inside a Noise frame");
                 return default;
             }
             _readEnd += count;
@@ -99,11 +99,11 @@ internal sealed class NoiseChannel : ISecureChannel
         while (_readEnd - _readStart >= LengthBytes)
         {
             var length = BinaryPrimitives.ReadUInt16BigEndian(_readBuffer.AsSpan(_readStart));
-            if (length < NoiseCipher.TagBytes) throw new Libp2pException(Libp2pError.BadMessage, "a Noise frame is shorter than its tag");
+            if (length < NoiseCipher.TagBytes) throw new Libp2pException(Libp2pError.ProtocolViolation, "a Noise frame is shorter than its tag");
             if (_readEnd - _readStart - LengthBytes < length) return false;
             var text = _readBuffer.AsMemory(_readStart + LengthBytes, length - NoiseCipher.TagBytes);
             var tag = _readBuffer.AsSpan(_readStart + LengthBytes + text.Length, NoiseCipher.TagBytes);
-            if (!_receive.TryDecrypt(text.Span, tag)) throw new Libp2pException(Libp2pError.BadMessage, "a Noise frame was changed on the way");
+            if (!_receive.TryDecrypt(text.Span, tag)) throw new Libp2pException(Libp2pError.ProtocolViolation, "a Noise frame was changed on the way");
             _readStart += LengthBytes + length;
             _plaintext = text;
             if (length > NoiseCipher.TagBytes) return true; // empty frames are allowed and mean nothing

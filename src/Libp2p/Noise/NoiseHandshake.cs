@@ -42,7 +42,7 @@ internal static class NoiseHandshake
         }
         catch (Exception failure) when (failure is not Libp2pException and (IOException or ObjectDisposedException))
         {
-            throw new Libp2pException(Libp2pError.Reset, "the connection ended during the handshake", failure);
+            throw new Libp2pException(Libp2pError.ConnectionClosed, "the connection ended during the handshake", failure);
         }
         finally
         {

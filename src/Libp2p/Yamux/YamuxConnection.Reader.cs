@@ -152,7 +152,7 @@ internal sealed partial class YamuxConnection
         {
             // Refused.
         }
-        connection.EndNow(new Libp2pException(Libp2pError.Reset, "the input ended"));
+        connection.EndNow(new Libp2pException(Libp2pError.ConnectionClosed, "the input ended"));
         Base.Invariant.Check(Interlocked.Read(ref connection._buffered) <= 1 << 20, "unread bytes stay within their limit");
     }
 

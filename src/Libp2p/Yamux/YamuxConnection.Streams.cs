@@ -48,7 +48,7 @@ internal sealed partial class YamuxConnection
             try
             {
                 ThrowIfEnded();
-                if (_remoteGoesAway || _goesAway) throw new Libp2pException(Libp2pError.Reset, "the connection takes no new streams");
+                if (_remoteGoesAway || _goesAway) throw new Libp2pException(Libp2pError.ConnectionClosed, "the connection takes no new streams");
                 if (_nextStreamId > uint.MaxValue - 2) throw new Libp2pException(Libp2pError.LimitReached, "the connection has used up its stream numbers");
             }
             catch

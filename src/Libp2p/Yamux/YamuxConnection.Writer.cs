@@ -133,7 +133,7 @@ internal sealed partial class YamuxConnection
         catch (Exception failure)
         {
             if (failure is not (IOException or OperationCanceledException or ObjectDisposedException)) YamuxLog.Failed(_logger, RemotePeer, failure);
-            EndNow(new Libp2pException(Libp2pError.Reset, "the connection ended", failure));
+            EndNow(new Libp2pException(Libp2pError.ConnectionClosed, "the connection ended", failure));
             lock (_gate) StopWriting();
         }
     }

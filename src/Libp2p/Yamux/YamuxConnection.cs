@@ -138,7 +138,7 @@ internal sealed partial class YamuxConnection : IAsyncDisposable
         {
             GoAway();
             await WaitForWriterAsync();
-            EndNow(new Libp2pException(Libp2pError.Reset, "the connection was closed by this side"));
+            EndNow(new Libp2pException(Libp2pError.ConnectionClosed, "the connection was closed by this side"));
         }
         Task? run;
         lock (_gate) run = _run;
@@ -150,28 +150,28 @@ internal sealed partial class YamuxConnection : IAsyncDisposable
     {
         await Task.Yield(); // leaves the caller's lock
         var period = TimeSpan.FromTicks(Math.Max(TimeSpan.FromMilliseconds(10).Ticks, Math.Min(Limits.KeepAliveInterval.Ticks, Limits.KeepAliveTimeout.Ticks) / 4));
-        using var registration = cancellationToken.Register(() => EndNow(new Libp2pException(Libp2pError.Reset, "the connection was closed by this side")));
+        using var registration = cancellationToken.Register(() => EndNow(new Libp2pException(Libp2pError.ConnectionClosed, "the connection was closed by this side")));
         Libp2pException reason;
         await using (_time.CreateTimer(_ => Tick(), null, period, period))
         {
             try
             {
                 await ReadAsync(_lifetime.Token);
-                reason = new Libp2pException(Libp2pError.Reset, "the connection was closed by the other side");
+                reason = new Libp2pException(Libp2pError.ConnectionClosed, "the connection was closed by the other side");
             }
             catch (Libp2pException refused)
             {
                 reason = refused;
-                if (refused.Error is Libp2pError.BadMessage or Libp2pError.LimitReached) await SayGoodbyeAsync(refused);
+                if (refused.Error is Libp2pError.ProtocolViolation or Libp2pError.LimitReached) await SayGoodbyeAsync(refused);
             }
             catch (Exception failure) when (failure is IOException or OperationCanceledException or ObjectDisposedException)
             {
-                reason = new Libp2pException(Libp2pError.Reset, "the connection ended", failure);
+                reason = new Libp2pException(Libp2pError.ConnectionClosed, "the connection ended", failure);
             }
             catch (Exception failure)
             {
                 YamuxLog.Failed(_logger, RemotePeer, failure);
-                reason = new Libp2pException(Libp2pError.Reset, "the connection failed", failure);
+                reason = new Libp2pException(Libp2pError.ConnectionClosed, "the connection failed", failure);
             }
         }
         EndNow(reason);
@@ -232,5 +232,5 @@ internal sealed partial class YamuxConnection : IAsyncDisposable
     }
 
     [DoesNotReturn]
-    private static void Violate(string what) => throw new Libp2pException(Libp2pError.BadMessage, what);
+    private static void Violate(string what) => throw new Libp2pException(Libp2pError.ProtocolViolation, what);
 }

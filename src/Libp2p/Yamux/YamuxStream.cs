@@ -145,7 +145,7 @@ internal sealed class YamuxStream : IDuplexPipe
     {
         lock (_receiveGate)
         {
-            if (length > _receiveWindow) throw new Libp2pException(Libp2pError.BadMessage, $"{length} bytes were sent into a window of {_receiveWindow}");
+            if (length > _receiveWindow) throw new Libp2pException(Libp2pError.ProtocolViolation, $"{length} bytes were sent into a window of {_receiveWindow}");
             _receiveWindow -= length;
             if (!_receiveClosed || length == 0) return true;
         }
@@ -211,7 +211,7 @@ internal sealed class YamuxStream : IDuplexPipe
         lock (_sendGate)
         {
             _sendWindow += increment;
-            if (_sendWindow > uint.MaxValue) throw new Libp2pException(Libp2pError.BadMessage, "a window grew beyond 4 GiB");
+            if (_sendWindow > uint.MaxValue) throw new Libp2pException(Libp2pError.ProtocolViolation, "a window grew beyond 4 GiB");
             if (!_isBlocked || _sendWindow == 0) return;
             _isBlocked = false;
         }
