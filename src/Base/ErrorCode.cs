@@ -95,6 +95,89 @@ public enum ErrorCode
     PinsDamaged = 3016,
 
     // -- 4000 swarm -------------------------------------------------------------------------------------------
+    /// <summary>A name of a swarm, node or program is not valid.</summary>
+    [ErrorInfo(ExitCode.Usage, "A name of a swarm, node or program is not valid.", "Use letters, digits, - _ and . (not first), at most 63 bytes.")]
+    NameInvalid = 4000,
+
+    /// <summary>This node is not, or no longer, a member of the swarm.</summary>
+    [ErrorInfo(ExitCode.Refused, "This node is not, or no longer, a member of the swarm.", "Ask an admin for a ticket, then: pc join TICKET.")]
+    NotAMember = 4001,
+
+    /// <summary>The node's role does not allow this.</summary>
+    [ErrorInfo(ExitCode.Refused, "The node's role does not allow this.", "Ask an admin of the swarm (pc list shows who is).")]
+    NotAllowed = 4002,
+
+    /// <summary>The swarm has no such member.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The swarm has no such member.", "See the members with: pc list.")]
+    MemberUnknown = 4003,
+
+    /// <summary>The swarm has no such program, or it was stopped.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The swarm has no such program, or it was stopped.", "See the programs with: pc list.")]
+    SwarmProgramUnknown = 4004,
+
+    /// <summary>This node does not know yet whether its own entries are complete (after a start it asks the others first).</summary>
+    [ErrorInfo(ExitCode.Failed, "This node does not know yet whether its own entries are complete (after a start it asks the others first).", "Try again in a few seconds.")]
+    OwnHeadUnconfirmed = 4005,
+
+    /// <summary>A node wrote two entries with one number, as a home that runs twice or was restored from a copy does.</summary>
+    [ErrorInfo(ExitCode.Refused, "A node wrote two entries with one number, as a home that runs twice or was restored from a copy does.", "Run this home on one machine only; an admin can then readmit the node.")]
+    FeedForked = 4006,
+
+    /// <summary>A member wrote more entries on one day than the swarm takes.</summary>
+    [ErrorInfo(ExitCode.Refused, "A member wrote more entries on one day than the swarm takes.", "Find out what writes so much; it goes on tomorrow.")]
+    TooManyEntries = 4007,
+
+    /// <summary>The stored entries of a swarm do not fit together.</summary>
+    [ErrorInfo(ExitCode.Failed, "The stored entries of a swarm do not fit together.", "Leave the swarm and join it again with a new ticket; the other members have all entries.")]
+    SwarmDamaged = 4008,
+
+    /// <summary>The swarm has as many members as it can hold.</summary>
+    [ErrorInfo(ExitCode.Refused, "The swarm has as many members as it can hold.", "Remove members who no longer come: pc remove MEMBER.")]
+    SwarmFull = 4009,
+
+    /// <summary>The text is not a ticket.</summary>
+    [ErrorInfo(ExitCode.Refused, "The text is not a ticket.", "Copy the whole line that begins with pc1.")]
+    TicketMalformed = 4010,
+
+    /// <summary>The ticket is cut off.</summary>
+    [ErrorInfo(ExitCode.Refused, "The ticket is cut off.", "Copy the whole line that begins with pc1.")]
+    TicketTruncated = 4011,
+
+    /// <summary>The ticket was changed on its way: its checksum does not fit.</summary>
+    [ErrorInfo(ExitCode.Refused, "The ticket was changed on its way: its checksum does not fit.", "Copy it again, or ask for a new one.")]
+    TicketDamaged = 4012,
+
+    /// <summary>The ticket was made by a newer version of pc.</summary>
+    [ErrorInfo(ExitCode.Refused, "The ticket was made by a newer version of pc.", "Install the newer version, or ask for a ticket from an older one.")]
+    TicketVersion = 4013,
+
+    /// <summary>The ticket has expired.</summary>
+    [ErrorInfo(ExitCode.Refused, "The ticket has expired.", "Ask an admin for a new one: pc invite SWARM.")]
+    TicketExpired = 4014,
+
+    /// <summary>The ticket was used as often as it may be.</summary>
+    [ErrorInfo(ExitCode.Refused, "The ticket was used as often as it may be.", "Ask an admin for a new one: pc invite SWARM.")]
+    TicketUsedUp = 4015,
+
+    /// <summary>The ticket is for another swarm.</summary>
+    [ErrorInfo(ExitCode.Refused, "The ticket is for another swarm.", "Ask an admin of the right swarm for a ticket.")]
+    TicketOtherSwarm = 4016,
+
+    /// <summary>The inviter never issued this ticket, or it is not the one that can redeem it.</summary>
+    [ErrorInfo(ExitCode.Refused, "The inviter never issued this ticket, or it is not the one that can redeem it.", "Ask for a new ticket, and join while its inviter is awake.")]
+    TicketUnknown = 4017,
+
+    /// <summary>The ticket ended when a member was removed, who may have known it.</summary>
+    [ErrorInfo(ExitCode.Refused, "The ticket ended when a member was removed, who may have known it.", "Ask an admin for a new one: pc invite SWARM.")]
+    TicketClosed = 4018,
+
+    /// <summary>What the inviter answered is not the swarm that the ticket names.</summary>
+    [ErrorInfo(ExitCode.Failed, "What the inviter answered is not the swarm that the ticket names.", "Ask for a new ticket; if it happens again, the inviter's node is damaged or not honest.")]
+    JoinFailed = 4019,
+
+    /// <summary>This machine's clock is far from the others'.</summary>
+    [ErrorInfo(ExitCode.Failed, "This machine's clock is far from the others'.", "Set the clock (for instance: timedatectl set-ntp true), then try again.")]
+    ClockWrong = 4020,
 
     // -- 5000 runtimes ----------------------------------------------------------------------------------------
     /// <summary>A tool that the sandbox needs is missing.</summary>

@@ -1,0 +1,154 @@
+using System.Collections.Immutable;
+using PeoplesCloud.Libp2p;
+
+namespace PeoplesCloud.Swarm;
+
+/// <summary>Why an entry would change nothing.</summary>
+internal enum Objection
+{
+    None,
+    NotAMember,
+    NotAdmin,
+    GuestMayNot,
+    NotOwnerOrAdmin,
+    UnknownKind,
+    UnknownMember,
+    Oneself,
+    UnknownProgram,
+    ProgramStopped,
+    HostMayNot,
+    OldGeneration,
+    Repeated,
+}
+
+/// <summary>The state while it is folded: judges one entry after the other by who may do what, and applies it.</summary>
+internal sealed class StateBuilder(SwarmId id)
+{
+    private readonly ImmutableSortedDictionary<PeerId, Member>.Builder _members = ImmutableSortedDictionary.CreateBuilder<PeerId, Member>();
+    private readonly ImmutableSortedDictionary<EntryHash, IssuedTicket>.Builder _tickets = ImmutableSortedDictionary.CreateBuilder<EntryHash, IssuedTicket>();
+    private readonly ImmutableSortedDictionary<EntryHash, SwarmProgram>.Builder _programs = ImmutableSortedDictionary.CreateBuilder<EntryHash, SwarmProgram>();
+    private string _name = "";
+    private PeerId _creator;
+
+    public int Counted { get; private set; }
+
+    public Member? Find(PeerId peer) => _members.TryGetValue(peer, out var member) ? member : null;
+
+    /// <summary>Judges an entry at its place in the order and applies it when it counts.</summary>
+    public Objection Apply(StoredEntry entry)
+    {
+        var objection = entry.IsGenesis ? Objection.None : Judge(entry.Author, entry.Body);
+        if (objection == Objection.None) Change(entry);
+        return objection;
+    }
+
+    /// <summary>Applies a removal that was decided against concurrent ones: its author may be removed by now.</summary>
+    public Objection ApplyDecidedRemoval(StoredEntry entry, MemberRemoved removed)
+    {
+        if (Find(entry.Author) is not { Role: Role.Admin, Status: MemberStatus.Active or MemberStatus.Removed }) return Objection.NotAdmin;
+        if (removed.Peer == entry.Author) return Objection.Oneself;
+        if (Find(removed.Peer) is null) return Objection.UnknownMember;
+        Change(entry);
+        return Objection.None;
+    }
+
+    /// <summary>Who may do what. Written down in docs/protocols/feeds.md, "Rights".</summary>
+    public Objection Judge(PeerId author, EntryBody body)
+    {
+        if (Find(author) is not { IsActive: true } member) return Objection.NotAMember;
+        switch (body)
+        {
+            case TicketIssued issued:
+                if (!member.IsAdmin) return Objection.NotAdmin;
+                return _tickets.ContainsKey(issued.Ticket) ? Objection.Repeated : Objection.None;
+            case MemberAdmitted:
+                return member.IsAdmin ? Objection.None : Objection.NotAdmin;
+            case MemberLeft:
+                return Objection.None;
+            case MemberRemoved removed:
+                if (!member.IsAdmin) return Objection.NotAdmin;
+                if (removed.Peer == author) return Objection.Oneself;
+                return Find(removed.Peer) is { Status: not MemberStatus.Removed } ? Objection.None : Objection.UnknownMember;
+            case MemberReadmitted readmitted:
+                if (!member.IsAdmin) return Objection.NotAdmin;
+                if (readmitted.Peer == author) return Objection.Oneself;
+                return Find(readmitted.Peer) is null ? Objection.UnknownMember : Objection.None;
+            case ProgramDeployed:
+                return member.MayDeployAndHost ? Objection.None : Objection.GuestMayNot;
+            case ProgramPlaced placed:
+                if (JudgeControl(member, placed.Program) is not Objection.None and var no) return no;
+                if (Find(placed.Host) is not { MayDeployAndHost: true }) return Objection.HostMayNot;
+                return placed.Generation < _programs[placed.Program].Generation ? Objection.OldGeneration : Objection.None;
+            case ProgramStopped stopped:
+                return JudgeControl(member, stopped.Program);
+            default:
+                return Objection.UnknownKind;
+        }
+    }
+
+    public SwarmState ToState(ImmutableSortedDictionary<PeerId, ulong> forked, int held) => new()
+    {
+        Id = id,
+        Name = _name,
+        Creator = _creator,
+        Members = _members.ToImmutable(),
+        Tickets = _tickets.ToImmutable(),
+        Programs = _programs.ToImmutable(),
+        Forked = forked,
+        Entries = (Counted, held - Counted),
+    };
+
+    private Objection JudgeControl(Member member, EntryHash program)
+    {
+        if (!_programs.TryGetValue(program, out var known)) return Objection.UnknownProgram;
+        if (!member.IsAdmin && member.Peer != known.Owner) return Objection.NotOwnerOrAdmin;
+        return known.Stopped ? Objection.ProgramStopped : Objection.None;
+    }
+
+    private void Change(StoredEntry entry)
+    {
+        Counted++;
+        switch (entry.Body)
+        {
+            case SwarmCreated created:
+                (_name, _creator) = (created.Name, entry.Author);
+                _members[entry.Author] = new Member(entry.Author, created.NodeName, Role.Admin, created.X25519, MemberStatus.Active, entry.Author, entry.Clock.Time);
+                break;
+            case TicketIssued issued:
+                _tickets[issued.Ticket] = new IssuedTicket(issued.Ticket, entry.Author, issued.Role, issued.Expires, issued.Uses, 0, Closed: false);
+                break;
+            case MemberAdmitted admitted:
+                _members[admitted.Peer] = new Member(admitted.Peer, admitted.Name, admitted.Role, admitted.X25519, MemberStatus.Active, entry.Author, entry.Clock.Time);
+                if (admitted.Ticket is { } shown && _tickets.TryGetValue(shown, out var ticket)) _tickets[shown] = ticket with { Used = ticket.Used + 1 };
+                break;
+            case MemberLeft:
+                _members[entry.Author] = _members[entry.Author] with { Status = MemberStatus.Left };
+                StopProgramsOf(entry.Author);
+                break;
+            case MemberRemoved removed:
+                _members[removed.Peer] = _members[removed.Peer] with { Status = MemberStatus.Removed };
+                StopProgramsOf(removed.Peer);
+                // Whoever is removed may know the open tickets.
+                foreach (var open in _tickets.Values.Where(open => !open.Closed).ToList()) _tickets[open.Id] = open with { Closed = true };
+                break;
+            case ProgramDeployed deployed:
+                _programs[entry.Hash] = new SwarmProgram(entry.Hash, entry.Author, deployed, entry.Clock.Time, null, 0, Stopped: false);
+                break;
+            case ProgramPlaced placed:
+                _programs[placed.Program] = _programs[placed.Program] with { Host = placed.Host, Generation = placed.Generation };
+                break;
+            case ProgramStopped stopped:
+                _programs[stopped.Program] = _programs[stopped.Program] with { Stopped = true };
+                break;
+        }
+    }
+
+    // What a member owned stops with its membership; what it hosted has no host until another is chosen.
+    private void StopProgramsOf(PeerId peer)
+    {
+        foreach (var program in _programs.Values.Where(program => program.Owner == peer || program.Host == peer).ToList())
+        {
+            _programs[program.Id] = program.Owner == peer ? program with { Stopped = true } : program with { Host = null };
+        }
+    }
+}

@@ -1,0 +1,56 @@
+namespace PeoplesCloud.Swarm;
+
+/// <summary>Every bound of this floor, with its unit and the reason for the number. All are checked before anything is allocated for the content.</summary>
+public static class SwarmLimits
+{
+    /// <summary>A stored entry, in bytes. A deploy sealed to 64 guardians takes about 8 KiB.</summary>
+    public const int MaxEntryBytes = 32 << 10;
+
+    /// <summary>Causal parents of an entry. More concurrent authors than this leave heads for the next entry to name.</summary>
+    public const int MaxParents = 64;
+
+    /// <summary>A signature, in bytes (Ed25519 has 64).</summary>
+    public const int MaxSignatureBytes = 64;
+
+    /// <summary>Entries of one author whose clocks fall on one day (UTC). A person writes dozens; a loop gone wild stops here.</summary>
+    public const int MaxEntriesPerDay = 1_000;
+
+    /// <summary>How far ahead of our clock an entry's clock may be. A clock a day off still works, together with any time zone mistake.</summary>
+    public static readonly TimeSpan MaxClockAhead = TimeSpan.FromHours(36);
+
+    /// <summary>How far ahead of our own clock we follow the clocks of others.</summary>
+    public static readonly TimeSpan MaxClockFollowed = TimeSpan.FromMinutes(10);
+
+    /// <summary>Entries that wait in memory for entries that they name; the oldest is dropped and fetched again later.</summary>
+    public const int MaxPendingEntries = 2_048;
+
+    /// <summary>Bytes of all waiting entries together.</summary>
+    public const int MaxPendingBytes = 8 << 20;
+
+    /// <summary>Members of one swarm that a ticket admits, active ones.</summary>
+    public const int MaxMembers = 512;
+
+    /// <summary>Keys sealed in one deploy: the owner and the guardians.</summary>
+    public const int MaxSealedKeys = 64;
+
+    /// <summary>A gossip message, in bytes.</summary>
+    public const int MaxGossipBytes = 96 << 10;
+
+    /// <summary>Entries and records in one gossip message, in bytes; what is left follows in the next.</summary>
+    public const int MaxGossipPayloadBytes = 64 << 10;
+
+    /// <summary>A signed presence record, in bytes.</summary>
+    public const int MaxPresenceBytes = 8 << 10;
+
+    /// <summary>A request to join, in bytes.</summary>
+    public const int MaxJoinRequestBytes = 1 << 10;
+
+    /// <summary>The answer to a join: all entries of the swarm, in bytes.</summary>
+    public const int MaxJoinReplyBytes = 64 << 20;
+
+    /// <summary>A ticket's text, in characters. A QR code of 4,296 characters is the largest there is.</summary>
+    public const int MaxTicketCharacters = 4_096;
+
+    /// <summary>A name of a swarm, node or program, in UTF-8 bytes (a DNS label's length).</summary>
+    public const int MaxNameBytes = 63;
+}

@@ -1,0 +1,118 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Libp2p;
+
+namespace PeoplesCloud.Swarm;
+
+// Tickets, joining, leaving, removing. Each returns entries to persist before anything is answered.
+public sealed partial class SwarmReplica
+{
+    /// <summary>How far a joining node's clock may be from the inviter's. Entries are taken up to 36 hours ahead, so this leaves room.</summary>
+    private static readonly TimeSpan MaxClockDifference = TimeSpan.FromHours(12);
+
+    /// <summary>Issues a ticket. Persist the entry, then show the ticket.</summary>
+    /// <param name="role">What the new members may do.</param>
+    /// <param name="validFor">How long, more than zero.</param>
+    /// <param name="uses">How often; 0 is any number.</param>
+    /// <param name="addresses">Where this node is reached.</param>
+    /// <param name="secret">16 random bytes.</param>
+    /// <param name="now">The wall clock.</param>
+    /// <exception cref="PcException">This node is not an admin.</exception>
+    public (Ticket Ticket, StoredEntry Entry) IssueTicket(
+        Role role, TimeSpan validFor, int uses, IReadOnlyList<string> addresses, ReadOnlySpan<byte> secret, DateTimeOffset now)
+    {
+        if (secret.Length != Ticket.SecretBytes) throw new ArgumentException("a secret has 16 bytes", nameof(secret));
+        ArgumentOutOfRangeException.ThrowIfNegative(uses);
+        // Milliseconds are what travels, so that the ticket equals what is read back.
+        var expires = DateTimeOffset.FromUnixTimeMilliseconds((now + validFor).ToUnixTimeMilliseconds());
+        var ticket = new Ticket
+        {
+            Swarm = Id,
+            Name = State.Name,
+            Inviter = Self,
+            Addresses = addresses,
+            Role = role,
+            Expires = expires,
+            Uses = uses,
+            Secret = secret.ToArray(),
+        };
+        return (ticket, Append(new TicketIssued(ticket.Id, role, expires, uses), now));
+    }
+
+    /// <summary>
+    /// The inviter redeems a ticket: <b>persist the entries, then send the reply</b>, then hand the entries to the gossip engine.
+    /// A member who asks again with the same ticket (its reply was lost) gets the reply again and no entry is written.
+    /// </summary>
+    /// <param name="peer">Who asks, as its connection proved.</param>
+    /// <param name="request">What it asks.</param>
+    /// <param name="swarmKey">The swarm's key, 32 bytes.</param>
+    /// <param name="now">The wall clock.</param>
+    /// <exception cref="PcException">Refused; each reason has its code. The message may be sent to the peer.</exception>
+    public (JoinReply Reply, IReadOnlyList<StoredEntry> Entries) Redeem(PeerId peer, JoinRequest request, ReadOnlySpan<byte> swarmKey, DateTimeOffset now)
+    {
+        if (swarmKey.Length != JoinReply.SwarmKeyBytes) throw new ArgumentException("a swarm key has 32 bytes", nameof(swarmKey));
+        if (request.Swarm != Id) throw new PcException(ErrorCode.TicketOtherSwarm, "the ticket is for another swarm");
+        var state = State;
+        var id = Ticket.IdOf(request.Secret);
+        if (!state.Tickets.TryGetValue(id, out var ticket)) throw new PcException(ErrorCode.TicketUnknown, $"{state.Name} never issued this ticket");
+        if (ticket.Issuer != Self) throw new PcException(ErrorCode.TicketUnknown, $"this ticket of {state.Name} was issued by {ticket.Issuer}, and only that node redeems it");
+
+        var already = state.Find(peer);
+        if (already is not null && AdmittedWith(peer, id)) return (Reply(swarmKey), []);
+        if (ticket.Closed) throw new PcException(ErrorCode.TicketClosed, $"this ticket of {state.Name} ended when a member was removed");
+        if (now >= ticket.Expires) throw new PcException(ErrorCode.TicketExpired, $"this ticket of {state.Name} expired at {ticket.Expires:u}");
+        if (ticket.Uses > 0 && ticket.Used >= ticket.Uses) throw new PcException(ErrorCode.TicketUsedUp, $"this ticket of {state.Name} was used {ticket.Used} times, which is all it allows");
+        if (already is not null) return (Reply(swarmKey), []); // in by another ticket: nothing is used up
+        if ((request.Clock - now).Duration() > MaxClockDifference)
+            throw new PcException(ErrorCode.ClockWrong, $"the joining machine's clock says {request.Clock:u}, the inviter's {now:u}");
+        if (state.ActiveMembers.Count() >= SwarmLimits.MaxMembers) throw new PcException(ErrorCode.SwarmFull, $"{state.Name} has {SwarmLimits.MaxMembers} members already");
+
+        var name = Names.Unique(request.Name, state.ActiveMembers.Select(member => member.Name).ToHashSet(StringComparer.Ordinal));
+        var entry = Append(new MemberAdmitted(peer, name, request.X25519, ticket.Role, id), now);
+        return (Reply(swarmKey), [entry]);
+    }
+
+    /// <summary>The joining node takes the reply. Persist <paramref name="entries"/> and the key, then the join is done.</summary>
+    /// <param name="signer">This node.</param>
+    /// <param name="verifier">Verifies others.</param>
+    /// <param name="ticket">The ticket that was redeemed.</param>
+    /// <param name="reply">The inviter's answer.</param>
+    /// <param name="now">The wall clock.</param>
+    /// <param name="entries">All entries, to persist.</param>
+    /// <exception cref="PcException">The reply is not the swarm of the ticket, or does not admit this node (<see cref="ErrorCode.JoinFailed"/>).</exception>
+    public static SwarmReplica Join(ISigner signer, ISignatureVerifier verifier, Ticket ticket, JoinReply reply, DateTimeOffset now, out IReadOnlyList<StoredEntry> entries)
+    {
+        var replica = new SwarmReplica(signer, verifier, ticket.Swarm);
+        var received = replica.Receive(reply.Entries, now);
+        if (received.Refused.Any(refusal => refusal.Reason == EntryRefusal.ClockTooFarAhead))
+            throw new PcException(ErrorCode.ClockWrong, $"entries of {ticket.Name} are dated far after this machine's clock, which says {now:u}");
+        if (replica.Count == 0) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer is not the swarm {ticket.Name} that the ticket names");
+        if (replica.State.Find(signer.Self) is null) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer does not admit this node to {ticket.Name}");
+        // The inviter sent all it holds. A node that joins anew has written nothing; one that comes back has its feed from there.
+        replica.ConfirmOwnHead();
+        entries = received.Accepted;
+        return replica;
+    }
+
+    /// <summary>This node leaves. Persist the entry, hand it to the gossip engine so that the others hear of it, then forget the swarm.</summary>
+    /// <exception cref="PcException">This node is not a member.</exception>
+    public StoredEntry Leave(DateTimeOffset now) => Append(new MemberLeft(), now);
+
+    /// <summary>Removes a member.</summary>
+    /// <exception cref="PcException">This node is not an admin, or there is no such member.</exception>
+    public StoredEntry Remove(PeerId peer, DateTimeOffset now) => Append(new MemberRemoved(peer, 0), now);
+
+    /// <summary>Lets a forked member's entries count again, going on after its longest branch.</summary>
+    /// <exception cref="PcException">This node is not an admin, or the member is not forked.</exception>
+    public StoredEntry Readmit(PeerId peer, DateTimeOffset now)
+    {
+        if (!State.Forked.ContainsKey(peer)) throw new PcException(ErrorCode.MemberUnknown, $"{peer} is not marked as forked in {State.Name}");
+        var head = _graph.Feeds[peer].BySequence[^1].MinBy(node => node.Entry.Hash)!.Entry;
+        return Append(new MemberReadmitted(peer, head.Sequence, head.Hash), now);
+    }
+
+    private bool AdmittedWith(PeerId peer, EntryHash ticket) =>
+        _graph.Feeds.TryGetValue(Self, out var own)
+        && own.Nodes.Any(node => node.Verdict == Verdict.Counts && node.Entry.Body is MemberAdmitted admitted && admitted.Peer == peer && admitted.Ticket == ticket);
+
+    private JoinReply Reply(ReadOnlySpan<byte> swarmKey) => new([.. _graph.Nodes.Select(node => node.Entry.Bytes)], swarmKey.ToArray());
+}

@@ -1,0 +1,127 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace PeoplesCloud.Swarm;
+
+// Anti-entropy of feeds: what do I hold, what does another lack.
+public sealed partial class SwarmReplica
+{
+    // How far back along a branch one answer goes when two nodes hold different branches of a fork.
+    private const int BranchStep = 32;
+
+    /// <summary>What this node holds and offers.</summary>
+    public FeedHeads Heads
+    {
+        get
+        {
+            if (_heads is not null) return _heads;
+            var forked = State.Forked;
+            var tips = new List<HeadTip>(_graph.Feeds.Count);
+            var forks = new List<HeadFork>();
+            foreach (var feed in _graph.Feeds.Values)
+            {
+                foreach (var node in TipsOf(feed)) tips.Add(new HeadTip(feed.Key, node.Entry.Sequence, node.Entry.Hash.Short));
+                if (forked.TryGetValue(feed.Author, out var number)) forks.Add(new HeadFork(feed.Key, number));
+            }
+            return _heads = new FeedHeads(tips, forks);
+        }
+    }
+
+    /// <summary>Whether the entry that a digest names last for this node is held: else others hold more of our own feed than we do.</summary>
+    internal bool HoldsOwnHeadOf(FeedHeads theirs)
+    {
+        var key = AuthorFeed.KeyOf(Self);
+        var own = _graph.Feeds.GetValueOrDefault(Self);
+        return theirs.Tips.Where(tip => tip.Author == key).All(tip => own?.Find(tip.Sequence, tip.Hash) is not null);
+    }
+
+    /// <summary>What a node with these heads lacks, in causal order, at most <paramref name="maxBytes"/> (but at least one entry when any is lacking).</summary>
+    /// <param name="theirs">Its heads; <see cref="FeedHeads.None"/> gives everything.</param>
+    /// <param name="maxBytes">The bound of all entries together.</param>
+    /// <param name="more">Whether some were left out because of the bound.</param>
+    public IReadOnlyList<StoredEntry> MissingFor(FeedHeads theirs, int maxBytes, out bool more)
+    {
+        var tips = theirs.Tips.ToLookup(tip => tip.Author);
+        var theirForks = new Dictionary<ulong, ulong>();
+        foreach (var fork in theirs.Forks) theirForks.TryAdd(fork.Author, fork.Sequence);
+        var forked = State.Forked;
+        var missing = new SortedSet<Node>(NodeByIndex.Instance);
+        foreach (var feed in _graph.Feeds.Values)
+        {
+            var known = new List<Node>();
+            var theyHoldMore = false;
+            foreach (var tip in tips[feed.Key])
+            {
+                if (feed.Find(tip.Sequence, tip.Hash) is { } node) known.Add(node);
+                else if (tip.Sequence > feed.Last) theyHoldMore = true;
+                else AddBranch(feed.BySequence[(int)tip.Sequence - 1][0], missing); // a fork that one of us does not know yet
+            }
+            if (known.Count > 0 || !tips[feed.Key].Any()) AddAfter(feed, known, missing);
+            else if (theyHoldMore && feed.Conflicts.Count > 0) AddAfter(feed, [.. feed.BySequence[^1]], missing);
+            if (forked.TryGetValue(feed.Author, out var number) && (!theirForks.TryGetValue(feed.Key, out var theirNumber) || theirNumber > number))
+                missing.UnionWith(feed.BySequence[(int)number - 1].Take(2)); // the proof
+        }
+        return Bounded(missing, maxBytes, out more);
+    }
+
+    /// <summary>Entries that another asked for by hash, each with the entries before it in its author's feed, in causal order.</summary>
+    internal IReadOnlyList<StoredEntry> Wanted(IEnumerable<EntryHash> hashes, int maxBytes)
+    {
+        var wanted = new SortedSet<Node>(NodeByIndex.Instance);
+        foreach (var hash in hashes)
+        {
+            if (_graph.Find(hash) is { } node) AddBranch(node, wanted);
+        }
+        return Bounded(wanted, maxBytes, out _);
+    }
+
+    // The last offered entry of each branch that is offered.
+    private static IEnumerable<Node> TipsOf(AuthorFeed feed)
+    {
+        var last = feed.BySequence[^1];
+        if (feed.Conflicts.Count == 0 && last[0].Shared) return last;
+        return feed.Nodes.Where(node => node.Shared && !node.Children.Exists(child => child.Shared && child.Previous == node));
+    }
+
+    private static void AddAfter(AuthorFeed feed, List<Node> known, SortedSet<Node> missing)
+    {
+        if (feed.Conflicts.Count == 0)
+        {
+            var from = known.Count == 0 ? 0 : (int)known.Max(node => node.Entry.Sequence);
+            for (var i = from; i < feed.BySequence.Count && feed.BySequence[i][0].Shared; i++) missing.Add(feed.BySequence[i][0]);
+            return;
+        }
+        var held = new HashSet<Node>();
+        foreach (var tip in known)
+        {
+            for (var node = tip; node is not null && held.Add(node); node = node.Previous) { }
+        }
+        missing.UnionWith(feed.Nodes.Where(node => node.Shared && !held.Contains(node)));
+    }
+
+    private static void AddBranch(Node tip, SortedSet<Node> missing)
+    {
+        var node = tip;
+        for (var i = 0; i < BranchStep && node is not null; i++, node = node.Previous) missing.Add(node);
+    }
+
+    private static List<StoredEntry> Bounded(SortedSet<Node> nodes, int maxBytes, out bool more)
+    {
+        var entries = new List<StoredEntry>(nodes.Count);
+        var bytes = 0;
+        foreach (var node in nodes)
+        {
+            bytes += node.Entry.Bytes.Length;
+            if (bytes > maxBytes && entries.Count > 0) break;
+            entries.Add(node.Entry);
+        }
+        more = entries.Count < nodes.Count;
+        return entries;
+    }
+
+    private sealed class NodeByIndex : IComparer<Node>
+    {
+        public static NodeByIndex Instance { get; } = new();
+
+        public int Compare([AllowNull] Node x, [AllowNull] Node y) => x!.Index.CompareTo(y!.Index);
+    }
+}

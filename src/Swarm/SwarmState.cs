@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using PeoplesCloud.Libp2p;
+
+namespace PeoplesCloud.Swarm;
+
+/// <summary>Whether somebody is in.</summary>
+public enum MemberStatus
+{
+    /// <summary>Admitted.</summary>
+    Active,
+
+    /// <summary>Left by itself.</summary>
+    Left,
+
+    /// <summary>Removed by an admin.</summary>
+    Removed,
+}
+
+/// <summary>Somebody who is or was in the swarm.</summary>
+/// <param name="Peer">Who.</param>
+/// <param name="Name">How it is called.</param>
+/// <param name="Role">What it may do while it is active.</param>
+/// <param name="X25519">Its public key for sealed boxes, 32 bytes.</param>
+/// <param name="Status">Whether it is in.</param>
+/// <param name="AdmittedBy">The admin; the creator itself at first.</param>
+/// <param name="Since">When it was admitted last, by the admin's clock.</param>
+public sealed record Member(PeerId Peer, string Name, Role Role, byte[] X25519, MemberStatus Status, PeerId AdmittedBy, DateTimeOffset Since)
+{
+    /// <summary>Whether it is in.</summary>
+    public bool IsActive => Status == MemberStatus.Active;
+
+    /// <summary>Whether it is in and may deploy and host.</summary>
+    public bool MayDeployAndHost => IsActive && Role >= Role.Member;
+
+    /// <summary>Whether it is in and may invite and remove.</summary>
+    public bool IsAdmin => IsActive && Role == Role.Admin;
+}
+
+/// <summary>A ticket as the feeds know it.</summary>
+/// <param name="Id">The hash of its secret.</param>
+/// <param name="Issuer">The admin who redeems it.</param>
+/// <param name="Role">What it gives.</param>
+/// <param name="Expires">Until when.</param>
+/// <param name="Uses">How often it may be used; 0 is any number.</param>
+/// <param name="Used">How often it was.</param>
+/// <param name="Closed">Whether a removal ended it: whoever is removed may know the open tickets.</param>
+public sealed record IssuedTicket(EntryHash Id, PeerId Issuer, Role Role, DateTimeOffset Expires, int Uses, int Used, bool Closed);
+
+/// <summary>A program as the feeds know it.</summary>
+/// <param name="Id">The hash of its ProgramDeployed entry.</param>
+/// <param name="Owner">Who deployed it.</param>
+/// <param name="Deployed">What was deployed.</param>
+/// <param name="DeployedAt">When, by the owner's clock.</param>
+/// <param name="Host">Who was chosen to run it; null before that.</param>
+/// <param name="Generation">How often a host was chosen; 0 before that.</param>
+/// <param name="Stopped">Whether it was stopped for good.</param>
+public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed Deployed, DateTimeOffset DeployedAt, PeerId? Host, ulong Generation, bool Stopped);
+
+/// <summary>What a swarm's entries mean together. An immutable snapshot; the same entries give the same state on every node.</summary>
+public sealed record SwarmState
+{
+    /// <summary>The swarm.</summary>
+    public required SwarmId Id { get; init; }
+
+    /// <summary>Its name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Who created it.</summary>
+    public required PeerId Creator { get; init; }
+
+    /// <summary>Everybody who is or was in.</summary>
+    public required ImmutableSortedDictionary<PeerId, Member> Members { get; init; }
+
+    /// <summary>Every ticket that was issued.</summary>
+    public required ImmutableSortedDictionary<EntryHash, IssuedTicket> Tickets { get; init; }
+
+    /// <summary>Every program that was deployed, stopped ones included.</summary>
+    public required ImmutableSortedDictionary<EntryHash, SwarmProgram> Programs { get; init; }
+
+    /// <summary>Authors who wrote two entries with one number and were not readmitted, with the number from which their entries do not count.</summary>
+    public required ImmutableSortedDictionary<PeerId, ulong> Forked { get; init; }
+
+    /// <summary>How many entries count, and how many are held but do not.</summary>
+    public required (int Counted, int Ignored) Entries { get; init; }
+
+    /// <summary>Those who are in, in order of their ids.</summary>
+    public IEnumerable<Member> ActiveMembers => Members.Values.Where(member => member.IsActive);
+
+    /// <summary>The active member, or null.</summary>
+    public Member? Find(PeerId peer) => Members.TryGetValue(peer, out var member) && member.IsActive ? member : null;
+
+    /// <summary>Whether the owner or an admin asks: who may stop a program and read its log.</summary>
+    public bool MayControl(PeerId peer, SwarmProgram program) => Find(peer) is { } member && (member.IsAdmin || peer == program.Owner);
+}
