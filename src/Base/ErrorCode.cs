@@ -210,6 +210,97 @@ public enum ErrorCode
 
 
     // -- 6000 programs ----------------------------------------------------------------------------------------
+    /// <summary>The path does not exist.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The path does not exist.", "Check the path; it is taken relative to where the command runs.")]
+    PathNotFound = 6000,
+
+    /// <summary>A program is deployed from a folder, and the path is something else.</summary>
+    [ErrorInfo(ExitCode.Failed, "A program is deployed from a folder, and the path is something else.", "Put the program into a folder of its own and name that folder.")]
+    PathNotFolder = 6001,
+
+    /// <summary>The named language is not known.</summary>
+    [ErrorInfo(ExitCode.Usage, "The named language is not known.", "Use one of the languages that the message lists, or leave it out to have it detected.")]
+    LanguageUnknown = 6002,
+
+    /// <summary>The folder holds no file that tells its language.</summary>
+    [ErrorInfo(ExitCode.Failed, "The folder holds no file that tells its language.", "Add the entry file of a language, for example bot.py for py3.")]
+    LanguageNotDetected = 6003,
+
+    /// <summary>The folder holds the entry files of several languages.</summary>
+    [ErrorInfo(ExitCode.Failed, "The folder holds the entry files of several languages.", "Name the language after the path: pc deploy SWARM PATH LANGUAGE.")]
+    LanguageAmbiguous = 6004,
+
+    /// <summary>The named language starts with a file that the folder does not hold.</summary>
+    [ErrorInfo(ExitCode.Failed, "The named language starts with a file that the folder does not hold.", "Add the file, or name another language.")]
+    EntryFileMissing = 6005,
+
+    /// <summary>The program needs packages, and bundles with dependencies are not supported yet.</summary>
+    [ErrorInfo(ExitCode.Failed, "The program needs packages, and bundles with dependencies are not supported yet.", "Copy what it needs into the folder, or empty the list of dependencies.")]
+    DependenciesNotSupported = 6006,
+
+    /// <summary>The folder holds a symbolic link.</summary>
+    [ErrorInfo(ExitCode.Failed, "The folder holds a symbolic link.", "Put a copy of the file in its place, or remove the link.")]
+    LinkRefused = 6007,
+
+    /// <summary>A name cannot be stored in a bundle: it holds control characters, is not UTF-8 or is too long.</summary>
+    [ErrorInfo(ExitCode.Failed, "A name cannot be stored in a bundle: it holds control characters, is not UTF-8 or is too long.", "Rename the file or folder.")]
+    NameRefused = 6008,
+
+    /// <summary>The folder holds something that is no file and no folder: a socket, a pipe or a device.</summary>
+    [ErrorInfo(ExitCode.Failed, "The folder holds something that is no file and no folder: a socket, a pipe or a device.", "Remove it from the folder.")]
+    FileKindRefused = 6009,
+
+    /// <summary>A file or folder could not be read.</summary>
+    [ErrorInfo(ExitCode.Failed, "A file or folder could not be read.", "Check its permissions, or remove it from the folder.")]
+    FileUnreadable = 6010,
+
+    /// <summary>A file changed while it was packed.</summary>
+    [ErrorInfo(ExitCode.Failed, "A file changed while it was packed.", "Stop what writes to the folder, then deploy again.")]
+    FileChanged = 6011,
+
+    /// <summary>The folder is over the limits of a bundle.</summary>
+    [ErrorInfo(ExitCode.Failed, "The folder is over the limits of a bundle.", "Remove what the program does not need; share large files with pc add.")]
+    BundleTooLarge = 6012,
+
+    /// <summary>No member may run the program now.</summary>
+    [ErrorInfo(ExitCode.Refused, "No member may run the program now.", "See why for each member in the message; on one that should host: pc up without --no-host.")]
+    NoHost = 6020,
+
+    /// <summary>The name belongs to a program of another member.</summary>
+    [ErrorInfo(ExitCode.Refused, "The name belongs to a program of another member.", "Choose another name: --name NAME.")]
+    NameTaken = 6021,
+
+    /// <summary>No host could start the program.</summary>
+    [ErrorInfo(ExitCode.Failed, "No host could start the program.", "Read each host's reason in the message; pc doctor on the host shows what is missing there.")]
+    StartFailed = 6022,
+
+    /// <summary>The named host is no member of the swarm.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The named host is no member of the swarm.", "See the members: pc list.")]
+    HostUnknown = 6023,
+
+    /// <summary>No program of this name or hash is known.</summary>
+    [ErrorInfo(ExitCode.NotFound, "No program of this name or hash is known.", "See the programs: pc list.")]
+    ProgramNotFound = 6024,
+
+    /// <summary>A bundle is damaged or was not made by this program.</summary>
+    [ErrorInfo(ExitCode.Failed, "A bundle is damaged or was not made by this program.", "Deploy it again.")]
+    BundleDamaged = 6030,
+
+    /// <summary>This node holds no key of the bundle: it is neither its owner nor one of its guardians.</summary>
+    [ErrorInfo(ExitCode.Refused, "This node holds no key of the bundle: it is neither its owner nor one of its guardians.", "Nothing to do here; the owner deploys it again to change its guardians.")]
+    BundleKeyMissing = 6031,
+
+    /// <summary>A bundle could not be fetched from the members that have it.</summary>
+    [ErrorInfo(ExitCode.Failed, "A bundle could not be fetched from the members that have it.", "Check that its owner or a guardian is awake: pc list.")]
+    BundleUnavailable = 6032,
+
+    /// <summary>The host's own policy refuses the program.</summary>
+    [ErrorInfo(ExitCode.Refused, "The host's own policy refuses the program.", "Deploy to another host, or change the policy on this one.")]
+    HostRefuses = 6033,
+
+    /// <summary>The host could not write the program's files.</summary>
+    [ErrorInfo(ExitCode.Failed, "The host could not write the program's files.", "Free disk space on the host, then deploy again.")]
+    HostStorageFailed = 6034,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

@@ -1,0 +1,69 @@
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Deploying;
+
+/// <summary>What a person wants deployed.</summary>
+/// <param name="Path">The program's folder; absolute.</param>
+/// <param name="Language">Its language; null detects it.</param>
+/// <param name="Name">Its name; null takes the folder's.</param>
+/// <param name="Host">The member that should run it; null chooses by rank.</param>
+public sealed record DeployOrder(string Path, string? Language = null, string? Name = null, PeerId? Host = null)
+{
+    /// <summary>What it may use.</summary>
+    public RunLimits Limits { get; init; } = new();
+
+    /// <summary>What network it sees.</summary>
+    public NetworkMode Network { get; init; } = NetworkMode.Internet;
+}
+
+/// <summary>The steps of a deploy, in their order.</summary>
+public enum DeployStep
+{
+    /// <summary>The language is known.</summary>
+    Detected,
+
+    /// <summary>The bundle is in the block store.</summary>
+    Packed,
+
+    /// <summary>The members have answered.</summary>
+    Asked,
+
+    /// <summary>A host was chosen; again after one failed to start.</summary>
+    Chosen,
+
+    /// <summary>The deploy is in this node's feed.</summary>
+    Recorded,
+
+    /// <summary>A host failed to start it, or an older version could not be stopped at once.</summary>
+    Trouble,
+
+    /// <summary>The program has started.</summary>
+    Started,
+}
+
+/// <summary>How far a deploy is: one line for people.</summary>
+/// <param name="Step">The step that was done.</param>
+/// <param name="Text">What came of it.</param>
+public sealed record DeployProgress(DeployStep Step, string Text);
+
+/// <summary>A deployed and started program.</summary>
+/// <param name="Program">The program.</param>
+/// <param name="Host">Where it runs.</param>
+/// <param name="HostName">The host's name.</param>
+/// <param name="Candidates">All members, and why each was or was not chosen.</param>
+public sealed record DeployResult(ProgramSpec Program, PeerId Host, string HostName, IReadOnlyList<JudgedCandidate> Candidates);
+
+/// <summary>How long a deploy waits.</summary>
+public sealed record DeployTimeouts
+{
+    /// <summary>For each member's offer. Default 1 s: many round trips across the world, and all that a member which just fell asleep delays a deploy.</summary>
+    public TimeSpan Ask { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>For a host to fetch, unpack and start. Default 5 minutes: a bundle of 256 MiB over 8 Mbit/s.</summary>
+    public TimeSpan Start { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>For a host to stop a program. Default 20 s: twice what a program gets to end by itself.</summary>
+    public TimeSpan Stop { get; init; } = TimeSpan.FromSeconds(20);
+}

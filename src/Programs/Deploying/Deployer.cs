@@ -1,0 +1,242 @@
+using System.Globalization;
+using PeoplesCloud.Base;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Bundles;
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Programs.Deploying;
+
+/// <summary>
+/// The owner's side of a deploy, in the order of its numbered steps. Before step 5 nothing was written and a cancelled deploy
+/// leaves no trace but unpinned blocks; from then on it goes on to its end, with a host or without. Thread-safe.
+/// </summary>
+/// <param name="packer">Packs folders into this node's block store.</param>
+/// <param name="mesh">Reaches hosts.</param>
+/// <param name="timeouts">How long to wait for them.</param>
+/// <param name="random">Rolls among hosts of equal rank; used under a lock.</param>
+/// <param name="time">The clock.</param>
+public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeouts timeouts, Random random, TimeProvider time)
+{
+    private readonly Lock _randomLock = new();
+
+    /// <summary>Deploys a folder.</summary>
+    /// <param name="swarm">Where to.</param>
+    /// <param name="order">What.</param>
+    /// <param name="progress">Hears of each step, in order; called on the deploy's own path, so it should be quick. Null for nobody.</param>
+    /// <param name="cancellationToken">Gives up, until the deploy is recorded.</param>
+    /// <exception cref="PcException">A code of 6000 to 6023, or of the swarm and the store.</exception>
+    public async Task<DeployResult> DeployAsync(IProgramSwarm swarm, DeployOrder order, Action<DeployProgress>? progress, CancellationToken cancellationToken)
+    {
+        var report = progress ?? (_ => { });
+
+        // 1. What is it, and may it be called so?
+        FolderScanner.RequireFolder(order.Path);
+        var language = LanguageDetector.Detect(order.Path, order.Language);
+        var name = ProgramName.Choose(order.Name, order.Path);
+        var replaced = Replaced(swarm, name);
+        RequireMember(swarm.State, order.Host);
+        report(new DeployProgress(DeployStep.Detected, $"{name} is written in {language.Title} ({language.EntryFile})"));
+
+        // 2. Pack, encrypt and add, while the members are asked.
+        var limits = order.Limits.ToProgramLimits(order.Network);
+        var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits), cancellationToken);
+        var packed = await packer.PackAsync(order.Path, cancellationToken);
+        using var key = packed.Key;
+        report(new DeployProgress(DeployStep.Packed, $"packed and encrypted {packed.Entries} {(packed.Entries == 1 ? "file" : "files")}, {Size.Text(packed.Bytes)}: {packed.Cid}"));
+
+        // 3. Their answers.
+        var offers = await asking;
+        report(new DeployProgress(DeployStep.Asked, $"{offers.Count(offer => offer.Offer is { Hosts: true })} of {offers.Count} members host"));
+
+        // 4. Choose.
+        var placement = Choose(offers, language, order.Host);
+        if (placement.Order.Count == 0) throw NoHost(swarm.State, placement.Candidates);
+
+        // 5. Record, 6. start; with the next candidate when a host fails to start it.
+        var attempt = new Attempt(swarm, packed, name, language, limits, replaced, offers, placement, report);
+        var (program, host) = await StartOnFirstAbleAsync(attempt, cancellationToken);
+
+        // 7. Report.
+        var result = new DeployResult(program, host, attempt.NameOf(host), attempt.Judged(host));
+        report(new DeployProgress(DeployStep.Started, $"{name} runs on {result.HostName}"));
+        return result;
+    }
+
+    private static List<SwarmProgram> Replaced(IProgramSwarm swarm, string name)
+    {
+        var existing = swarm.State.Programs.Values
+            .Where(program => !program.Stopped && string.Equals(program.Deployed.Name, name, StringComparison.Ordinal))
+            .ToList();
+        if (existing.Find(program => program.Owner != swarm.Self) is not { } other) return existing;
+        var owner = swarm.State.Members.TryGetValue(other.Owner, out var member) ? member.Name : other.Owner.ToString();
+        throw new PcException(ErrorCode.NameTaken, $"{name} is a program of {owner} in {swarm.State.Name} already");
+    }
+
+    private static void RequireMember(SwarmState state, PeerId? host)
+    {
+        if (host is { } peer && state.Find(peer) is null) throw new PcException(ErrorCode.HostUnknown, $"{peer} is no member of {state.Name}");
+    }
+
+    private async Task<IReadOnlyList<CandidateOffer>> AskAllAsync(IProgramSwarm swarm, ProgramAsk ask, CancellationToken cancellationToken)
+    {
+        var members = swarm.State.ActiveMembers.Where(member => member.MayDeployAndHost);
+        return await Task.WhenAll(members.Select(member => AskAsync(swarm, member, ask, cancellationToken)));
+    }
+
+    private async Task<CandidateOffer> AskAsync(IProgramSwarm swarm, Member member, ProgramAsk ask, CancellationToken cancellationToken)
+    {
+        // Also when a host was named: the others may become guardians.
+        var awake = swarm.IsAwake(member.Peer);
+        if (!awake) return new CandidateOffer(member.Peer, member.Name, awake, null);
+        using var timeout = new CancellationTokenSource(timeouts.Ask, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            return new CandidateOffer(member.Peer, member.Name, awake, await mesh.AskAsync(member.Peer, ask, either.Token));
+        }
+        catch (Exception) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return new CandidateOffer(member.Peer, member.Name, awake, null);
+        }
+        catch (Exception unreachable) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new CandidateOffer(member.Peer, member.Name, awake, null, unreachable.Message);
+        }
+    }
+
+    private PlacementResult Choose(IReadOnlyList<CandidateOffer> offers, Language language, PeerId? named)
+    {
+        lock (_randomLock) return Placement.Choose(offers, language.Name, named, random);
+    }
+
+    private static PcException NoHost(SwarmState state, IReadOnlyList<JudgedCandidate> candidates) => new(
+        ErrorCode.NoHost,
+        $"no member of {state.Name} may run it now: {string.Join("; ", candidates.Where(candidate => candidate.Verdict != Verdict.NotNamed).Select(candidate => $"{candidate.Name}: {candidate.Why}"))}");
+
+    private async Task<(ProgramSpec Program, PeerId Host)> StartOnFirstAbleAsync(Attempt attempt, CancellationToken cancellationToken)
+    {
+        ProgramSpec? program = null;
+        ulong generation = 0;
+        foreach (var host in attempt.Placement.Order)
+        {
+            attempt.Report(new DeployProgress(DeployStep.Chosen, $"chose {attempt.NameOf(host)}: {attempt.WhyOf(host)}"));
+            if (program?.SealedKeyOf(host) is not null)
+            {
+                await attempt.Swarm.AppendAsync(new ProgramPlaced(program.Id, host, ++generation), CancellationToken.None);
+            }
+            else
+            {
+                // The first candidate, or one that is no guardian of the entry before: that entry is replaced by a new one.
+                if (program is not null) await RecordStopAsync(attempt.Swarm, program.Id);
+                program = await RecordAsync(attempt, host, program is null ? cancellationToken : CancellationToken.None);
+                generation = 1;
+            }
+            attempt.Report(new DeployProgress(DeployStep.Recorded, string.Create(CultureInfo.InvariantCulture, $"recorded for {program.Deployed.Keys.Count} keepers")));
+
+            // The point of no return: the entry is written, so the deploy ends with a started program or with ProgramStopped.
+            await StopReplacedAsync(attempt, host);
+            if (await TryStartAsync(attempt, program, host)) return (program, host);
+        }
+        await RecordStopAsync(attempt.Swarm, program!.Id);
+        throw new PcException(ErrorCode.StartFailed, $"no host could start {attempt.Name}: {string.Join("; ", attempt.Failures.Select(failure => $"{attempt.NameOf(failure.Key)}: {failure.Value}"))}");
+    }
+
+    private async Task<ProgramSpec> RecordAsync(Attempt attempt, PeerId host, CancellationToken cancellationToken)
+    {
+        var swarm = attempt.Swarm;
+        var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true }).Select(offer => offer.Peer));
+        var keys = guardians.Prepend(swarm.Self).Distinct().Select(peer => SealFor(attempt, peer)).ToList();
+        var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys);
+        var id = await swarm.AppendDeployedAsync(deployed, host, cancellationToken);
+        return new ProgramSpec(id, swarm.State.Id, swarm.Self, deployed, time.GetUtcNow());
+    }
+
+    private static SealedKey SealFor(Attempt attempt, PeerId peer)
+    {
+        var member = attempt.Swarm.State.Find(peer) ?? throw new PcException(ErrorCode.HostUnknown, $"{peer} is no member of {attempt.Swarm.State.Name} any more");
+        return new SealedKey(peer, attempt.Packed.Key.SealTo(member.X25519, attempt.Swarm.State.Id, attempt.Packed.Cid));
+    }
+
+    // Its older version ends before the new one starts, so that a bot never answers twice. The chosen host itself does this
+    // between unpacking and starting; another host is told here.
+    private async Task StopReplacedAsync(Attempt attempt, PeerId chosen)
+    {
+        foreach (var replaced in attempt.Replaced)
+        {
+            if (attempt.StopsRecorded.Add(replaced.Id)) await RecordStopAsync(attempt.Swarm, replaced.Id);
+            if (replaced.Host is not { } host || host == chosen || !attempt.StopsDone.Add(replaced.Id)) continue;
+            using var timeout = new CancellationTokenSource(timeouts.Stop, time);
+            try
+            {
+                await mesh.StopAsync(host, attempt.Swarm.State.Id, replaced.Id, timeout.Token);
+            }
+            catch (Exception unreachable)
+            {
+                attempt.Report(new DeployProgress(DeployStep.Trouble, $"the older version on {attempt.NameOf(host)} ends when that member hears of this deploy: {unreachable.Message}"));
+            }
+        }
+    }
+
+    private static async Task RecordStopAsync(IProgramSwarm swarm, EntryHash program)
+    {
+        try
+        {
+            await swarm.AppendAsync(new ProgramStopped(program), CancellationToken.None);
+        }
+        catch (PcException) when (swarm.State.Programs.TryGetValue(program, out var known) && known.Stopped)
+        {
+            // An admin stopped it at the same moment.
+        }
+    }
+
+    private async Task<bool> TryStartAsync(Attempt attempt, ProgramSpec program, PeerId host)
+    {
+        using var timeout = new CancellationTokenSource(timeouts.Start, time);
+        try
+        {
+            await mesh.StartAsync(host, program, timeout.Token);
+            return true;
+        }
+        catch (Exception failed)
+        {
+            var why = timeout.IsCancellationRequested ? $"did not start it within {timeouts.Start.TotalSeconds:0} s" : failed.Message;
+            attempt.Failures[host] = why;
+            attempt.Report(new DeployProgress(DeployStep.Trouble, $"{attempt.NameOf(host)} failed to start {attempt.Name}: {why}"));
+            return false;
+        }
+    }
+
+    /// <summary>What the steps after the choice share.</summary>
+    private sealed record Attempt(
+        IProgramSwarm Swarm,
+        PackedBundle Packed,
+        string Name,
+        Language Language,
+        ProgramLimits Limits,
+        IReadOnlyList<SwarmProgram> Replaced,
+        IReadOnlyList<CandidateOffer> Offers,
+        PlacementResult Placement,
+        Action<DeployProgress> Report)
+    {
+        public Dictionary<PeerId, string> Failures { get; } = [];
+
+        public HashSet<EntryHash> StopsRecorded { get; } = [];
+
+        public HashSet<EntryHash> StopsDone { get; } = [];
+
+        public string NameOf(PeerId peer) => Swarm.State.Members.TryGetValue(peer, out var member) ? member.Name : peer.ToString();
+
+        public string WhyOf(PeerId peer) => Placement.Candidates.First(candidate => candidate.Peer == peer).Why;
+
+        // A candidate that failed is said so, and the one that took over is the chosen one.
+        public IReadOnlyList<JudgedCandidate> Judged(PeerId host) =>
+        [
+            .. Placement.Candidates.Select(candidate =>
+                Failures.TryGetValue(candidate.Peer, out var failure) ? candidate with { Verdict = Verdict.FailedToStart, Why = $"failed to start it: {failure}" }
+                : candidate.Peer == host && candidate.Verdict != Verdict.Chosen ? candidate with { Verdict = Verdict.Chosen, Why = $"next best: {candidate.Why}" }
+                : candidate),
+        ];
+    }
+}

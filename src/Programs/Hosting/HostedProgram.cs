@@ -1,0 +1,238 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Hosting;
+
+/// <summary>A program on this host and how it is.</summary>
+/// <param name="Spec">The program.</param>
+/// <param name="State">What it does.</param>
+/// <param name="Detail">More about the state; null when there is nothing to say.</param>
+/// <param name="Restarts">How often it was started again after a crash.</param>
+public sealed record ProgramStatus(ProgramSpec Spec, ProgramState State, string? Detail, int Restarts);
+
+/// <summary>
+/// The shell around one <see cref="ProgramSupervisor"/>: carries out its effects with the bundle, the runtime, the log and the
+/// clock, and feeds it what comes of them, one input at a time. Thread-safe.
+/// </summary>
+internal sealed class HostedProgram : IDisposable
+{
+    private readonly Workplace _workplace;
+    private readonly ProgramSupervisor _supervisor;
+    private readonly IRuntime _runtime;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Action _changed;
+    private readonly Func<Task> _beforeFirstLaunch;
+    private readonly Channel<SupervisorInput> _inputs = Channel.CreateUnbounded<SupervisorInput>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly CancellationTokenSource _preparing = new();
+    private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<Task> _work = [];
+    private Exception? _failure;
+    private ITimer? _alarm;
+    private IRun? _run;
+    private bool _launchedOnce;
+
+    /// <summary>Makes the program; <see cref="RunAsync"/> starts it.</summary>
+    /// <param name="workplace">Its folder, log and bundle.</param>
+    /// <param name="policy">When it is started again.</param>
+    /// <param name="random">For the jitter of pauses; this program's own.</param>
+    /// <param name="runtime">Runs it.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">For what nobody foresaw.</param>
+    /// <param name="changed">Called after each change of <see cref="Status"/>.</param>
+    /// <param name="beforeFirstLaunch">Ends an older version, when the bundle is unpacked and before the process starts.</param>
+    public HostedProgram(Workplace workplace, RestartPolicy policy, Random random, IRuntime runtime, TimeProvider time, ILogger logger, Action changed, Func<Task> beforeFirstLaunch)
+    {
+        _workplace = workplace;
+        _supervisor = new ProgramSupervisor(policy, random);
+        _runtime = runtime;
+        _time = time;
+        _logger = logger;
+        _changed = changed;
+        _beforeFirstLaunch = beforeFirstLaunch;
+        Status = new ProgramStatus(workplace.Spec, ProgramState.Starting, null, 0);
+    }
+
+    /// <summary>The program.</summary>
+    public ProgramSpec Spec => _workplace.Spec;
+
+    /// <summary>Its log.</summary>
+    public LogStore Log => _workplace.Log;
+
+    /// <summary>How it is now; a snapshot.</summary>
+    public ProgramStatus Status { get; private set; }
+
+    /// <summary>Whether it is over: it does nothing any more.</summary>
+    public bool IsOver => Ended.IsCompleted;
+
+    /// <summary>Whether it ended by itself with exit code 0; known when it is over.</summary>
+    public bool Finished { get; private set; }
+
+    /// <summary>Completes when it runs for the first time; fails with the reason when the first attempt failed or it was stopped before.</summary>
+    public Task FirstStart => _firstStart.Task;
+
+    /// <summary>Completes when it is over and nothing of it is left but its log.</summary>
+    public Task Ended { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Starts it; call once.</summary>
+    public void Start(bool resumed)
+    {
+        _inputs.Writer.TryWrite(new SupervisorInput.Begin(resumed));
+        Ended = RunAsync();
+    }
+
+    /// <summary>Stops it for good; <see cref="Ended"/> completes when it has ended.</summary>
+    public void Stop(string why) => _inputs.Writer.TryWrite(new SupervisorInput.Stop(why));
+
+    /// <summary>Frees the alarm; a program does this itself when it is over.</summary>
+    public void Dispose()
+    {
+        _alarm?.Dispose();
+        _preparing.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        await Task.Yield();
+        var over = false;
+        while (!over)
+        {
+            var input = await _inputs.Reader.ReadAsync(CancellationToken.None);
+            foreach (var effect in _supervisor.Handle(input, _time.GetUtcNow())) over |= CarryOut(effect);
+            Publish();
+        }
+        await Task.WhenAll(_work);
+        Dispose();
+        _workplace.CleanUp(Finished);
+        _firstStart.TrySetException(_failure ?? new PcException(ErrorCode.StartFailed, $"{Spec.Name} was stopped before it had started"));
+        _ = _firstStart.Task.Exception; // Nobody may be waiting for it.
+        _changed();
+    }
+
+    private bool CarryOut(SupervisorEffect effect)
+    {
+        switch (effect)
+        {
+            case SupervisorEffect.Prepare:
+                Work(PrepareAsync());
+                break;
+            case SupervisorEffect.CancelPrepare:
+                _preparing.Cancel();
+                break;
+            case SupervisorEffect.Launch:
+                Work(LaunchAsync());
+                break;
+            case SupervisorEffect.EndRun end:
+                Work(EndRunAsync(end.Grace));
+                break;
+            case SupervisorEffect.SetAlarm alarm:
+                _alarm?.Dispose();
+                _alarm = _time.CreateTimer(_ => Post(new SupervisorInput.Alarm(alarm.Number)), null, alarm.After, Timeout.InfiniteTimeSpan);
+                break;
+            case SupervisorEffect.Say say:
+                Log.Say(say.Text);
+                break;
+            case SupervisorEffect.Over end:
+                Finished = end.Finished;
+                return true;
+        }
+        return false;
+    }
+
+    private void Publish()
+    {
+        var status = new ProgramStatus(Spec, _supervisor.State, _supervisor.Detail, _supervisor.Restarts);
+        if (status.State == ProgramState.Running) _firstStart.TrySetResult();
+        else if (status.State is ProgramState.Restarting && _failure is not null) _firstStart.TrySetException(_failure);
+        if (status == Status) return;
+        Status = status;
+        _changed();
+    }
+
+    private async Task PrepareAsync()
+    {
+        try
+        {
+            await Task.Yield();
+            await _workplace.PrepareAsync(_preparing.Token);
+            Post(new SupervisorInput.Prepared());
+        }
+        catch (Exception failed)
+        {
+            Post(new SupervisorInput.PrepareFailed(Failed(failed)));
+        }
+    }
+
+    private async Task LaunchAsync()
+    {
+        try
+        {
+            if (!_launchedOnce) await _beforeFirstLaunch();
+            _launchedOnce = true;
+            var run = await _runtime.StartAsync(_workplace.RunSpec, Write, CancellationToken.None);
+            _run = run;
+            Post(new SupervisorInput.Launched());
+        }
+        catch (Exception failed)
+        {
+            Post(new SupervisorInput.LaunchFailed(Failed(failed)));
+            return;
+        }
+        await WaitForExitAsync(_run);
+    }
+
+    private async Task WaitForExitAsync(IRun run)
+    {
+        var exit = new RunExit(-1, RunExitReason.Signalled);
+        try
+        {
+            exit = await run.Exited;
+            Log.FinishLines();
+            await run.DisposeAsync();
+        }
+        catch (Exception failed)
+        {
+            Failed(failed);
+        }
+        Post(new SupervisorInput.Exited(exit));
+    }
+
+    private async Task EndRunAsync(TimeSpan grace)
+    {
+        try
+        {
+            await _run!.StopAsync(grace);
+        }
+        catch (Exception failed)
+        {
+            Failed(failed);
+            await _run!.DisposeAsync();
+        }
+    }
+
+    private ValueTask Write(OutputKind kind, ReadOnlyMemory<byte> chunk)
+    {
+        Log.Append(kind, chunk.Span);
+        return ValueTask.CompletedTask;
+    }
+
+    // What a person can act on is told; anything else is a bug here or a failing machine, and goes to the daemon's log too.
+    private string Failed(Exception failure)
+    {
+        _failure = failure;
+        if (failure is not (PcException or OperationCanceledException)) ProgramsLog.Unexpected(_logger, Spec.Name, Spec.LocalName, failure);
+        return failure.Message;
+    }
+
+    private void Work(Task task)
+    {
+        _work.RemoveAll(done => done.IsCompleted);
+        _work.Add(task);
+    }
+
+    private void Post(SupervisorInput input) => _inputs.Writer.TryWrite(input);
+}

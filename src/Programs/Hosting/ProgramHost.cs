@@ -1,0 +1,286 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Programs.Hosting;
+
+/// <summary>
+/// The host's side: runs programs that members deployed to this node, keeps them running, keeps their logs. What should run is
+/// in the feeds: <see cref="ReconcileAsync"/> starts what is placed here and ends what is not any more, so nothing is lost when
+/// the daemon is killed; the only thing remembered here is that a program has finished. Thread-safe.
+/// </summary>
+public sealed class ProgramHost : IAsyncDisposable
+{
+    private readonly ProgramHostOptions _options;
+    private readonly PeerId _self;
+    private readonly X25519Key _key;
+    private readonly IRuntime _runtime;
+    private readonly OpenBundle _open;
+    private readonly IHostMeter _meter;
+    private readonly Random _random;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Func<Language, bool> _canRun;
+    private readonly Lock _lock = new();
+    private ImmutableDictionary<EntryHash, HostedProgram> _programs = ImmutableDictionary<EntryHash, HostedProgram>.Empty;
+    private ImmutableDictionary<EntryHash, ProgramStatus> _finished = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
+    private bool _closed;
+
+    /// <summary>Makes a host; it runs nothing until <see cref="StartAsync"/> or <see cref="ReconcileAsync"/>. Call the runtime's CollectAsync before.</summary>
+    /// <param name="options">How this node hosts.</param>
+    /// <param name="self">This node.</param>
+    /// <param name="key">This node's key for sealed boxes; stays the caller's.</param>
+    /// <param name="runtime">Runs the programs.</param>
+    /// <param name="open">Opens bundles.</param>
+    /// <param name="meter">Measures this machine's load.</param>
+    /// <param name="canRun">Whether this machine has what a language needs; see <see cref="HasInterpreter"/>.</param>
+    /// <param name="random">For the jitter of pauses.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">The daemon's log.</param>
+    public ProgramHost(ProgramHostOptions options, PeerId self, X25519Key key, IRuntime runtime, OpenBundle open, IHostMeter meter, Func<Language, bool> canRun, Random random, TimeProvider time, ILogger logger)
+    {
+        _options = options;
+        _self = self;
+        _key = key;
+        _runtime = runtime;
+        _open = open;
+        _meter = meter;
+        _canRun = canRun;
+        _random = random;
+        _time = time;
+        _logger = logger;
+        Directory.CreateDirectory(options.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    /// <summary>Raised after a program's status changed; on any thread, and quickly handled.</summary>
+    public event Action? Changed;
+
+    /// <summary>All programs that run here or finished here; a snapshot.</summary>
+    public IReadOnlyList<ProgramStatus> Programs => [.. _programs.Values.Select(program => program.Status).Concat(_finished.Values).OrderBy(status => status.Spec.Id)];
+
+    /// <summary>The languages that this node runs; empty when it does not host.</summary>
+    public IReadOnlyList<string> Languages => _options.Hosts ? [.. Language.All.Where(_canRun).Select(language => language.Name)] : [];
+
+    /// <summary>This node's rank now.</summary>
+    public double Rank => HostRank.Of(Running, _meter.Read());
+
+    private int Running => _programs.Values.Count(program => !program.IsOver);
+
+    /// <summary>Whether a language's interpreter is installed where the sandbox sees it.</summary>
+    public static bool HasInterpreter(Language language) => File.Exists(Path.Combine("/usr/bin", language.Command[0]));
+
+    /// <summary>Answers an owner that looks for a host. The caller has checked that it is a member.</summary>
+    public HostOffer Offer(ProgramAsk ask) => new(_options.Hosts, Languages, Rank, Refusal(ask.Limits));
+
+    /// <summary>
+    /// Starts a program; completes when its first instruction can run. Starting what runs here already is no error. An older program
+    /// of that name and owner is ended after the new one is unpacked and before it runs. The caller has checked that the entry counts
+    /// and that the owner asks for it.
+    /// </summary>
+    /// <param name="spec">The program.</param>
+    /// <param name="cancellationToken">The owner gave up: the program is ended again.</param>
+    /// <exception cref="PcException">This host refuses it (<see cref="ErrorCode.HostRefuses"/>, <see cref="ErrorCode.NameTaken"/>,
+    /// <see cref="ErrorCode.LanguageUnknown"/>, <see cref="ErrorCode.BundleKeyMissing"/>), cannot have its bundle (6030 to 6034), or cannot run it (5000 to 5999).</exception>
+    public async Task StartAsync(ProgramSpec spec, CancellationToken cancellationToken)
+    {
+        var program = Add(spec, resumed: false);
+        try
+        {
+            await program.FirstStart.WaitAsync(cancellationToken);
+        }
+        catch
+        {
+            program.Stop("was ended: its start failed");
+            await program.Ended;
+            Forget(program);
+            throw;
+        }
+    }
+
+    /// <summary>Stops a program and forgets it; completes when it has ended. False when it is not here.</summary>
+    public async Task<bool> StopAsync(EntryHash id, string why)
+    {
+        if (!_programs.TryGetValue(id, out var program)) return false;
+        program.Stop(why);
+        await program.Ended;
+        Forget(program);
+        return true;
+    }
+
+    /// <summary>
+    /// Makes this host do what a swarm's feeds say: starts programs that are placed here and neither stopped nor finished, ends those
+    /// that were stopped, moved, or whose owner is no member any more. A program that the feeds do not know yet is left alone: its
+    /// owner's entry is on its way. Called when the daemon starts and after each change of the state; quick, the work goes on after it.
+    /// </summary>
+    /// <returns>Completes when what had to end has ended.</returns>
+    public async Task ReconcileAsync(SwarmState state)
+    {
+        var ending = new List<Task>();
+        foreach (var program in _programs.Values.Where(program => program.Spec.Swarm == state.Id))
+        {
+            if (ReasonToEnd(state, program.Spec) is { } why) ending.Add(StopAsync(program.Spec.Id, why));
+        }
+        foreach (var program in state.Programs.Values.Where(program => program.Host == _self && !_programs.ContainsKey(program.Id)))
+            Resume(state, ProgramSpec.Of(state.Id, program));
+        await Task.WhenAll(ending);
+    }
+
+    /// <summary>The log of a program that is or was here.</summary>
+    /// <param name="id">The program.</param>
+    /// <param name="tail">How many of the last lines to begin with; 0 for none, negative for all that are kept.</param>
+    /// <param name="follow">Whether to go on until the program has ended or <paramref name="cancellationToken"/> ends it.</param>
+    /// <param name="cancellationToken">Ends following.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.ProgramNotFound"/>: it never was here, or its log is gone.</exception>
+    public async IAsyncEnumerable<LogLine> LogsAsync(EntryHash id, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var folder = FolderOf(ProgramSpec.LocalNameOf(id));
+        var running = _programs.TryGetValue(id, out var program) && !program.IsOver ? program.Log : null;
+        if (running is null && !LogStore.ExistsIn(folder)) throw new PcException(ErrorCode.ProgramNotFound, "this host has no log of that program");
+        using var ended = running is null ? new LogStore(folder, _options.Logs, _time) : null;
+        ended?.Complete();
+        await foreach (var line in (running ?? ended!).ReadAsync(tail, follow, cancellationToken)) yield return line;
+    }
+
+    /// <summary>Ends all programs in order; they are started again when the daemon starts.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_lock) _closed = true;
+        foreach (var program in _programs.Values) program.Stop("the host's daemon ends; the program goes on when it is back");
+        await Task.WhenAll(_programs.Values.Select(program => program.Ended));
+    }
+
+    private void Resume(SwarmState state, ProgramSpec spec)
+    {
+        if (ReasonToEnd(state, spec) is not null)
+        {
+            // Its mark goes, so that its log is one of the old ones.
+            if (!_finished.ContainsKey(spec.Id)) return;
+            lock (_lock) _finished = _finished.Remove(spec.Id);
+            File.Delete(MarkOf(spec));
+        }
+        else if (_finished.ContainsKey(spec.Id))
+        {
+            return;
+        }
+        else if (File.Exists(MarkOf(spec)))
+        {
+            lock (_lock) _finished = _finished.SetItem(spec.Id, new ProgramStatus(spec, ProgramState.Stopped, ProgramSupervisor.FinishedDetail, 0));
+        }
+        else
+        {
+            try
+            {
+                Add(spec, resumed: true);
+            }
+            catch (PcException refused)
+            {
+                ProgramsLog.NotResumed(_logger, spec.Name, spec.LocalName, refused.Message);
+            }
+        }
+    }
+
+    private HostedProgram Add(ProgramSpec spec, bool resumed)
+    {
+        lock (_lock)
+        {
+            if (_closed) throw new PcException(ErrorCode.HostRefuses, "this host's daemon is stopping");
+            if (_programs.TryGetValue(spec.Id, out var known) && !known.IsOver) return known;
+            if (Refusal(spec.Deployed.Limits) is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal);
+            if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) throw new PcException(ErrorCode.LanguageUnknown, $"this host cannot run {Quoted.Text(spec.Deployed.Language)}");
+            var namesake = _programs.Values.FirstOrDefault(program => !program.IsOver && program.Spec.Swarm == spec.Swarm && string.Equals(program.Spec.Name, spec.Name, StringComparison.Ordinal));
+            if (namesake is not null && namesake.Spec.Owner != spec.Owner) throw new PcException(ErrorCode.NameTaken, $"{spec.Name} is a program of another member on this host already");
+
+            RemoveOldLogs();
+            var workplace = NewWorkplace(spec);
+            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), _runtime, _time, _logger, () => OnChanged(), () => EndAsync(namesake));
+            program.Start(resumed);
+            _programs = _programs.SetItem(spec.Id, program);
+            _finished = _finished.Remove(spec.Id);
+            return program;
+        }
+    }
+
+    private Workplace NewWorkplace(ProgramSpec spec)
+    {
+        var folder = FolderOf(spec.LocalName);
+        try
+        {
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            File.Delete(Path.Combine(folder, Workplace.FinishedMark));
+            return new Workplace(folder, spec, _self, _key, _open, _options, _time, _logger);
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            throw new PcException(ErrorCode.HostStorageFailed, $"{Quoted.Text(folder)} could not be written: {failed.Message}", inner: failed);
+        }
+    }
+
+    private async Task EndAsync(HostedProgram? older)
+    {
+        if (older is not null) await StopAsync(older.Spec.Id, "was replaced by a newer deploy");
+    }
+
+    private string? Refusal(ProgramLimits limits)
+    {
+        var most = _options.MostLimits;
+        if (!_options.Hosts) return "this member does not host";
+        if (Running >= _options.MaxPrograms) return $"runs {_options.MaxPrograms} programs already, its limit";
+        if (limits.MemoryBytes > most.MemoryBytes) return $"allows {Size.Text(most.MemoryBytes)} of memory, {Size.Text(limits.MemoryBytes)} were asked for";
+        if (limits.CpuMillis > most.Cpus * 1000) return $"allows {most.Cpus:0.##} cores, {limits.CpuMillis / 1000.0:0.##} were asked for";
+        if (limits.Pids > most.Pids) return $"allows {most.Pids} processes, {limits.Pids} were asked for";
+        if (limits.DiskBytes > most.DiskBytes) return $"allows {Size.Text(most.DiskBytes)} of disk, {Size.Text(limits.DiskBytes)} were asked for";
+        return limits.ToNetworkMode() == NetworkMode.Lan && !_options.AllowLan ? "does not let programs see its LAN" : null;
+    }
+
+    private string? ReasonToEnd(SwarmState state, ProgramSpec spec)
+    {
+        if (!state.Programs.TryGetValue(spec.Id, out var program)) return null;
+        if (program.Stopped) return "was stopped";
+        if (program.Host is { } host && host != _self) return "was moved to another host";
+        return state.Find(program.Owner) is null ? "was ended: its owner is no member any more" : null;
+    }
+
+    private string MarkOf(ProgramSpec spec) => Path.Combine(FolderOf(spec.LocalName), Workplace.FinishedMark);
+
+    private string FolderOf(string localName) => Path.Combine(_options.Folder, localName);
+
+    private void Forget(HostedProgram program)
+    {
+        lock (_lock)
+        {
+            if (_programs.TryGetValue(program.Spec.Id, out var held) && held == program) _programs = _programs.Remove(program.Spec.Id);
+        }
+        OnChanged();
+    }
+
+    // Folders of programs that are not here any more hold a log each; the oldest go.
+    private void RemoveOldLogs()
+    {
+        var kept = _programs.Keys.Select(ProgramSpec.LocalNameOf).ToHashSet(StringComparer.Ordinal);
+        var old = new DirectoryInfo(_options.Folder).EnumerateDirectories()
+            .Where(folder => !kept.Contains(folder.Name) && !File.Exists(Path.Combine(folder.FullName, Workplace.FinishedMark)))
+            .OrderByDescending(folder => folder.LastWriteTimeUtc)
+            .Skip(_options.KeptLogs);
+        foreach (var folder in old)
+        {
+            try
+            {
+                folder.Delete(recursive: true);
+            }
+            catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+            {
+                ProgramsLog.NotRemoved(_logger, folder.FullName, failed);
+            }
+        }
+    }
+
+    private void OnChanged() => Changed?.Invoke();
+}

@@ -1,0 +1,247 @@
+using System.Globalization;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Hosting;
+
+/// <summary>What a program on a host does, as people see it.</summary>
+public enum ProgramState
+{
+    /// <summary>Its bundle is fetched and unpacked, or its process is being started.</summary>
+    Starting,
+
+    /// <summary>It runs.</summary>
+    Running,
+
+    /// <summary>It crashed and is started again after a pause.</summary>
+    Restarting,
+
+    /// <summary>It was stopped, or it ended by itself with exit code 0.</summary>
+    Stopped,
+
+    /// <summary>It could not be started.</summary>
+    Failed,
+}
+
+/// <summary>When a crashed program is started again.</summary>
+public sealed record RestartPolicy
+{
+    /// <summary>The pause after the first crash; it doubles with each that follows. Default 1 s.</summary>
+    public TimeSpan FirstPause { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The longest pause. Default 5 minutes: a bot whose service is down comes back soon after it.</summary>
+    public TimeSpan LongestPause { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>By how much a pause is made shorter or longer at random, as a share. Default 0.2, so that bots of one service do not come back at once.</summary>
+    public double Jitter { get; init; } = 0.2;
+
+    /// <summary>How long a program runs until its earlier crashes are forgotten. Default 60 s.</summary>
+    public TimeSpan StableAfter { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long a program may take to end by itself after TERM. Default 10 s, as Docker has it.</summary>
+    public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>What happens to a program.</summary>
+internal abstract record SupervisorInput
+{
+    /// <summary>Begin. When the daemon resumes what it ran before, nobody waits for the outcome: a failure is tried again.</summary>
+    public sealed record Begin(bool Resumed) : SupervisorInput;
+
+    /// <summary>The bundle is unpacked.</summary>
+    public sealed record Prepared : SupervisorInput;
+
+    /// <summary>The bundle could not be fetched or unpacked.</summary>
+    public sealed record PrepareFailed(string Why) : SupervisorInput;
+
+    /// <summary>The process runs.</summary>
+    public sealed record Launched : SupervisorInput;
+
+    /// <summary>The process could not be started.</summary>
+    public sealed record LaunchFailed(string Why) : SupervisorInput;
+
+    /// <summary>The process has ended.</summary>
+    public sealed record Exited(RunExit Exit) : SupervisorInput;
+
+    /// <summary>The pause is over. An alarm of an earlier pause does nothing.</summary>
+    public sealed record Alarm(int Number) : SupervisorInput;
+
+    /// <summary>Stop for good, with the reason for the log.</summary>
+    public sealed record Stop(string Why) : SupervisorInput;
+}
+
+/// <summary>What is to be done for a program.</summary>
+internal abstract record SupervisorEffect
+{
+    /// <summary>Fetch and unpack the bundle; answer Prepared or PrepareFailed.</summary>
+    public sealed record Prepare : SupervisorEffect;
+
+    /// <summary>Give up fetching; PrepareFailed follows.</summary>
+    public sealed record CancelPrepare : SupervisorEffect;
+
+    /// <summary>Start the process; answer Launched or LaunchFailed, later Exited.</summary>
+    public sealed record Launch : SupervisorEffect;
+
+    /// <summary>Stop the process; Exited follows.</summary>
+    public sealed record EndRun(TimeSpan Grace) : SupervisorEffect;
+
+    /// <summary>Send Alarm with this number after a pause.</summary>
+    public sealed record SetAlarm(int Number, TimeSpan After) : SupervisorEffect;
+
+    /// <summary>Write a line to the program's log.</summary>
+    public sealed record Say(string Text) : SupervisorEffect;
+
+    /// <summary>It is over: nothing follows this. The host forgets its files; when it finished by itself, the host remembers that.</summary>
+    public sealed record Over(bool Finished) : SupervisorEffect;
+}
+
+/// <summary>
+/// Decides what is done for one program on its host: start it, start it again after a crash with growing pauses, end it. A
+/// synchronous state machine without a clock, a process or a file; <see cref="HostedProgram"/> carries out its effects.
+/// <code>
+/// Idle -Begin-> Preparing -Prepared-> Launching -Launched-> Running -Exited(0)-> Over
+///                   |                     |   ^                 | crash
+///                   | failed              |   +---- Alarm ---- Pausing
+///                   v                     v
+///      Over, or Pausing when it had been started before          Stop leads from anywhere to Over, through Ending
+/// </code>
+/// </summary>
+internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
+{
+    /// <summary>What is said of a program that ended with exit code 0: it is done, and not started again.</summary>
+    public const string FinishedDetail = "finished by itself with exit code 0";
+
+    private enum Phase
+    {
+        Idle,
+        Preparing,
+        Launching,
+        Running,
+        Pausing,
+        Ending,
+        Over,
+    }
+
+    private Phase _phase = Phase.Idle;
+    private bool _prepared;
+    private bool _keep;
+    private int _failuresInRow;
+    private int _alarm;
+    private DateTimeOffset _launched;
+
+    /// <summary>As people see it.</summary>
+    public ProgramState State { get; private set; } = ProgramState.Starting;
+
+    /// <summary>More about the state: why it failed, when it starts again. Null when there is nothing to say.</summary>
+    public string? Detail { get; private set; }
+
+    /// <summary>How often it was started again after a crash.</summary>
+    public int Restarts { get; private set; }
+
+    /// <summary>Takes what happened and decides. What does not fit the phase (it crossed a stop on its way) changes nothing.</summary>
+    public IReadOnlyList<SupervisorEffect> Handle(SupervisorInput input, DateTimeOffset now) => (_phase, input) switch
+    {
+        (Phase.Idle, SupervisorInput.Begin begin) => Begin(begin.Resumed),
+        (Phase.Preparing, SupervisorInput.Prepared) => Prepared(),
+        (Phase.Preparing, SupervisorInput.PrepareFailed failed) => NotStarted(failed.Why),
+        (Phase.Launching, SupervisorInput.Launched) => Launched(now),
+        (Phase.Launching, SupervisorInput.LaunchFailed failed) => NotStarted(failed.Why),
+        (Phase.Running, SupervisorInput.Exited exited) => Exited(exited.Exit, now),
+        (Phase.Pausing, SupervisorInput.Alarm alarm) when alarm.Number == _alarm => Again(),
+        (Phase.Preparing, SupervisorInput.Stop stop) => End(stop.Why, new SupervisorEffect.CancelPrepare()),
+        (Phase.Launching, SupervisorInput.Stop stop) => End(stop.Why, null),
+        (Phase.Running, SupervisorInput.Stop stop) => End(stop.Why, new SupervisorEffect.EndRun(policy.StopGrace)),
+        (Phase.Idle or Phase.Pausing, SupervisorInput.Stop stop) => [.. End(stop.Why, null), .. Over(ProgramState.Stopped, Detail, finished: false)],
+        (Phase.Ending, SupervisorInput.Launched) => [new SupervisorEffect.EndRun(policy.StopGrace)],
+        (Phase.Ending, SupervisorInput.Prepared or SupervisorInput.PrepareFailed or SupervisorInput.LaunchFailed or SupervisorInput.Exited) => Over(ProgramState.Stopped, Detail, finished: false),
+        _ => [],
+    };
+
+    private IReadOnlyList<SupervisorEffect> Begin(bool resumed)
+    {
+        _keep = resumed;
+        _phase = Phase.Preparing;
+        return [new SupervisorEffect.Prepare()];
+    }
+
+    private IReadOnlyList<SupervisorEffect> Prepared()
+    {
+        _prepared = true;
+        _phase = Phase.Launching;
+        return [new SupervisorEffect.Launch()];
+    }
+
+    private IReadOnlyList<SupervisorEffect> Launched(DateTimeOffset now)
+    {
+        _keep = true;
+        _phase = Phase.Running;
+        _launched = now;
+        (State, Detail) = (ProgramState.Running, null);
+        return [new SupervisorEffect.Say(Restarts == 0 ? "started" : $"started again ({Times(Restarts)})")];
+    }
+
+    // The owner waits for a first start and tries another host when it fails; later ones are this host's own business.
+    private IReadOnlyList<SupervisorEffect> NotStarted(string why)
+    {
+        if (_keep) return Pause($"could not be started: {why}");
+        return [new SupervisorEffect.Say($"could not be started: {why}"), .. Over(ProgramState.Failed, why, finished: false)];
+    }
+
+    private IReadOnlyList<SupervisorEffect> Exited(RunExit exit, DateTimeOffset now)
+    {
+        if (exit is { ExitCode: 0, Reason: RunExitReason.Exited })
+        {
+            return [new SupervisorEffect.Say(FinishedDetail), .. Over(ProgramState.Stopped, FinishedDetail, finished: true)];
+        }
+        if (now - _launched >= policy.StableAfter) _failuresInRow = 0;
+        return Pause(Described(exit));
+    }
+
+    private IReadOnlyList<SupervisorEffect> Pause(string what)
+    {
+        var pause = NextPause();
+        _phase = Phase.Pausing;
+        (State, Detail) = (ProgramState.Restarting, what);
+        return [new SupervisorEffect.Say($"{what}; starts again in {Shown(pause)}"), new SupervisorEffect.SetAlarm(++_alarm, pause)];
+    }
+
+    private IReadOnlyList<SupervisorEffect> Again()
+    {
+        Restarts++;
+        _phase = _prepared ? Phase.Launching : Phase.Preparing;
+        return [_prepared ? new SupervisorEffect.Launch() : new SupervisorEffect.Prepare()];
+    }
+
+    private IReadOnlyList<SupervisorEffect> End(string why, SupervisorEffect? effect)
+    {
+        _phase = Phase.Ending;
+        Detail = why;
+        return effect is null ? [] : [effect];
+    }
+
+    private IReadOnlyList<SupervisorEffect> Over(ProgramState state, string? detail, bool finished)
+    {
+        var said = _phase == Phase.Ending ? new SupervisorEffect[] { new SupervisorEffect.Say(detail ?? "stopped") } : [];
+        _phase = Phase.Over;
+        (State, Detail) = (state, detail);
+        return [.. said, new SupervisorEffect.Over(finished)];
+    }
+
+    // Doubles from the first to the longest pause, each made shorter or longer by the jitter.
+    private TimeSpan NextPause()
+    {
+        var doubled = policy.FirstPause.TotalSeconds * Math.Pow(2, Math.Min(_failuresInRow++, 30));
+        var jitter = 1 + (policy.Jitter * ((2 * random.NextDouble()) - 1));
+        return TimeSpan.FromSeconds(Math.Min(doubled, policy.LongestPause.TotalSeconds) * jitter);
+    }
+
+    private static string Described(RunExit exit) => exit.Reason switch
+    {
+        RunExitReason.OutOfMemory => "used more memory than it may and was ended",
+        RunExitReason.Signalled => string.Create(CultureInfo.InvariantCulture, $"was ended by signal {exit.ExitCode - 128}"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"crashed with exit code {exit.ExitCode}"),
+    };
+
+    private static string Shown(TimeSpan pause) => string.Create(CultureInfo.InvariantCulture, $"{pause.TotalSeconds:0.0} s");
+
+    private static string Times(int count) => count == 1 ? "once" : string.Create(CultureInfo.InvariantCulture, $"{count} times");
+}

@@ -1,0 +1,110 @@
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Content;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Bundles;
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Hosting;
+
+/// <summary>
+/// Opens a bundle's encrypted bytes: from this node's blocks, or from the members that keep it. Throws a
+/// <see cref="PcException"/> when they cannot be had.
+/// </summary>
+public delegate Task<Stream> OpenBundle(Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken);
+
+/// <summary>
+/// One program's place on this host; docs/layouts/bundle.md.
+/// <code>
+/// programs/LOCALNAME/app        the unpacked bundle, while the program is placed here; unpacked afresh by each daemon
+/// programs/LOCALNAME/log, log.1 its log
+/// programs/LOCALNAME/finished   empty; it ended by itself with exit code 0 and is not started again
+/// </code>
+/// </summary>
+internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, TimeProvider time, ILogger logger)
+{
+    private readonly BundleUnpacker _unpacker = new(options.Bundles);
+
+    /// <summary>The name of the mark of a program that finished.</summary>
+    public const string FinishedMark = "finished";
+
+    /// <summary>The program.</summary>
+    public ProgramSpec Spec => spec;
+
+    /// <summary>Its log.</summary>
+    public LogStore Log { get; } = new(folder, options.Logs, time);
+
+    /// <summary>What the runtime is told.</summary>
+    public RunSpec RunSpec
+    {
+        get
+        {
+            var language = Language.Find(spec.Deployed.Language) ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(spec.Deployed.Language)} is not known here");
+            return new RunSpec(spec.LocalName, language.Command, AppFolder, language.Environment, spec.Deployed.Limits.ToRunLimits(), spec.Deployed.Limits.ToNetworkMode());
+        }
+    }
+
+    private string AppFolder => Path.Combine(folder, "app");
+
+    /// <summary>Fetches, decrypts and unpacks the bundle.</summary>
+    public async Task PrepareAsync(CancellationToken cancellationToken)
+    {
+        if (spec.SealedKeyOf(self) is not { } sealedKey || !BundleKey.TryOpen(key, spec.Swarm, spec.Deployed.Bundle, sealedKey, out var bundleKey))
+            throw new PcException(ErrorCode.BundleKeyMissing, $"no key of {spec.Name}'s bundle is sealed to this node");
+        using (bundleKey)
+        {
+            DeleteFolder(AppFolder);
+            await using var bundle = await OpenAsync(cancellationToken);
+            await _unpacker.UnpackAsync(bundle, bundleKey, AppFolder, cancellationToken);
+        }
+    }
+
+    /// <summary>The program is over: its files go, its log stays and is complete.</summary>
+    public void CleanUp(bool finished)
+    {
+        if (finished) Mark();
+        DeleteFolder(AppFolder);
+        Log.Dispose();
+    }
+
+    private async Task<Stream> OpenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await open(spec.Deployed.Bundle, [.. spec.Keepers.Where(keeper => keeper != self)], cancellationToken);
+        }
+        catch (PcException missing) when (missing.Code == ErrorCode.BlockNotFound)
+        {
+            throw new PcException(ErrorCode.BundleUnavailable, $"the bundle of {spec.Name} could not be fetched: {missing.Message}", inner: missing);
+        }
+    }
+
+    private void Mark()
+    {
+        try
+        {
+            using var mark = new FileStream(Path.Combine(folder, FinishedMark), FileMode.Create, FileAccess.Write);
+            mark.Flush(flushToDisk: true);
+        }
+        catch (IOException failed)
+        {
+            // A full disk. The program is started once more when the daemon starts again: told in the log, and better than not at all.
+            Log.Say($"the host could not remember that it finished: {failed.Message}");
+        }
+    }
+
+    private void DeleteFolder(string path)
+    {
+        try
+        {
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            ProgramsLog.NotRemoved(logger, path, failed);
+        }
+    }
+}

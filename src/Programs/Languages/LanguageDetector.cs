@@ -1,0 +1,72 @@
+using PeoplesCloud.Base;
+
+namespace PeoplesCloud.Programs.Languages;
+
+/// <summary>Says which language a folder is written in, from the names of the files at its top.</summary>
+public static class LanguageDetector
+{
+    /// <summary>The most of a dependency file that is looked at, in bytes; a longer one certainly lists something.</summary>
+    private const int MaxDependencyBytes = 1 << 20;
+
+    /// <summary>The language of a folder: the named one, or the only one whose entry file is there.</summary>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="named">The language that the person named; null detects it.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.LanguageUnknown"/>, <see cref="ErrorCode.EntryFileMissing"/>,
+    /// <see cref="ErrorCode.LanguageNotDetected"/>, <see cref="ErrorCode.LanguageAmbiguous"/>, <see cref="ErrorCode.DependenciesNotSupported"/>.</exception>
+    public static Language Detect(string folder, string? named) => Detect(folder, named, Language.All);
+
+    internal static Language Detect(string folder, string? named, IReadOnlyList<Language> languages)
+    {
+        var language = named is null ? OnlyOneIn(folder, languages) : Named(folder, named, languages);
+        RefuseDependencies(folder, language);
+        return language;
+    }
+
+    private static Language Named(string folder, string named, IReadOnlyList<Language> languages)
+    {
+        var language = languages.FirstOrDefault(candidate => string.Equals(candidate.Name, named, StringComparison.Ordinal))
+            ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(named)} is not known; known: {Listed(languages)}");
+        if (File.Exists(Path.Combine(folder, language.EntryFile))) return language;
+        throw new PcException(ErrorCode.EntryFileMissing, $"{Quoted.Text(folder)} holds no {language.EntryFile}, which a {language.Name} program starts with");
+    }
+
+    private static Language OnlyOneIn(string folder, IReadOnlyList<Language> languages)
+    {
+        var found = languages.Where(language => File.Exists(Path.Combine(folder, language.EntryFile))).ToList();
+        return found.Count switch
+        {
+            1 => found[0],
+            0 => throw new PcException(ErrorCode.LanguageNotDetected, $"{Quoted.Text(folder)} has no known language; looked for {Listed(languages)}"),
+            _ => throw new PcException(
+                ErrorCode.LanguageAmbiguous,
+                $"{Quoted.Text(folder)} could be several languages: {Listed(found)}",
+                $"Name one after the path: {string.Join(" or ", found.Select(language => language.Name))}."),
+        };
+    }
+
+    private static string Listed(IEnumerable<Language> languages) =>
+        string.Join(", ", languages.Select(language => $"{language.EntryFile} ({language.Name}, {language.Title})"));
+
+    // Blank lines and comments are no dependencies: an empty requirements.txt is common and harmless.
+    private static void RefuseDependencies(string folder, Language language)
+    {
+        var path = Path.Combine(folder, language.DependencyFile);
+        if (!File.Exists(path)) return;
+        string? first;
+        try
+        {
+            first = new FileInfo(path).Length > MaxDependencyBytes
+                ? "(a very long list)"
+                : File.ReadLines(path).Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0 && line[0] != '#');
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            throw new PcException(ErrorCode.FileUnreadable, $"{Quoted.Text(path)} could not be read: {unreadable.Message}", inner: unreadable);
+        }
+        if (first is null) return;
+        throw new PcException(
+            ErrorCode.DependenciesNotSupported,
+            $"{language.DependencyFile} lists packages (the first: {Quoted.Text(first)}), and programs with dependencies cannot be deployed yet",
+            $"Copy what the program needs into the folder and empty {language.DependencyFile}.");
+    }
+}

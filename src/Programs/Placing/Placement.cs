@@ -1,0 +1,113 @@
+using System.Globalization;
+using PeoplesCloud.Libp2p;
+
+namespace PeoplesCloud.Programs.Placing;
+
+/// <summary>A member with its answer.</summary>
+/// <param name="Peer">The member.</param>
+/// <param name="Name">Its name, for messages.</param>
+/// <param name="Awake">Whether it was awake to be asked.</param>
+/// <param name="Offer">Its answer; null when it gave none in time.</param>
+/// <param name="Problem">Why it gave none, when that is known.</param>
+public sealed record CandidateOffer(PeerId Peer, string Name, bool Awake, HostOffer? Offer, string? Problem = null);
+
+/// <summary>What became of a candidate.</summary>
+public enum Verdict
+{
+    /// <summary>It is the best.</summary>
+    Chosen,
+
+    /// <summary>Its rank is higher than the best.</summary>
+    HigherRank,
+
+    /// <summary>Its rank is as good as the best, and the roll fell for another.</summary>
+    LostTheRoll,
+
+    /// <summary>Another host was named.</summary>
+    NotNamed,
+
+    /// <summary>It runs no programs of others.</summary>
+    DoesNotHost,
+
+    /// <summary>It cannot run the language.</summary>
+    LanguageMissing,
+
+    /// <summary>Its policy refuses the program.</summary>
+    PolicyRefuses,
+
+    /// <summary>It is asleep.</summary>
+    Asleep,
+
+    /// <summary>It is awake and did not answer in time.</summary>
+    NoAnswer,
+
+    /// <summary>It was chosen and failed to start the program.</summary>
+    FailedToStart,
+}
+
+/// <summary>A candidate, judged.</summary>
+/// <param name="Peer">The member.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="Rank">Its rank; null when it did not say.</param>
+/// <param name="Verdict">What became of it.</param>
+/// <param name="Why">The same as a sentence for people.</param>
+public sealed record JudgedCandidate(PeerId Peer, string Name, double? Rank, Verdict Verdict, string Why);
+
+/// <summary>The outcome of a choice.</summary>
+/// <param name="Order">Those that may run the program, the chosen one first, the next to try after it. Empty when there is none.</param>
+/// <param name="Candidates">All candidates in the order in which they were given.</param>
+public sealed record PlacementResult(IReadOnlyList<PeerId> Order, IReadOnlyList<JudgedCandidate> Candidates)
+{
+    /// <summary>The chosen host; null when there is none.</summary>
+    public PeerId? Chosen => Order.Count > 0 ? Order[0] : null;
+}
+
+/// <summary>Chooses a host: the lowest rank of those that may run the program, a roll among equals. A pure function of its arguments.</summary>
+public static class Placement
+{
+    /// <summary>Chooses.</summary>
+    /// <param name="candidates">The members with their answers.</param>
+    /// <param name="language">The program's language.</param>
+    /// <param name="named">The host that the person named; null for any.</param>
+    /// <param name="random">Rolls for hosts of equal rank; the same seed gives the same choice.</param>
+    public static PlacementResult Choose(IReadOnlyList<CandidateOffer> candidates, string language, PeerId? named, Random random)
+    {
+        var fit = candidates
+            .Where(candidate => Hindrance(candidate, language, named) is null)
+            // The roll is made in the order of peer ids, so that it does not depend on who answered first.
+            .OrderBy(candidate => candidate.Peer)
+            .Select(candidate => (Candidate: candidate, Rank: HostRank.Compared(candidate.Offer!.Rank), Roll: random.Next()))
+            .OrderBy(fit => fit.Rank).ThenBy(fit => fit.Roll).ThenBy(fit => fit.Candidate.Peer)
+            .ToList();
+        var best = fit.Count > 0 ? fit[0].Candidate : null;
+        return new PlacementResult(
+            [.. fit.Select(fit => fit.Candidate.Peer)],
+            [.. candidates.Select(candidate => Judge(candidate, language, named, best))]);
+    }
+
+    private static JudgedCandidate Judge(CandidateOffer candidate, string language, PeerId? named, CandidateOffer? best)
+    {
+        var (verdict, why) = Hindrance(candidate, language, named) ?? Compare(candidate, best!);
+        return new JudgedCandidate(candidate.Peer, candidate.Name, candidate.Offer is { Hosts: true } offer ? offer.Rank : null, verdict, why);
+    }
+
+    private static (Verdict Verdict, string Why)? Hindrance(CandidateOffer candidate, string language, PeerId? named)
+    {
+        if (named is { } only && candidate.Peer != only) return (Verdict.NotNamed, "another host was named");
+        if (!candidate.Awake) return (Verdict.Asleep, "asleep");
+        if (candidate.Offer is not { } offer) return (Verdict.NoAnswer, candidate.Problem ?? "gave no answer in time");
+        if (!offer.Hosts) return (Verdict.DoesNotHost, "does not host");
+        if (!offer.Languages.Contains(language, StringComparer.Ordinal)) return (Verdict.LanguageMissing, $"cannot run {language}");
+        return offer.Refusal is { } refusal ? (Verdict.PolicyRefuses, refusal) : null;
+    }
+
+    private static (Verdict Verdict, string Why) Compare(CandidateOffer candidate, CandidateOffer best)
+    {
+        var rank = Shown(candidate.Offer!.Rank);
+        if (candidate.Peer == best.Peer) return (Verdict.Chosen, $"lowest rank, {rank}");
+        if (HostRank.Compared(candidate.Offer.Rank) > HostRank.Compared(best.Offer!.Rank)) return (Verdict.HigherRank, $"rank {rank} is higher than {Shown(best.Offer.Rank)}");
+        return (Verdict.LostTheRoll, $"rank {rank} is as good, the roll fell for another");
+    }
+
+    private static string Shown(double rank) => rank.ToString("0.0", CultureInfo.InvariantCulture);
+}

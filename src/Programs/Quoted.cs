@@ -1,0 +1,26 @@
+using System.Globalization;
+using System.Text;
+
+namespace PeoplesCloud.Programs;
+
+/// <summary>Shows names and texts that somebody else chose in a message: one line, no control characters, not endless.</summary>
+internal static class Quoted
+{
+    private const int MaxCharacters = 300;
+
+    /// <summary>The text in quotation marks; control and formatting characters as \u escapes, cut at 300 characters.</summary>
+    public static string Text(string text)
+    {
+        var quoted = new StringBuilder("\"");
+        foreach (var character in text.AsSpan(0, Math.Min(text.Length, MaxCharacters)))
+        {
+            if (IsUnsafe(character)) quoted.Append(CultureInfo.InvariantCulture, $"\\u{(int)character:x4}");
+            else quoted.Append(character);
+        }
+        return quoted.Append(text.Length > MaxCharacters ? "...\"" : "\"").ToString();
+    }
+
+    /// <summary>Whether a character could forge or hide text in a line: control, bidirectional formatting, line and paragraph separators.</summary>
+    public static bool IsUnsafe(char character) =>
+        CharUnicodeInfo.GetUnicodeCategory(character) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+}
