@@ -24,6 +24,17 @@ public enum ErrorCode
     // -- 1200 configuration and home --------------------------------------------------------------------------
 
     // -- 2000 mesh --------------------------------------------------------------------------------------------
+    /// <summary>The port that the mesh should listen on is taken.</summary>
+    [ErrorInfo(ExitCode.Failed, "The port that the mesh should listen on is taken by another program.", "Choose another port, or stop the program that has it (ss -ltnp shows it).")]
+    MeshPortTaken = 2000,
+
+    /// <summary>The user may not listen on the port.</summary>
+    [ErrorInfo(ExitCode.Refused, "This user may not listen on that port.", "Choose a port above 1023.")]
+    MeshPortDenied = 2001,
+
+    /// <summary>The address cannot be listened on.</summary>
+    [ErrorInfo(ExitCode.Failed, "The mesh cannot listen on that address.", "Give an address of this machine with a TCP port, such as /ip4/0.0.0.0/tcp/4242.")]
+    MeshAddressUnusable = 2002,
 
     // -- 3000 content -----------------------------------------------------------------------------------------
     /// <summary>The text is not a content identifier (CID).</summary>

@@ -4,31 +4,43 @@ namespace PeoplesCloud.Libp2p;
 internal sealed class AddressBook(Libp2pLimits limits)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<PeerId, Multiaddr[]> _known = [];
+    private readonly Dictionary<PeerId, (Multiaddr[] Addresses, bool IsNamed)> _known = [];
     private readonly Queue<PeerId> _order = new(); // each known peer once, oldest first
 
     /// <summary>Puts addresses before the older ones of a peer. Answers whether one of them was new.</summary>
-    public bool Add(PeerId peer, IEnumerable<Multiaddr> addresses)
+    /// <param name="peer">Whose addresses.</param>
+    /// <param name="addresses">The addresses; those that name another peer or no port are left out.</param>
+    /// <param name="isNamed">Whether the application named them; false for what a peer says about itself.</param>
+    public bool Add(PeerId peer, IEnumerable<Multiaddr> addresses, bool isNamed)
     {
-        // An address that names another peer is of no use here; one without a port cannot be dialed.
         var usable = addresses.Where(a => a.Port is > 0 && (a.Peer is null || a.Peer == peer)).Select(a => a.WithoutPeer()).Distinct().Take(limits.MaxAddressesPerPeer).ToArray();
         if (usable.Length == 0) return false;
         lock (_lock)
         {
-            var before = _known.GetValueOrDefault(peer) ?? [];
-            if (before.Length == 0)
+            if (!_known.TryGetValue(peer, out var before))
             {
+                // Strangers with fresh keys fill half of the book at most, so that they never push out a peer that the application named.
+                if (!isNamed && _known.Count >= limits.MaxPeersInBook / 2) return false;
                 if (_known.Count >= limits.MaxPeersInBook) _known.Remove(_order.Dequeue());
                 _order.Enqueue(peer);
+                before = ([], false);
             }
-            _known[peer] = [.. usable.Union(before).Take(limits.MaxAddressesPerPeer)];
-            return usable.Except(before).Any();
+            // What a peer says about itself never pushes out what the application named.
+            var merged = isNamed ? usable.Union(before.Addresses) : before.Addresses.Union(usable);
+            _known[peer] = ([.. merged.Take(limits.MaxAddressesPerPeer)], isNamed || before.IsNamed);
+            return usable.Except(before.Addresses).Any();
         }
     }
 
-    /// <summary>The addresses of a peer, newest first; empty when none is known.</summary>
+    /// <summary>The addresses of a peer, best first; empty when none is known.</summary>
     public IReadOnlyList<Multiaddr> Get(PeerId peer)
     {
-        lock (_lock) return _known.GetValueOrDefault(peer) ?? [];
+        lock (_lock) return _known.TryGetValue(peer, out var held) ? held.Addresses : [];
+    }
+
+    /// <summary>Whether the application named an address of the peer.</summary>
+    public bool IsNamed(PeerId peer)
+    {
+        lock (_lock) return _known.TryGetValue(peer, out var held) && held.IsNamed;
     }
 }

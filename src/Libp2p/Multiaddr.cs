@@ -50,6 +50,9 @@ public sealed class Multiaddr : IEquatable<Multiaddr>
     /// <summary>The binary form.</summary>
     public ReadOnlySpan<byte> Bytes => _bytes;
 
+    /// <summary>Whether the host is an address of the machine itself.</summary>
+    public bool IsLoopback => IPAddress.TryParse(Host, out var ip) ? IPAddress.IsLoopback(ip) : Host == "localhost";
+
     /// <summary>The family that the host is resolved in or belongs to.</summary>
     internal AddressFamily Family => _kind is Ip4 or Dns4 ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6;
 

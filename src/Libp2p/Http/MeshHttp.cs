@@ -1,4 +1,8 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using PeoplesCloud.Libp2p.Http;
 
 namespace PeoplesCloud.Libp2p;
 
@@ -8,11 +12,48 @@ public static class MeshHttp
     /// <summary>The protocol id of the libp2p HTTP specification.</summary>
     public const string Protocol = "/http/1.1";
 
-    /// <summary>Kestrel serves the host's <c>/http/1.1</c> streams and nothing else; each connection has an <see cref="IRemotePeerFeature"/>.</summary>
-    public static void UseLibp2p(this IWebHostBuilder builder, Libp2pHost host) => throw new NotSupportedException();
+    /// <summary>An idle pooled stream is closed after this. Shorter than Kestrel's own limit (130 s), so that the client closes first.</summary>
+    private static readonly TimeSpan PooledIdleTimeout = TimeSpan.FromSeconds(60);
 
-    /// <summary>A client for <c>http://&lt;peer id in base36&gt;/path</c>; see <see cref="UriOf"/>. Streams are pooled by peer. Dispose it before the host.</summary>
-    public static HttpClient CreateClient(Libp2pHost host) => throw new NotSupportedException();
+    /// <summary>Streams at once to one peer; further requests wait. Half of what a peer accepts by default (<see cref="Libp2pLimits.MaxInboundStreams"/>).</summary>
+    private const int MaxStreamsPerPeer = 128;
+
+    /// <summary>Kestrel serves the host's <c>/http/1.1</c> streams and nothing else; each connection has an <see cref="IRemotePeerFeature"/>.
+    /// The application must use Kestrel and name no other URL. Stop it before the host.</summary>
+    public static void UseLibp2p(this IWebHostBuilder builder, Libp2pHost host)
+    {
+        builder.UseKestrelCore();
+        builder.ConfigureServices(services =>
+        {
+            services.AddSingleton<IConnectionListenerFactory>(new MeshListenerFactory(host));
+            services.Configure<KestrelServerOptions>(options =>
+            {
+                options.AddServerHeader = false;
+                options.Listen(new MeshEndPoint(host.Self), listen => listen.Protocols = HttpProtocols.Http1);
+            });
+        });
+    }
+
+    /// <summary>
+    /// A client for <c>http://&lt;peer id in base36&gt;/path</c>; see <see cref="UriOf"/>. Streams are pooled by peer. A peer that cannot be reached
+    /// is an <see cref="HttpRequestException"/> around a <see cref="Libp2pException"/>. Cancelling a request resets its stream.
+    /// Dispose it before the host.
+    /// </summary>
+    public static HttpClient CreateClient(Libp2pHost host) => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (context, cancellationToken) =>
+        {
+            if (!PeerId.TryParse(context.DnsEndPoint.Host, out var peer)) throw new Libp2pException(Libp2pError.Unreachable, $"{context.DnsEndPoint.Host} is no peer id in base36");
+            var stream = await host.OpenStreamAsync(peer, Protocol, cancellationToken);
+            return new DuplexStream(stream, resetOnDispose: true);
+        },
+        MaxConnectionsPerServer = MaxStreamsPerPeer,
+        PooledConnectionIdleTimeout = PooledIdleTimeout,
+        UseProxy = false,
+        UseCookies = false,
+        AllowAutoRedirect = false, // a member must not send us to another peer
+        ActivityHeadersPropagator = null,
+    });
 
     /// <summary>The URI of a path on a peer; the path starts with a slash.</summary>
     public static Uri UriOf(PeerId peer, string path) => new($"http://{peer.ToBase36()}{path}");

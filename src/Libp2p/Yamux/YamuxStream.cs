@@ -13,7 +13,9 @@ namespace PeoplesCloud.Libp2p.Yamux;
 /// Two locks, one a direction; neither is held while the connection's gate is wanted by somebody who holds it. The stream is
 /// on the wire until both directions are closed there, and counts against the limits until the application is done with it too.
 /// </remarks>
+#pragma warning disable CA1001 // a token source without a timer and a wait handle has nothing to dispose of
 internal sealed class YamuxStream : IDuplexPipe
+#pragma warning restore CA1001
 {
     private readonly YamuxConnection _connection;
     private readonly Pipe _received;
@@ -40,6 +42,7 @@ internal sealed class YamuxStream : IDuplexPipe
     private bool _readerDone;
     private bool _discarded;
 
+    private readonly CancellationTokenSource _aborted = new();
     private int _credit;       // window to announce; interlocked
     private int _awaitsAck;    // interlocked
     private int _released;     // interlocked
@@ -63,6 +66,9 @@ internal sealed class YamuxStream : IDuplexPipe
     public PipeReader Input => _input;
 
     public PipeWriter Output { get; }
+
+    /// <summary>Cancelled when the stream did not end in order: reset by either side, or cut off with its connection.</summary>
+    public CancellationToken Aborted => _aborted.Token;
 
     /// <summary>Bytes that were received and not read yet.</summary>
     public int UnreadBytes => Volatile.Read(ref _unread);
@@ -306,6 +312,7 @@ internal sealed class YamuxStream : IDuplexPipe
             }
             _resetPending = tellPeer && wasOpen;
         }
+        if (wasOpen) _ = _aborted.CancelAsync(); // not on this thread: it may be the connection's reader
         ForgetWhenClosed();
         return wasOpen;
     }

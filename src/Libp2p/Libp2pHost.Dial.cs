@@ -1,0 +1,129 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace PeoplesCloud.Libp2p;
+
+/// <content>Makes connections: one dial to a peer at a time, with a growing pause after failures.</content>
+public sealed partial class Libp2pHost
+{
+    private readonly Lock _dialLock = new();
+    private readonly Dictionary<PeerId, Task<Libp2pConnection>> _dials = [];
+    private readonly Dictionary<PeerId, DialFailure> _failures = [];
+
+    /// <summary>Dials in a row that failed, and until when (a timestamp of the clock) the peer is left alone.</summary>
+    private sealed record DialFailure(int Count, long Until, Libp2pException Reason);
+
+    private Task<Libp2pConnection> DialSharedAsync(PeerId peer)
+    {
+        lock (_dialLock)
+        {
+            if (_stopping.IsCancellationRequested) return Task.FromException<Libp2pConnection>(new Libp2pException(Libp2pError.Stopped, "the host is stopped"));
+            if (_table.Preferred(peer) is { } open) return Task.FromResult(open);
+            if (_dials.TryGetValue(peer, out var running)) return running;
+            if (peer == Self) return Task.FromException<Libp2pConnection>(new Libp2pException(Libp2pError.WrongPeer, "a node does not dial itself"));
+            if (_failures.TryGetValue(peer, out var failure) && _time.GetTimestamp() < failure.Until)
+            {
+                var again = new Libp2pException(failure.Reason.Error, $"{failure.Reason.Message}; not tried again yet after {failure.Count} failed dials", failure.Reason);
+                return Task.FromException<Libp2pConnection>(again);
+            }
+            var dial = new TaskCompletionSource<Libp2pConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _dials[peer] = dial.Task;
+            _ = dial.Task.Exception; // a dial whose callers all went away has nobody to tell
+            _ = _tasks.Start(() => DialAndRunAsync(peer, dial));
+            return dial.Task;
+        }
+    }
+
+    private async Task DialAndRunAsync(PeerId peer, TaskCompletionSource<Libp2pConnection> dial)
+    {
+        Libp2pConnection? connection = null;
+        try
+        {
+            connection = await DialAsync(peer, _stopping.Token);
+            lock (_dialLock) _dials.Remove(peer);
+            dial.SetResult(connection);
+        }
+        catch (Exception e)
+        {
+            var reason = e as Libp2pException ?? new Libp2pException(_stopping.IsCancellationRequested ? Libp2pError.Stopped : Libp2pError.Unreachable, $"{peer} could not be dialed: {e.Message}", e);
+            lock (_dialLock)
+            {
+                _dials.Remove(peer);
+                if (_book.Get(peer).Count > 0) RememberFailure(peer, reason);
+            }
+            HostLog.DialFailed(_logger, peer, reason.Message);
+            // The peer may have dialed us meanwhile.
+            if (_table.Preferred(peer) is { } inbound) dial.SetResult(inbound);
+            else dial.SetException(reason);
+        }
+        if (connection is not null) await RunAsync(connection);
+    }
+
+    private async Task<Libp2pConnection> DialAsync(PeerId peer, CancellationToken cancellationToken)
+    {
+        if (_table.Count >= _limits.MaxConnections) throw new Libp2pException(Libp2pError.LimitReached, $"this node has {_limits.MaxConnections} connections, as many as it may");
+        var failures = new List<string>();
+        Libp2pException? handshakeFailure = null;
+        var endPoints = new Queue<IPEndPoint>(await ResolveAsync(_book.Get(peer), failures, cancellationToken));
+        while (await _dialer.ConnectFirstAsync(endPoints, failures, cancellationToken) is var (socket, endPoint))
+        {
+            try
+            {
+                return await UpgradeAsync(socket, peer, isOutbound: true, cancellationToken);
+            }
+            catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
+            {
+                failures.Add($"{Multiaddr.FromEndPoint(endPoint)}: {e.Message}");
+                // Another peer at this address is the more telling reason, also when a later address does not answer.
+                if (e is Libp2pException told && handshakeFailure?.Error is not Libp2pError.WrongPeer) handshakeFailure = told;
+            }
+        }
+        var what = failures.Count == 0 ? "no address of it is known" : string.Join("; ", failures);
+        throw new Libp2pException(handshakeFailure?.Error ?? Libp2pError.Unreachable, $"{peer} cannot be reached: {what}", handshakeFailure);
+    }
+
+    private async Task<List<IPEndPoint>> ResolveAsync(IReadOnlyList<Multiaddr> addresses, List<string> failures, CancellationToken cancellationToken)
+    {
+        var endPoints = new List<IPEndPoint>();
+        foreach (var address in addresses)
+        {
+            if (address.TryGetEndPoint(out var endPoint)) endPoints.Add(endPoint);
+            else
+            {
+                try
+                {
+                    var resolved = await Dns.GetHostAddressesAsync(address.Host, address.Family, cancellationToken);
+                    endPoints.AddRange(resolved.Select(ip => new IPEndPoint(ip, address.Port!.Value)));
+                }
+                catch (SocketException e)
+                {
+                    failures.Add($"{address}: {e.Message}");
+                }
+            }
+        }
+        return [.. endPoints.Distinct().Take(_limits.MaxAddressesPerDial)];
+    }
+
+    // Guarded by _dialLock.
+    private void RememberFailure(PeerId peer, Libp2pException reason)
+    {
+        var count = _failures.TryGetValue(peer, out var before) ? before.Count + 1 : 1;
+        var pause = Math.Min(_limits.DialBackoff.TotalSeconds * Math.Pow(2, Math.Min(count - 1, 20)), _limits.MaxDialBackoff.TotalSeconds);
+        _failures[peer] = new DialFailure(count, _time.GetTimestamp() + (long)(pause * _time.TimestampFrequency), reason);
+    }
+
+    private void ForgetFailures(PeerId peer)
+    {
+        lock (_dialLock) _failures.Remove(peer);
+    }
+
+    private void ForgetOldFailures()
+    {
+        var old = _time.GetTimestamp() - (long)(_limits.MaxDialBackoff.TotalSeconds * _time.TimestampFrequency);
+        lock (_dialLock)
+        {
+            foreach (var (peer, failure) in _failures)
+                if (failure.Until < old) _failures.Remove(peer);
+        }
+    }
+}

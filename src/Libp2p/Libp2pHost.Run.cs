@@ -1,0 +1,150 @@
+using PeoplesCloud.Libp2p.Connections;
+using PeoplesCloud.Libp2p.Identify;
+using PeoplesCloud.Libp2p.Negotiation;
+using PeoplesCloud.Libp2p.Noise;
+using PeoplesCloud.Libp2p.Yamux;
+
+namespace PeoplesCloud.Libp2p;
+
+/// <content>Keeps connections: serves their streams, identifies them, closes the idle ones.</content>
+public sealed partial class Libp2pHost
+{
+    private static readonly TimeSpan MaxSweepPeriod = TimeSpan.FromSeconds(5);
+
+    private Libp2pConnection Multiplex(NoiseChannel channel, Multiaddr remoteAddress, bool isOutbound)
+    {
+        Libp2pConnection? connection = null;
+        var muxer = new YamuxConnection(channel, isOutbound, _limits, _time, _logger, stream => _ = _tasks.Start(() => ServeAsync(connection!, stream)));
+        var isStranger = !isOutbound && !_book.IsNamed(channel.RemotePeer);
+        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time);
+        return connection;
+    }
+
+    private void Admit(Libp2pConnection connection)
+    {
+        var admission = _table.Add(connection, out var surplus);
+        if (admission != Admission.Admitted) throw new Libp2pException(Libp2pError.LimitReached, admission == Admission.TableFull ? "this node has as many connections as it may" : "this node has as many strangers as it may");
+        if (surplus is not null) Close(surplus);
+        ForgetFailures(connection.RemotePeer);
+        HostLog.Connected(_logger, connection.RemotePeer, connection.RemoteAddress, connection.IsOutbound);
+    }
+
+    private async Task RunAsync(Libp2pConnection connection)
+    {
+        try
+        {
+            var run = connection.RunAsync(_stopping.Token);
+            _ = _tasks.Start(() => LearnAsync(connection));
+            await run;
+        }
+        finally
+        {
+            _table.Remove(connection);
+            HostLog.Disconnected(_logger, connection.RemotePeer);
+        }
+    }
+
+    private void Close(Libp2pConnection connection) => _ = _tasks.Start(connection.CloseAsync);
+
+    private async Task ServeAsync(Libp2pConnection connection, YamuxStream raw)
+    {
+        // 1. Agree on the protocol.
+        string protocol;
+        try
+        {
+            protocol = await TimeLimit.RunAsync(_limits.NegotiationTimeout, _time, "negotiating a stream",
+                token => MultistreamSelect.AnswerAsync(NegotiationChannel.Over(raw), _handlers.ContainsKey, _limits, token), _stopping.Token);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            HostLog.StreamRefused(_logger, connection.RemotePeer, e.Message);
+            Libp2pConnection.Abandon(raw);
+            return;
+        }
+
+        // 2. Hand it to whoever serves the protocol.
+        var stream = new Libp2pStream(connection.RemotePeer, protocol, raw, raw.Input, connection.RemoteAddress);
+        try
+        {
+            if (!_handlers.TryGetValue(protocol, out var handler)) throw new Libp2pException(Libp2pError.ProtocolNotSupported, $"{protocol} is not served any more");
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(stream.Closed, _stopping.Token);
+            await handler(stream, ended.Token);
+        }
+        catch (Exception e)
+        {
+            if (e is IOException or OperationCanceledException) HostLog.StreamEnded(_logger, protocol, connection.RemotePeer, e.Message);
+            else HostLog.HandlerFailed(_logger, protocol, connection.RemotePeer, e);
+            stream.Reset();
+        }
+        await stream.DisposeAsync();
+        connection.Touch();
+    }
+
+    // Every new connection is identified once: what the peer speaks saves a round trip later, and where it listens lets us dial it back.
+    private async Task LearnAsync(Libp2pConnection connection)
+    {
+        try
+        {
+            var info = await IdentifyAsync(connection, _stopping.Token);
+            connection.Identified = info;
+            var isLocal = connection.RemoteAddress.IsLoopback;
+            _ = _book.Add(connection.RemotePeer, info.ListenAddresses.Where(a => isLocal || !a.IsLoopback), isNamed: false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            HostLog.NotIdentified(_logger, connection.RemotePeer, e.Message);
+        }
+    }
+
+    private async ValueTask<IdentifyInfo> IdentifyAsync(Libp2pConnection connection, CancellationToken cancellationToken)
+    {
+        await using var stream = await connection.OpenAsync(IdentifyProtocol.Id, cancellationToken);
+        return await TimeLimit.RunAsync(_limits.RequestTimeout, _time, "identify", token => IdentifyProtocol.ReadAsync(stream, _limits, token), cancellationToken);
+    }
+
+    private Task AnswerIdentifyAsync(Libp2pStream stream, CancellationToken cancellationToken)
+    {
+        var message = IdentifyMessage.Write(PublicKeys.EncodeEd25519(_identity.PublicKey.Span), IdentifyProtocol.Family, _options.AgentVersion,
+            ListenAddresses, stream.RemoteAddress, _handlers.Keys.Order(StringComparer.Ordinal));
+        return IdentifyProtocol.WriteAsync(stream, message, cancellationToken);
+    }
+
+    private async Task RaiseEventsAsync()
+    {
+        await foreach (var (peer, connected) in _presence.Reader.ReadAllAsync(CancellationToken.None))
+        {
+            try
+            {
+                (connected ? PeerConnected : PeerDisconnected)?.Invoke(peer);
+            }
+            catch (Exception e)
+            {
+                HostLog.SubscriberFailed(_logger, peer, e);
+            }
+        }
+    }
+
+    private async Task SweepAsync()
+    {
+        var period = TimeSpan.FromTicks(Math.Min(MaxSweepPeriod.Ticks, Math.Min(_limits.IdleTimeout.Ticks, _limits.SimultaneousDial.Ticks) / 2));
+        using var timer = new PeriodicTimer(period, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stopping.Token))
+            {
+                ForgetOldFailures();
+                foreach (var connection in _table.Snapshot())
+                {
+                    var isSpare = _table.Preferred(connection.RemotePeer) != connection;
+                    if (connection.Idle <= (isSpare ? _limits.SimultaneousDial : _limits.IdleTimeout)) continue;
+                    HostLog.ClosedIdle(_logger, connection.RemotePeer);
+                    Close(connection);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            // The host stops.
+        }
+    }
+}
