@@ -33,8 +33,11 @@ public static class SwarmLimits
     /// <summary>Keys sealed in one deploy: the owner and the guardians.</summary>
     public const int MaxSealedKeys = 64;
 
-    /// <summary>A gossip message, in bytes.</summary>
-    public const int MaxGossipBytes = 96 << 10;
+    /// <summary>Authors that a swarm ever had, and branches of forks: what a digest can name.</summary>
+    public const int MaxAuthors = 4_096;
+
+    /// <summary>A gossip message, in bytes: digests of at most 140 KiB and a payload.</summary>
+    public const int MaxGossipBytes = 256 << 10;
 
     /// <summary>Entries and records in one gossip message, in bytes; what is left follows in the next.</summary>
     public const int MaxGossipPayloadBytes = 64 << 10;

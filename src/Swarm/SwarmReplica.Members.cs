@@ -64,7 +64,7 @@ public sealed partial class SwarmReplica
         if (already is not null) return (Reply(swarmKey), []); // in by another ticket: nothing is used up
         if ((request.Clock - now).Duration() > MaxClockDifference)
             throw new PcException(ErrorCode.ClockWrong, $"the joining machine's clock says {request.Clock:u}, the inviter's {now:u}");
-        if (state.ActiveMembers.Count() >= SwarmLimits.MaxMembers) throw new PcException(ErrorCode.SwarmFull, $"{state.Name} has {SwarmLimits.MaxMembers} members already");
+        if (state.ActiveMembers.Count() >= SwarmLimits.MaxMembers || state.Members.Count >= SwarmLimits.MaxAuthors - 1) throw new PcException(ErrorCode.SwarmFull, $"{state.Name} has {SwarmLimits.MaxMembers} members already");
 
         var name = Names.Unique(request.Name, state.ActiveMembers.Select(member => member.Name).ToHashSet(StringComparer.Ordinal));
         var entry = Append(new MemberAdmitted(peer, name, request.X25519, ticket.Role, id), now);

@@ -5,7 +5,8 @@ namespace PeoplesCloud.Swarm;
 /// <summary>What became of received entries.</summary>
 /// <param name="Accepted">New entries in causal order. Persist them before the next message is sent.</param>
 /// <param name="Refused">What was not taken, with the reason and the author when it could be read.</param>
-/// <param name="Missing">Entries that waiting ones name and that are not held: ask whoever sent them. At most 64.</param>
+/// <param name="Missing">Entries that waiting ones name and that are not held: ask whoever sent them. At most 64; empty when
+/// nothing of this was new, so that asking ends.</param>
 public sealed record ReceiveResult(IReadOnlyList<StoredEntry> Accepted, IReadOnlyList<(EntryRefusal Reason, PeerId Author)> Refused, IReadOnlyList<EntryHash> Missing);
 
 // Receiving: any order, any duplicates, anything forged. An entry waits (in memory, bounded) until all that it names is held.
@@ -38,14 +39,15 @@ public sealed partial class SwarmReplica
     {
         var accepted = new List<StoredEntry>();
         var refused = new List<(EntryRefusal, PeerId)>();
+        var isNew = false;
         _restrictions = _graph.HasControl ? State : null;
         foreach (var bytes in entries)
         {
             var refusal = Screen(bytes.Span, now, out var entry);
             if (refusal != EntryRefusal.None) refused.Add((refusal, entry?.Author ?? default));
-            else if (entry is not null) Place(entry, accepted, refused);
+            else if (entry is not null) isNew |= Place(entry, accepted, refused);
         }
-        return new ReceiveResult(accepted, refused, Wants());
+        return new ReceiveResult(accepted, refused, isNew ? Wants() : []);
     }
 
     // Everything that can be said without the entry's past. No entry and no refusal: it is held or waiting already.
@@ -62,8 +64,10 @@ public sealed partial class SwarmReplica
         return entry.VerifiedBy(_verifier) ? EntryRefusal.None : EntryRefusal.BadSignature;
     }
 
-    private void Place(StoredEntry first, List<StoredEntry> accepted, List<(EntryRefusal, PeerId)> refused)
+    // Places an entry and whatever waited for it; false when it was refused.
+    private bool Place(StoredEntry first, List<StoredEntry> accepted, List<(EntryRefusal, PeerId)> refused)
     {
+        var refusals = refused.Count;
         Remember(first);
         var open = new Stack<StoredEntry>();
         open.Push(first);
@@ -98,6 +102,7 @@ public sealed partial class SwarmReplica
             Release(_waitingFor, entry.Hash, open);
             if (entry.Body is MemberAdmitted admitted) Release(_waitingForAuthor, admitted.Peer, open);
         }
+        return accepted.Count > 0 || refused.Count == refusals;
     }
 
     private EntryHash? FirstMissing(StoredEntry entry)

@@ -22,6 +22,7 @@ public sealed partial class SwarmReplica
                 foreach (var node in TipsOf(feed)) tips.Add(new HeadTip(feed.Key, node.Entry.Sequence, node.Entry.Hash.Short));
                 if (forked.TryGetValue(feed.Author, out var number)) forks.Add(new HeadFork(feed.Key, number));
             }
+            if (tips.Count > SwarmLimits.MaxAuthors) tips.RemoveRange(SwarmLimits.MaxAuthors, tips.Count - SwarmLimits.MaxAuthors);
             return _heads = new FeedHeads(tips, forks);
         }
     }
@@ -32,6 +33,15 @@ public sealed partial class SwarmReplica
         var key = AuthorFeed.KeyOf(Self);
         var own = _graph.Feeds.GetValueOrDefault(Self);
         return theirs.Tips.Where(tip => tip.Author == key).All(tip => own?.Find(tip.Sequence, tip.Hash) is not null);
+    }
+
+    /// <summary>Whether a node with these heads holds something that this one does not.</summary>
+    internal bool Lacks(FeedHeads theirs)
+    {
+        var feeds = _graph.Feeds.Values.ToDictionary(feed => feed.Key);
+        if (theirs.Tips.Any(tip => !feeds.TryGetValue(tip.Author, out var feed) || feed.Find(tip.Sequence, tip.Hash) is null)) return true;
+        var forks = Heads.Forks.ToDictionary(fork => fork.Author, fork => fork.Sequence);
+        return theirs.Forks.Any(fork => !forks.TryGetValue(fork.Author, out var number) || number > fork.Sequence);
     }
 
     /// <summary>What a node with these heads lacks, in causal order, at most <paramref name="maxBytes"/> (but at least one entry when any is lacking).</summary>

@@ -15,7 +15,6 @@ public sealed class FeedHeads
 {
     internal const int TipBytes = 28;
     internal const int ForkBytes = 12;
-    internal const int MaxTips = 2_048;
 
     internal FeedHeads(IReadOnlyList<HeadTip> tips, IReadOnlyList<HeadFork> forks)
     {
@@ -61,7 +60,7 @@ public sealed class FeedHeads
     internal static bool TryDecode(ReadOnlySpan<byte> tips, ReadOnlySpan<byte> forks, [NotNullWhen(true)] out FeedHeads? heads)
     {
         heads = null;
-        if (tips.Length % TipBytes != 0 || forks.Length % ForkBytes != 0 || tips.Length > MaxTips * TipBytes || forks.Length > MaxTips * ForkBytes) return false;
+        if (tips.Length % TipBytes != 0 || forks.Length % ForkBytes != 0 || tips.Length > SwarmLimits.MaxAuthors * TipBytes || forks.Length > SwarmLimits.MaxAuthors * ForkBytes) return false;
         var readTips = new HeadTip[tips.Length / TipBytes];
         for (var i = 0; i < readTips.Length; i++)
         {
