@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
 using System.Security.Cryptography;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Libp2p.Wire;
@@ -134,22 +135,39 @@ internal static class PublicKeys
         }
     }
 
-    // SEC 1 point: 02|03 x (33 bytes) or 04 x y (65 bytes). Wrapped into a SubjectPublicKeyInfo, which OpenSSL decompresses and checks.
+    // SEC 1 point: 02|03 x (33 bytes) or 04 x y (65 bytes). .NET reads no compressed points, so y is worked out here.
     private static ECDsa ImportSecp256k1(ReadOnlySpan<byte> point)
     {
-        if (point is not ([0x02 or 0x03, ..] and { Length: 33 }) and not ([0x04, ..] and { Length: 65 })) throw new CryptographicException("not a point of secp256k1");
-        ReadOnlySpan<byte> algorithm = [0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a];
-        byte[] der = [0x30, (byte)(algorithm.Length + 3 + point.Length), .. algorithm, 0x03, (byte)(1 + point.Length), 0x00, .. point];
-        var ecdsa = ECDsa.Create();
-        try
+        var q = point switch
         {
-            ecdsa.ImportSubjectPublicKeyInfo(der, out _);
-            return ecdsa;
-        }
-        catch
-        {
-            ecdsa.Dispose();
-            throw;
-        }
+            [0x04, ..] and { Length: 65 } => new ECPoint { X = point[1..33].ToArray(), Y = point[33..].ToArray() },
+            [0x02 or 0x03, ..] and { Length: 33 } => Secp256k1.Decompress(point),
+            _ => throw new CryptographicException("not a point of secp256k1"),
+        };
+        return ECDsa.Create(new ECParameters { Curve = Secp256k1.Curve, Q = q }); // refuses what is not on the curve
+    }
+}
+
+/// <summary>The curve y^2 = x^3 + 7 over p = 2^256 - 2^32 - 977. Source: SEC 2, section 2.4.1; SEC 1, section 2.3.4.</summary>
+internal static class Secp256k1
+{
+    private const int FieldBytes = 32;
+
+    private static readonly BigInteger P = BigInteger.Pow(2, 256) - BigInteger.Pow(2, 32) - 977;
+
+    public static ECCurve Curve { get; } = ECCurve.CreateFromValue("1.3.132.0.10");
+
+    /// <exception cref="CryptographicException">There is no such point.</exception>
+    public static ECPoint Decompress(ReadOnlySpan<byte> point)
+    {
+        var x = new BigInteger(point[1..], isUnsigned: true, isBigEndian: true);
+        var square = (BigInteger.ModPow(x, 3, P) + 7) % P;
+        var y = BigInteger.ModPow(square, (P + 1) / 4, P); // a root, if there is one, as p = 3 mod 4
+        if (x >= P || y * y % P != square) throw new CryptographicException("not a point of secp256k1");
+        if (y.IsEven != (point[0] == 0x02)) y = P - y;
+        var bytes = new byte[FieldBytes];
+        var length = y.GetByteCount(isUnsigned: true);
+        _ = y.TryWriteBytes(bytes.AsSpan(FieldBytes - length), out _, isUnsigned: true, isBigEndian: true);
+        return new ECPoint { X = point[1..].ToArray(), Y = bytes };
     }
 }
