@@ -90,7 +90,7 @@ internal static class AddBenchmark
         else
         {
             var some = new byte[maxBytes];
-            using (var input = File.OpenRead(file)) input.ReadAtLeast(some, some.Length, throwOnEndOfStream: false);
+            using (var input = File.OpenRead(file)) _ = input.ReadAtLeast(some, some.Length, throwOnEndOfStream: false);
             await new UnixFsAdder(store).AddStreamAsync(new MemoryStream(some), CancellationToken.None);
         }
         return clock.Elapsed.TotalSeconds;

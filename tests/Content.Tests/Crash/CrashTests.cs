@@ -61,7 +61,7 @@ public sealed class CrashTests
 
     private static async Task<(List<Cid> Acknowledged, string? Stopped, int Steps)> KillAtAsync(string store, string input, int step)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, [CrashHelper.Mode, store, input, step.ToString()]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!, [CrashHelper.Mode, store, input, step.ToString()]) { RedirectStandardOutput = true, UseShellExecute = false };
         using var process = Process.Start(start)!;
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         patience.CancelAfter(Patience);
