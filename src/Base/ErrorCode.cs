@@ -21,7 +21,86 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The daemon failed in a way that it did not foresee; this is a bug.", "Read the daemon's log in the home's logs folder and report it.")]
     Internal = 1100,
 
+    /// <summary>A request to the local API was malformed.</summary>
+    [ErrorInfo(ExitCode.Usage, "A request to the daemon was malformed.", "Use a pc command of the daemon's version: pc version.")]
+    BadRequest = 1101,
+
+    /// <summary>The local API has no such route.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The daemon has no such route.", "Use a pc command of the daemon's version: pc version.")]
+    UnknownRoute = 1102,
+
+    /// <summary>This node is in no swarm of that name.</summary>
+    [ErrorInfo(ExitCode.NotFound, "This node is in no swarm of that name.", "See the swarms of this node: pc list.")]
+    SwarmUnknown = 1103,
+
+    /// <summary>A name fits more than one thing.</summary>
+    [ErrorInfo(ExitCode.Usage, "A name fits more than one thing.", "Write more of the id: pc list shows it.")]
+    NameAmbiguous = 1104,
+
+    /// <summary>This node already has a swarm of that name.</summary>
+    [ErrorInfo(ExitCode.Refused, "This node already has a swarm of that name.", "Choose another name with --name.")]
+    SwarmNameTaken = 1105,
+
+    /// <summary>Another member could not be reached.</summary>
+    [ErrorInfo(ExitCode.Failed, "Another member could not be reached.", "See what is known about it: pc network.")]
+    PeerUnreachable = 1108,
+
+    /// <summary>Another member answered with an error of its own.</summary>
+    [ErrorInfo(ExitCode.Failed, "Another member could not do what it was asked.", "Read that member's log in its home's logs folder.")]
+    PeerFailed = 1109,
+
+    /// <summary>Only the owner of a program and the swarm's admins may do this.</summary>
+    [ErrorInfo(ExitCode.Refused, "Only the owner of a program and the swarm's admins may do this.", "Ask the owner or an admin: pc list shows them.")]
+    NotPermitted = 1110,
+
+    /// <summary>Too many wrong secrets were shown to a node.</summary>
+    [ErrorInfo(ExitCode.Refused, "Too many wrong secrets were shown to a node from this network.", "Wait a minute, then try once with the right ticket.")]
+    TooManyAttempts = 1111,
+
+    /// <summary>A CID that was to be unpinned is not pinned.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The CID is not pinned.", "See what is: pc pin list.")]
+    NotPinned = 1115,
+
+    /// <summary>The daemon is stopping.</summary>
+    [ErrorInfo(ExitCode.Failed, "The daemon is stopping.", "Start it again: pc up.")]
+    Stopping = 1114,
+
     // -- 1200 configuration and home --------------------------------------------------------------------------
+    /// <summary>The configuration has problems; all are listed.</summary>
+    [ErrorInfo(ExitCode.Usage, "The configuration has problems; all of them are listed.", "Correct the named keys in config.toml, the PC_ variables or the flags.")]
+    ConfigInvalid = 1200,
+
+    /// <summary>The configuration file that was named does not exist.</summary>
+    [ErrorInfo(ExitCode.Usage, "The configuration file that was named does not exist.", "Check the path, or leave it out to use the defaults.")]
+    ConfigMissing = 1201,
+
+    /// <summary>The port is taken.</summary>
+    [ErrorInfo(ExitCode.Failed, "The mesh's port is used by another program.", "Choose another port (--port), or leave it out to take the next free one.")]
+    PortTaken = 1202,
+
+    /// <summary>Another daemon uses the home.</summary>
+    [ErrorInfo(ExitCode.Refused, "Another daemon uses this home.", "Stop it (pc down), or name another home with --home.")]
+    HomeInUse = 1203,
+
+    /// <summary>The home was written by a newer version.</summary>
+    [ErrorInfo(ExitCode.Failed, "The home was written by a newer version of pc.", "Update pc on this machine; nothing in the home was changed.")]
+    HomeNewer = 1204,
+
+    /// <summary>The home's folder cannot be used.</summary>
+    [ErrorInfo(ExitCode.Failed, "The home's folder cannot be used.", "Check its permissions, or name another home with --home or PC_HOME.")]
+    HomeUnusable = 1205,
+
+    /// <summary>identity.key is damaged or readable by others.</summary>
+    [ErrorInfo(ExitCode.Failed, "The home's identity.key is damaged or readable by others.", "Restore identity.key from a backup, or start with a new home and join again.")]
+    IdentityDamaged = 1206,
+
+    /// <summary>pc.db is damaged.</summary>
+    [ErrorInfo(ExitCode.Failed, "The home's pc.db is damaged.", "Restore it from a backup, or start with a new home and join again.")]
+    DatabaseDamaged = 1207,
+
+    /// <summary>The system's SQLite library is missing.</summary>
+    [ErrorInfo(ExitCode.Failed, "The system's SQLite library is missing.", "Install it: apt-get install libsqlite3-0.")]
+    SqliteMissing = 1209,
 
     // -- 2000 mesh --------------------------------------------------------------------------------------------
     /// <summary>The port that the mesh should listen on is taken.</summary>

@@ -1,0 +1,175 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Microsoft.Extensions.Configuration;
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Home;
+
+namespace PeoplesCloud.Daemon.Configuration;
+
+/// <summary>Puts the sources of configuration on top of each other and checks every value.</summary>
+internal static class ConfigReader
+{
+    /// <summary>Every key there is, with the environment variable that sets it.</summary>
+    public static readonly IReadOnlyDictionary<string, string> Keys = new SortedDictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["name"] = "PC_NAME",
+        ["home"] = "PC_HOME",
+        ["port"] = "PC_PORT",
+        ["listen"] = "PC_LISTEN",
+        ["host"] = "PC_HOST",
+        ["limits.programs"] = "PC_LIMITS_PROGRAMS",
+        ["limits.connections"] = "PC_LIMITS_CONNECTIONS",
+        ["limits.log_mib"] = "PC_LIMITS_LOG_MIB",
+    };
+
+    /// <inheritdoc cref="DaemonConfig.Load"/>
+    public static DaemonConfig Read(string? configFile, IReadOnlyDictionary<string, string?> flags, IReadOnlyDictionary<string, string?> environment)
+    {
+        var problems = new List<string>();
+        var file = configFile ?? DefaultFile(flags.GetValueOrDefault("home"), environment);
+        var configuration = new ConfigurationBuilder()
+            .Add(new TomlSource(file, configFile is not null, problems))
+            .AddInMemoryCollection(Keys.Where(k => environment.GetValueOrDefault(k.Value) is { Length: > 0 }).Select(k => KeyValuePair.Create(PathOf(k.Key), environment[k.Value])))
+            .AddInMemoryCollection(flags.Where(f => f.Value is not null).Select(f => KeyValuePair.Create(PathOf(f.Key), f.Value)))
+            .Build();
+
+        var values = new Values(configuration, problems);
+        var config = new DaemonConfig
+        {
+            Home = HomePaths.Resolve(values.Text("home"), environment),
+            Name = values.Name("name") ?? DefaultName(),
+            Port = values.Integer("port", 0, 65535),
+            Listen = values.Addresses("listen") ?? ["0.0.0.0", "::"],
+            Hosts = values.Boolean("host") ?? true,
+            Limits = new DaemonLimits
+            {
+                Programs = values.Integer("limits.programs", 1, 1000) ?? new DaemonLimits().Programs,
+                Connections = values.Integer("limits.connections", 8, 100_000) ?? new DaemonLimits().Connections,
+                LogMebibytes = values.Integer("limits.log_mib", 1, 1024) ?? new DaemonLimits().LogMebibytes,
+            },
+        };
+        if (problems.Count > 0) throw new PcException(ErrorCode.ConfigInvalid, "the configuration has problems: " + string.Join("; ", problems), $"correct {file}, the PC_ variables or the flags");
+        return config;
+    }
+
+    /// <summary>The file that is read when none is named: the home's, when a home is named, else the user's.</summary>
+    private static string DefaultFile(string? homeFlag, IReadOnlyDictionary<string, string?> environment)
+    {
+        if ((homeFlag ?? environment.GetValueOrDefault("PC_HOME")) is { Length: > 0 } home) return Path.Combine(Path.GetFullPath(home), "config.toml");
+        var folder = environment.GetValueOrDefault("XDG_CONFIG_HOME") is { } xdg && Path.IsPathRooted(xdg) ? xdg : Path.Combine(HomePaths.UserFolder(environment), ".config");
+        return Path.Combine(folder, "peoples-cloud", "config.toml");
+    }
+
+    /// <summary>The machine's name without what a member's name may not hold; "node" when nothing is left.</summary>
+    private static string DefaultName()
+    {
+        var name = new string([.. Environment.MachineName.Split('.')[0].Where(IsNameCharacter).Take(32)]);
+        return name.Length == 0 ? "node" : name;
+    }
+
+    private static bool IsNameCharacter(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_';
+
+    private static string PathOf(string key) => key.Replace('.', ':');
+
+    private sealed class Values(IConfigurationRoot configuration, List<string> problems)
+    {
+        public string? Text(string key) => configuration[PathOf(key)];
+
+        public string? Name(string key)
+        {
+            var text = Text(key);
+            if (text is null || (text.Length is >= 1 and <= 32 && text.All(IsNameCharacter))) return text;
+            problems.Add($"{key} = '{Printable(text)}': 1 to 32 letters, digits, - and _");
+            return null;
+        }
+
+        public int? Integer(string key, int least, int most)
+        {
+            if (Text(key) is not { } text) return null;
+            if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most) return value;
+            problems.Add($"{key} = '{Printable(text)}': a whole number from {least} to {most}");
+            return null;
+        }
+
+        public bool? Boolean(string key)
+        {
+            if (Text(key) is not { } text) return null;
+            if (text is "true" or "false") return text is "true";
+            problems.Add($"{key} = '{Printable(text)}': true or false");
+            return null;
+        }
+
+        public List<string>? Addresses(string key)
+        {
+            if (Text(key) is not { } text) return null;
+            var items = text.Split(TomlSubset.ArraySeparator, ',').Select(i => i.Trim()).Where(i => i.Length > 0).ToList();
+            if (items.Count is 0 or > 16) problems.Add($"{key}: 1 to 16 addresses");
+            foreach (var item in items.Where(i => !IPAddress.TryParse(i, out _))) problems.Add($"{key} = '{Printable(item)}': IP addresses such as 127.0.0.1 or ::");
+            return items;
+        }
+
+        private static string Printable(string text) => new([.. text.Take(60).Select(c => char.IsControl(c) ? '?' : c)]);
+    }
+
+    /// <summary>The file as a source of Microsoft.Extensions.Configuration.</summary>
+    private sealed class TomlSource(string file, bool mustExist, List<string> problems) : ConfigurationProvider, IConfigurationSource
+    {
+        public IConfigurationProvider Build(IConfigurationBuilder builder) => this;
+
+        public override void Load()
+        {
+            if (ReadFile() is not { } text) return;
+            var found = new List<string>();
+            foreach (var setting in TomlSubset.Parse(text, found))
+            {
+                if (Keys.ContainsKey(setting.Key)) Data[PathOf(setting.Key)] = setting.Value;
+                else found.Add($"line {setting.Line}: unknown key {setting.Key}{Suggestion(setting.Key)}");
+            }
+            problems.AddRange(found.Select(problem => $"{file} {problem}"));
+        }
+
+        private string? ReadFile()
+        {
+            try
+            {
+                var info = new FileInfo(file);
+                if (!info.Exists)
+                {
+                    return mustExist ? throw new PcException(ErrorCode.ConfigMissing, $"the configuration file {file} does not exist") : null;
+                }
+                if (info.Length <= TomlSubset.MaxFileBytes) return File.ReadAllText(file, Encoding.UTF8);
+                problems.Add($"{file} is larger than {TomlSubset.MaxFileBytes} bytes");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                problems.Add($"{file} cannot be read: {e.Message}");
+            }
+            return null;
+        }
+
+        private static string Suggestion(string key)
+        {
+            var nearest = Keys.Keys.MinBy(known => Distance(known, key))!;
+            return Distance(nearest, key) <= 3 ? $" (did you mean {nearest}?)" : $" (known: {string.Join(", ", Keys.Keys)})";
+        }
+
+        /// <summary>Levenshtein's distance between two short texts.</summary>
+        private static int Distance(string a, string b)
+        {
+            var row = Enumerable.Range(0, b.Length + 1).ToArray();
+            for (var i = 1; i <= a.Length; i++)
+            {
+                var diagonal = row[0];
+                row[0] = i;
+                for (var j = 1; j <= b.Length; j++)
+                {
+                    var above = row[j];
+                    row[j] = Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
+                    diagonal = above;
+                }
+            }
+            return row[^1];
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Home;
+
+namespace PeoplesCloud.Daemon.Configuration;
+
+/// <summary>
+/// Everything that can be set about a daemon. Flags win over the environment (PC_NAME, PC_PORT, ...), that over the file,
+/// that over the defaults here. See docs/layouts/home.md for the file.
+/// </summary>
+public sealed record DaemonConfig
+{
+    /// <summary>The port of the mesh when none is configured; when it is taken the next free one is used.</summary>
+    public const int DefaultPort = 4242;
+
+    /// <summary>How many ports after <see cref="DefaultPort"/> are tried before giving up.</summary>
+    public const int PortsTried = 100;
+
+    /// <summary>The folder of everything that this node keeps; absolute.</summary>
+    public required string Home { get; init; }
+
+    /// <summary>What other members call this node: 1 to 32 letters, digits, - and _. Default: the machine's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The mesh's TCP port: 0 to 65535, 0 takes any free one; null (the default) takes 4242 or the next free one.</summary>
+    public int? Port { get; init; }
+
+    /// <summary>The IP addresses to listen on. Default: all of this machine's.</summary>
+    public IReadOnlyList<string> Listen { get; init; } = ["0.0.0.0", "::"];
+
+    /// <summary>Whether this node runs other members' programs. Default true.</summary>
+    public bool Hosts { get; init; } = true;
+
+    /// <summary>How much this node gives.</summary>
+    public DaemonLimits Limits { get; init; } = new();
+
+    /// <summary>Reads the configuration, collecting all its problems into one error.</summary>
+    /// <param name="configFile">A file that must exist; null takes the home's or the user's file when there is one.</param>
+    /// <param name="flags">Values of the command line by key (name, home, port, listen, host, limits.programs, ...); null values are not set.</param>
+    /// <param name="environment">The process's environment variables.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.ConfigInvalid"/> with every problem, or <see cref="ErrorCode.ConfigMissing"/>.</exception>
+    public static DaemonConfig Load(string? configFile, IReadOnlyDictionary<string, string?> flags, IReadOnlyDictionary<string, string?> environment) =>
+        ConfigReader.Read(configFile, flags, environment);
+
+    /// <summary>Where the home is, without reading the configuration file: what a command needs to find the daemon's socket.</summary>
+    public static string ResolveHome(string? flag, IReadOnlyDictionary<string, string?> environment) => HomePaths.Resolve(flag, environment);
+
+    /// <summary>The environment of this process in the form that <see cref="Load"/> takes.</summary>
+    public static IReadOnlyDictionary<string, string?> ProcessEnvironment()
+    {
+        var result = new Dictionary<string, string?>(StringComparer.Ordinal);
+        foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables()) result[(string)variable.Key] = variable.Value as string;
+        return result;
+    }
+}
+
+/// <summary>How much a daemon gives to others; every limit has a unit, a range and a reason.</summary>
+public sealed record DaemonLimits
+{
+    /// <summary>Programs that run here at the same time. Default 16, 1 to 1000: more than a laptop's memory holds at 256 MiB each.</summary>
+    public int Programs { get; init; } = 16;
+
+    /// <summary>Connections of the mesh at the same time. Default 1000, 8 to 100000: each costs about 100 KiB.</summary>
+    public int Connections { get; init; } = 1000;
+
+    /// <summary>Largest size of logs/daemon.log before it is rotated once, in MiB. Default 8, 1 to 1024.</summary>
+    public int LogMebibytes { get; init; } = 8;
+}

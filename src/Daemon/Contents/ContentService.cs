@@ -1,0 +1,61 @@
+using System.Runtime.CompilerServices;
+using PeoplesCloud.Base;
+using PeoplesCloud.Content;
+using PeoplesCloud.Daemon.Storage;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Contents;
+
+/// <summary>What <c>pc add</c>, <c>get</c>, <c>cat</c> and <c>pin</c> do: this node's blocks, and those of members that are awake.</summary>
+internal sealed class ContentService(IBlockStore store, ContentAccess access, PinSet pins, IBlockSource members)
+{
+    private readonly UnixFsReader _reader = new(new BlockFetcher(store, [members]));
+
+    /// <summary>The pinned CIDs.</summary>
+    public IReadOnlyList<Cid> Pins => pins.List();
+
+    /// <summary>Adds a file or a folder, and pins it; readable by members of one swarm, or of all when it is null.</summary>
+    public async IAsyncEnumerable<AddedNode> AddAsync(string path, bool recursive, SwarmId? swarm, IProgress<AddProgress>? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var adder = new UnixFsAdder(new GrantingBlockStore(store, access, swarm));
+        AddedNode? root = null;
+        await foreach (var node in adder.AddAsync(path, recursive, progress, cancellationToken))
+        {
+            root = node;
+            yield return node;
+        }
+        if (root is not null) await pins.AddAsync(root.Cid, CancellationToken.None);
+    }
+
+    /// <summary>Writes what a CID names to a path that does not exist.</summary>
+    public Task<ExtractResult> GetAsync(Cid cid, string output, IProgress<AddProgress>? progress, CancellationToken cancellationToken) =>
+        _reader.ExtractAsync(cid, output, progress, cancellationToken);
+
+    /// <summary>A file's content.</summary>
+    public Task<Stream> OpenAsync(Cid cid, string? subPath, CancellationToken cancellationToken) => _reader.OpenAsync(cid, subPath, cancellationToken);
+
+    /// <summary>Fetches all that lies below a CID, then keeps it.</summary>
+    public async Task PinAsync(Cid cid, CancellationToken cancellationToken)
+    {
+        await foreach (var _ in _reader.WalkAsync(cid, cancellationToken))
+        {
+            // Walking fetches each block into the store.
+        }
+        await pins.AddAsync(cid, cancellationToken);
+    }
+
+    /// <summary>No longer keeps it.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.NotPinned"/>.</exception>
+    public async Task UnpinAsync(Cid cid, CancellationToken cancellationToken)
+    {
+        if (!await pins.RemoveAsync(cid, cancellationToken)) throw new PcException(ErrorCode.NotPinned, $"{cid} is not pinned");
+    }
+
+    /// <summary>The CID that a person typed; an /ipfs/ before it is accepted.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.InvalidCid"/>.</exception>
+    public static Cid Parse(string text)
+    {
+        var plain = text.StartsWith("/ipfs/", StringComparison.Ordinal) ? text["/ipfs/".Length..] : text;
+        return Cid.TryParse(plain, out var cid) ? cid : throw new PcException(ErrorCode.InvalidCid, $"'{new string([.. plain.Take(100).Where(c => !char.IsControl(c))])}' is no CID");
+    }
+}

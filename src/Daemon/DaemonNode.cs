@@ -1,0 +1,310 @@
+using System.Net;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Content;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Daemon.Contents;
+using PeoplesCloud.Daemon.Home;
+using PeoplesCloud.Daemon.Hosting;
+using PeoplesCloud.Daemon.Local;
+using PeoplesCloud.Daemon.Logging;
+using PeoplesCloud.Daemon.Mesh;
+using PeoplesCloud.Daemon.Storage;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Runtimes.Sandbox;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon;
+
+/// <summary>
+/// A running node: the composition root. Parts are made in the order in which they need each other and stopped in the reverse
+/// order (docs/ARCHITECTURE.md). Everything is constructed here by hand; no part receives a container.
+/// </summary>
+internal sealed class DaemonNode : IAsyncDisposable
+{
+    private readonly DaemonConfig _config;
+    private readonly TimeProvider _time;
+    private readonly DateTimeOffset _started;
+    private readonly Stack<Func<ValueTask>> _stop = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource<string> _stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Libp2pHost _host = null!;
+    private Supervisor _supervisor = null!;
+
+    private DaemonNode(DaemonConfig config, TimeProvider time)
+    {
+        _config = config;
+        _time = time;
+        _started = time.GetUtcNow();
+    }
+
+    /// <summary>This node's name in the mesh.</summary>
+    public PeerId Self => _host.Self;
+
+    /// <summary>The host of the mesh.</summary>
+    public Libp2pHost Host => _host;
+
+    /// <summary>The swarms.</summary>
+    public SwarmRegistry Swarms { get; private set; } = null!;
+
+    /// <summary>Create, join, leave, invite, remove.</summary>
+    public Membership Membership { get; private set; } = null!;
+
+    /// <summary>Deploy, logs, stop.</summary>
+    public ProgramService Programs { get; private set; } = null!;
+
+    /// <summary>Add, get, pin.</summary>
+    public ContentService Content { get; private set; } = null!;
+
+    /// <summary>What is shown of it all.</summary>
+    public NodeViews Views { get; private set; } = null!;
+
+    /// <summary>The mesh's pipeline.</summary>
+    public WebApplication MeshApp { get; private set; } = null!;
+
+    /// <summary>The local API's pipeline.</summary>
+    public WebApplication LocalApp { get; private set; } = null!;
+
+    /// <summary>For what belongs to no part.</summary>
+    public ILogger Logger { get; private set; } = null!;
+
+    /// <summary>Cancelled when stopping begins: long answers end.</summary>
+    public CancellationToken Stopping => _stopping.Token;
+
+    /// <summary>Completes with the reason when somebody asked this node to stop.</summary>
+    public Task<string> StopRequested => _stopRequested.Task;
+
+    /// <summary>Completes when a part failed in a way that stops the node.</summary>
+    public Task<Exception> Failed => _supervisor.Failed;
+
+    /// <summary>Where members reach this node, best first, without the peer id.</summary>
+    public IReadOnlyList<string> Addresses => [.. UsableAddresses.Choose(_host.ListenAddresses, UsableAddresses.Bridges()).Select(address => address.ToString())];
+
+    /// <summary>Starts a node; it serves when this returns. When it throws, everything is stopped again.</summary>
+    /// <exception cref="PcException">The home, the port or the disk; see docs/errors.md.</exception>
+    public static async Task<DaemonNode> StartAsync(DaemonConfig config, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var node = new DaemonNode(config, time);
+        try
+        {
+            await node.StartAsync(cancellationToken);
+            return node;
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Asks the owner of this node to stop it.</summary>
+    public void RequestStop(string reason) => _stopRequested.TrySetResult(reason);
+
+    /// <summary>The answer of GET /v1/status.</summary>
+    public StatusReply Status() => new(
+        Self.ToString(), _config.Name, typeof(DaemonNode).Assembly.GetName().Version?.ToString(3) ?? "", Environment.ProcessId, _config.Home,
+        [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _config.Hosts, Swarms.All.Count, _started);
+
+    /// <summary>Stops all parts in order: requests, programs, gossip, mesh, store.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        while (_stop.TryPop(out var stop))
+        {
+            try
+            {
+                await stop();
+            }
+            catch (Exception e) when (Logger is not null)
+            {
+                DaemonLog.RequestFailed(Logger, "stopping a part", e); // the others are stopped all the same
+            }
+        }
+        _stopping.Dispose();
+    }
+
+    private async Task StartAsync(CancellationToken cancellationToken)
+    {
+        // 1. The home: locked, with key and database.
+        var home = HomeFolder.Open(_config.Home);
+        Owns(home.Dispose);
+        var fileLog = new FileLog(home.Paths.DaemonLog, (long)_config.Limits.LogMebibytes << 20, LogLevelOf(), _time);
+        var loggers = new LoggerFactory([fileLog]);
+        Owns(loggers.Dispose);
+        Logger = loggers.CreateLogger("Daemon");
+        var identity = new Ed25519Key(home.Seed);
+        Owns(identity.Dispose);
+        var sealing = IdentityFile.SealingKey(home.Seed);
+        Owns(sealing.Dispose);
+
+        // 2. The mesh listens, and refuses all streams until its pipeline runs.
+        _host = new Libp2pHost(identity, new Libp2pOptions { Limits = Libp2pLimits.Default with { MaxConnections = _config.Limits.Connections } }, _time, loggers);
+        Owns(_host.DisposeAsync);
+        await ListenAsync(cancellationToken);
+        var http = MeshHttp.CreateClient(_host);
+        Owns(http.Dispose);
+        var client = new MeshClient(http, _time);
+
+        // 3. Swarms and content as they are on the disk.
+        var factory = new ReplicaFactory(new Ed25519Signer(identity), new Ed25519Verifier(), new GossipOptions(), NewSeed);
+        PresenceService? presence = null;
+        Swarms = new SwarmRegistry(home.Database, factory, swarm => presence?.InfoFor(swarm) ?? new PresenceInfo(), _time);
+        var blocks = new FileBlockStore(home.Paths.Blocks, _time, loggers.CreateLogger("Blocks"));
+        Owns(blocks.DisposeAsync);
+        var access = new ContentAccess(home.Database, Swarms.IsMember, Swarms.SharedWith);
+        var members = new MeshBlockSource(client, access, [], AwakeMembers, id => Swarms.Find(id) is not null);
+        Content = new ContentService(blocks, access, new PinSet(home.Paths.Pins), members);
+
+        // 4. Programs: nothing runs before the feeds are looked at in step 6.
+        var runtime = new SandboxRuntime(SandboxOptionsOf(home.Paths), _time, loggers.CreateLogger("Sandbox"));
+        if (runtime is IAsyncDisposable disposable) Owns(disposable.DisposeAsync);
+        if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
+        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, MaxPrograms = _config.Limits.Programs };
+        var programHost = new ProgramHost(
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), ProgramHost.HasInterpreter, new Random(NewSeed()), _time, loggers.CreateLogger("Programs"));
+        Owns(programHost.DisposeAsync);
+        var mesh = new ProgramMesh(client, programHost, Swarms);
+        Programs = new ProgramService(Swarms, programHost, mesh, blocks, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
+        Owns(Programs.DisposeAsync);
+        presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
+        Views = new NodeViews(Swarms, _host, presence.InfoFor, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _time);
+        Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, client, () => Addresses, _time, Logger);
+
+        // 5. The mesh's pipeline and gossip.
+        var gossip = new GossipService(Swarms, _host, client, new GossipOptions(), _time, loggers.CreateLogger("Gossip"));
+        Owns(gossip.DisposeAsync);
+        var endpoints = new MeshEndpoints(Swarms, blocks, programHost, new GuessLimiter(_time), _host, _time, Logger, Stopping);
+        MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);
+        Owns(MeshApp.DisposeAsync);
+        await MeshApp.StartAsync(cancellationToken);
+        foreach (var swarm in Swarms.All) ForgetStrangersOf(swarm);
+        Swarms.Added += ForgetStrangersOf;
+        Swarms.Say();
+        _supervisor = new Supervisor(_time, Logger);
+        Owns(_supervisor.DisposeAsync);
+        _supervisor.Run("gossip", FailurePolicy.Restart, gossip.RunAsync);
+        _supervisor.Run("presence", FailurePolicy.Restart, ct => presence.RunAsync(Swarms, ct));
+        Owns(async () =>
+        {
+            presence.Leave(Swarms);
+            await gossip.CloseAsync();
+        });
+
+        // 6. Programs that are placed here start again.
+        programHost.Changed += Swarms.Say;
+        Owns(() => programHost.Changed -= Swarms.Say);
+        Programs.Resume();
+
+        // 7. People last: whoever finds the socket finds everything behind it.
+        LocalApp = LocalPipeline.Build(home.Paths.Socket, new LocalEndpoints(this).Map, loggers);
+        Owns(async () =>
+        {
+            await LocalApp.DisposeAsync();
+            File.Delete(home.Paths.Socket);
+        });
+        await LocalApp.StartAsync(cancellationToken);
+        DaemonLog.Serving(Logger, Self, string.Join(' ', Addresses));
+    }
+
+    private async Task ListenAsync(CancellationToken cancellationToken)
+    {
+        var port = _config.Port ?? DaemonConfig.DefaultPort;
+        for (var tried = 0; ; tried++)
+        {
+            try
+            {
+                // All on one port: what the first got, the others take.
+                var listening = port;
+                foreach (var ip in _config.Listen.Select(IPAddress.Parse))
+                {
+                    var bound = await TryListenAsync(new IPEndPoint(ip, listening), cancellationToken);
+                    if (listening == 0 && bound?.Port is { } chosen) listening = chosen;
+                }
+                if (_host.ListenAddresses.Count == 0) throw new PcException(ErrorCode.PortTaken, $"none of {string.Join(", ", _config.Listen)} is an address of this machine", "correct listen in the configuration or --listen");
+                return;
+            }
+            catch (PcException e) when (IsTaken(e) && _config.Port is null && tried < DaemonConfig.PortsTried && _host.ListenAddresses.Count == 0)
+            {
+                port++;
+            }
+            catch (PcException e) when (IsTaken(e) && _config.Port is not null)
+            {
+                throw new PcException(ErrorCode.PortTaken, $"port {port} is used by another program", $"choose another port (--port), or leave it out to take the next free one after {DaemonConfig.DefaultPort}", e);
+            }
+        }
+    }
+
+    // A machine without IPv6 still listens on everything else that it has.
+    private async Task<Multiaddr?> TryListenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _host.ListenAsync(Multiaddr.FromEndPoint(endPoint), cancellationToken);
+        }
+        catch (PcException e) when (!IsTaken(e) && endPoint.Address.Equals(IPAddress.IPv6Any))
+        {
+            return null;
+        }
+    }
+
+    private static bool IsTaken(PcException e) => e.Code == ErrorCode.MeshPortTaken;
+
+    // Who is no member of any swarm any more keeps no connection: what it has open ends at once.
+    private void ForgetStrangersOf(LocalSwarm swarm)
+    {
+        var members = swarm.State.ActiveMembers.Select(member => member.Peer).ToHashSet();
+        swarm.Changed += changed =>
+        {
+            var now = changed.State.ActiveMembers.Select(member => member.Peer).ToHashSet();
+            foreach (var gone in members.Except(now))
+            {
+                if (gone != Self && Swarms.SharedWith(gone) is null) _host.Disconnect(gone);
+            }
+            members = now;
+        };
+    }
+
+    private static Task<Stream> OpenBundleAsync(FileBlockStore blocks, MeshClient client, ContentAccess access, Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken)
+    {
+        var source = new MeshBlockSource(client, access, keepers, () => [], _ => true);
+        return new UnixFsReader(new BlockFetcher(blocks, [source])).OpenAsync(bundle, null, cancellationToken);
+    }
+
+    // Connected ones first: they answer without a dial.
+    private IEnumerable<PeerId> AwakeMembers() =>
+        Swarms.All.SelectMany(swarm => swarm.State.ActiveMembers.Where(member => member.Peer != Self && (swarm.IsAwake(member.Peer) || IsConnected(member.Peer))).Select(member => member.Peer))
+            .Distinct().OrderByDescending(IsConnected);
+
+    private bool IsConnected(PeerId peer) => _host.Connections.Any(connection => connection.RemotePeer == peer);
+
+    private SandboxOptions SandboxOptionsOf(HomePaths paths)
+    {
+        var options = new SandboxOptions();
+        if (Environment.GetEnvironmentVariable("PC_TOOLS") is { Length: > 0 } tools) options = options with { ToolFolders = [tools] };
+        if (!_config.Hosts) options = options with { Standby = [] };
+        return Environment.IsPrivilegedProcess ? options : options with { Folder = Path.Combine(paths.Home, "sandbox") };
+    }
+
+    private ProcHostMeter ProcMeter() => new(File.ReadAllText, _time);
+
+    private static LogLevel LogLevelOf() =>
+        Enum.TryParse<LogLevel>(Environment.GetEnvironmentVariable("PC_LOG"), ignoreCase: true, out var level) ? level : LogLevel.Information;
+
+    private static int NewSeed() => RandomNumberGenerator.GetInt32(int.MaxValue);
+
+    private void Owns(Action dispose) => _stop.Push(() =>
+    {
+        dispose();
+        return ValueTask.CompletedTask;
+    });
+
+    private void Owns(Func<ValueTask> dispose) => _stop.Push(dispose);
+}

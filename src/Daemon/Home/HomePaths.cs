@@ -1,0 +1,54 @@
+using PeoplesCloud.Base;
+
+namespace PeoplesCloud.Daemon.Home;
+
+/// <summary>Where things are in a home folder (docs/layouts/home.md).</summary>
+public sealed class HomePaths(string home)
+{
+    /// <summary>The longest path of a Unix socket on Linux, in bytes (108 with its terminating zero).</summary>
+    public const int MaxSocketPathBytes = 107;
+
+    /// <summary>The folder itself.</summary>
+    public string Home { get; } = home;
+
+    /// <summary>The private key of this node.</summary>
+    public string Identity => Path.Combine(Home, "identity.key");
+
+    /// <summary>Held by the running daemon.</summary>
+    public string Lock => Path.Combine(Home, "pc.lock");
+
+    /// <summary>Feeds and settings that the daemon makes.</summary>
+    public string Database => Path.Combine(Home, "pc.db");
+
+    /// <summary>The local API's Unix socket.</summary>
+    public string Socket => Path.Combine(Home, "pc.sock");
+
+    /// <summary>The block store.</summary>
+    public string Blocks => Path.Combine(Home, "blocks");
+
+    /// <summary>Pinned CIDs.</summary>
+    public string Pins => Path.Combine(Home, "pins");
+
+    /// <summary>Programs that run here.</summary>
+    public string Programs => Path.Combine(Home, "programs");
+
+    /// <summary>Logs of the daemon.</summary>
+    public string Logs => Path.Combine(Home, "logs");
+
+    /// <summary>The daemon's log.</summary>
+    public string DaemonLog => Path.Combine(Logs, "daemon.log");
+
+    /// <summary>The home named by a flag, else PC_HOME, else peoples-cloud in the user's data folder; absolute.</summary>
+    public static string Resolve(string? flag, IReadOnlyDictionary<string, string?> environment)
+    {
+        if (flag is { Length: > 0 }) return Path.GetFullPath(flag);
+        if (environment.GetValueOrDefault("PC_HOME") is { Length: > 0 } home) return Path.GetFullPath(home);
+        // A relative XDG path is ignored, as its specification asks.
+        var data = environment.GetValueOrDefault("XDG_DATA_HOME") is { } xdg && Path.IsPathRooted(xdg) ? xdg : Path.Combine(UserFolder(environment), ".local", "share");
+        return Path.Combine(Path.GetFullPath(data), "peoples-cloud");
+    }
+
+    /// <summary>The user's own folder.</summary>
+    internal static string UserFolder(IReadOnlyDictionary<string, string?> environment) =>
+        environment.GetValueOrDefault("HOME") is { Length: > 0 } home ? home : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+}

@@ -1,0 +1,117 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Mesh;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs;
+using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Hosting;
+
+/// <summary>
+/// The programs wing's mesh over HTTP; calls for this node itself go to its own host. Before a host is told to start or stop, it
+/// is given the entries that say so, since it acts on nothing but entries that it has verified.
+/// </summary>
+internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegistry swarms) : IProgramMesh
+{
+    private const int MaxLineBytes = 256 << 10;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6); // more than the deployer's own limits, which decide
+
+    private readonly ConcurrentDictionary<EntryHash, ConcurrentQueue<StoredEntry>> _entries = [];
+
+    /// <summary>Remembers an entry about a program, to bring it to the host with the next request; see <see cref="Forget"/>.</summary>
+    public void Remember(EntryHash program, StoredEntry entry) => _entries.GetOrAdd(program, _ => new()).Enqueue(entry);
+
+    /// <summary>The deploy or stop is over; gossip carries the entries from here on.</summary>
+    public void Forget(EntryHash program) => _entries.TryRemove(program, out _);
+
+    /// <inheritdoc/>
+    public async ValueTask<HostOffer> AskAsync(PeerId host, ProgramAsk ask, CancellationToken cancellationToken)
+    {
+        if (host == swarms.Self) return own.Offer(ask);
+        var message = new AskMessage(ask.Language, ask.Limits.MemoryBytes, ask.Limits.CpuMillis, ask.Limits.Pids, ask.Limits.DiskBytes, ask.Limits.Network);
+        var body = JsonSerializer.SerializeToUtf8Bytes(message, MeshJson.Default.AskMessage);
+        var answer = await client.PostAsync(host, $"/mesh/v1/swarms/{ask.Swarm}/ask", body, 16 << 10, cancellationToken);
+        try
+        {
+            var offer = JsonSerializer.Deserialize(answer, MeshJson.Default.OfferMessage);
+            if (offer?.Languages is { Count: <= 64 }) return new HostOffer(offer.Hosts, offer.Languages, offer.Rank, offer.Refusal);
+        }
+        catch (JsonException)
+        {
+            // Said below.
+        }
+        throw new PcException(ErrorCode.PeerFailed, $"{host}: its offer could not be read");
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask StartAsync(PeerId host, ProgramSpec program, CancellationToken cancellationToken)
+    {
+        if (host == swarms.Self)
+        {
+            await own.StartAsync(program, cancellationToken);
+            return;
+        }
+        await BringEntriesAsync(host, program.Swarm, program.Id, cancellationToken);
+        await client.PostAsync(host, PathOf(program.Swarm, program.Id, "start"), default, 0, cancellationToken, Patience);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask StopAsync(PeerId host, SwarmId swarm, EntryHash program, CancellationToken cancellationToken)
+    {
+        if (host == swarms.Self)
+        {
+            await own.StopAsync(program, "was stopped");
+            return;
+        }
+        await BringEntriesAsync(host, swarm, program, cancellationToken);
+        await client.PostAsync(host, PathOf(swarm, program, "stop"), default, 0, cancellationToken, Patience);
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<LogLine> LogsAsync(PeerId host, SwarmId swarm, EntryHash program, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (host == swarms.Self)
+        {
+            await foreach (var line in own.LogsAsync(program, tail, follow, cancellationToken)) yield return line;
+            yield break;
+        }
+        var path = $"{PathOf(swarm, program, "logs")}?tail={tail.ToString(CultureInfo.InvariantCulture)}&follow={(follow ? "true" : "false")}";
+        await foreach (var bytes in client.LinesAsync(host, path, MaxLineBytes, cancellationToken)) yield return ParseLine(host, bytes.Span);
+    }
+
+    private static LogLine ParseLine(PeerId host, ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            if (JsonSerializer.Deserialize(bytes, MeshJson.Default.LogMessage) is { Text: not null } line && line.Time >= 0 && line.Time <= DateTime.MaxValue.Ticks)
+                return new LogLine(new DateTimeOffset(line.Time, TimeSpan.Zero), line.Source switch { "o" => LogSource.Out, "e" => LogSource.Err, _ => LogSource.Pc }, line.Text);
+        }
+        catch (JsonException)
+        {
+            // Said below.
+        }
+        throw new PcException(ErrorCode.PeerFailed, $"{host}: a line of its log could not be read");
+    }
+
+    private async Task BringEntriesAsync(PeerId host, SwarmId swarm, EntryHash program, CancellationToken cancellationToken)
+    {
+        if (!_entries.TryGetValue(program, out var remembered)) return;
+        var path = $"/mesh/v1/swarms/{swarm}/entries";
+        var answer = await client.PostAsync(host, path, EntryList.Encode(remembered.Select(entry => entry.Bytes)), 32, cancellationToken);
+        if (Encoding.ASCII.GetString(answer) == "0") return;
+        // It lacks what these entries build on: give it all that there is, rather than wait for the next round of gossip.
+        var all = swarms.Find(swarm)?.Read(replica => replica.MissingFor(FeedHeads.None, EntryList.MaxBytes * 3 / 4, out _)) ?? [];
+        foreach (var part in all.Chunk(EntryList.MaxEntries))
+            await client.PostAsync(host, path, EntryList.Encode(part.Select(entry => entry.Bytes)), 32, cancellationToken);
+    }
+
+    private static string PathOf(SwarmId swarm, EntryHash program, string what) => $"/mesh/v1/swarms/{swarm}/programs/{program}/{what}";
+}

@@ -1,0 +1,189 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Content;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Storage;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs;
+using PeoplesCloud.Programs.Bundles;
+using PeoplesCloud.Programs.Deploying;
+using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Hosting;
+
+/// <summary>What a person does about programs: deploy, read logs, stop. And what the feeds demand of this host.</summary>
+internal sealed class ProgramService : IAsyncDisposable
+{
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(30);
+
+    private readonly SwarmRegistry _swarms;
+    private readonly ProgramHost _host;
+    private readonly ProgramMesh _mesh;
+    private readonly IBlockStore _blocks;
+    private readonly ContentAccess _access;
+    private readonly Func<PeerId, bool> _isConnected;
+    private readonly Func<int> _seed;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Outbox<SwarmId> _reconciling;
+
+    /// <summary>Takes over the swarms that there are and those that come.</summary>
+    public ProgramService(
+        SwarmRegistry swarms, ProgramHost host, ProgramMesh mesh, IBlockStore blocks, ContentAccess access, Func<PeerId, bool> isConnected, Func<int> seed, TimeProvider time, ILogger logger)
+    {
+        _swarms = swarms;
+        _host = host;
+        _mesh = mesh;
+        _blocks = blocks;
+        _access = access;
+        _isConnected = isConnected;
+        _seed = seed;
+        _time = time;
+        _logger = logger;
+        _reconciling = new Outbox<SwarmId>(int.MaxValue, e => DaemonLog.RequestFailed(logger, "bringing programs in line", e));
+        foreach (var swarm in swarms.All) swarm.Changed += Reconcile;
+        swarms.Added += swarm =>
+        {
+            swarm.Changed += Reconcile;
+            Reconcile(swarm);
+        };
+        swarms.Removed += swarm =>
+        {
+            swarm.Changed -= Reconcile;
+            _reconciling.TryRun(swarm.Id, _ => EndAllAsync(swarm.Id, "this host is no longer in the swarm"));
+        };
+    }
+
+    /// <summary>Starts what was placed here before the daemon ended.</summary>
+    public void Resume()
+    {
+        foreach (var swarm in _swarms.All) Reconcile(swarm);
+    }
+
+    /// <summary>Deploys a folder; <paramref name="step"/> hears of each step in order.</summary>
+    public async Task<DeployReply> DeployAsync(string swarmName, DeployRequest request, Func<string, Task> step, CancellationToken cancellationToken)
+    {
+        var swarm = _swarms.Require(swarmName);
+        if (!Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
+        PeerId? host = request.Host is null ? null : Membership.FindMember(swarm.State, request.Host).Peer;
+
+        // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do.
+        var adder = new UnixFsAdder(new GrantingBlockStore(_blocks, _access, swarm.Id));
+        var deployer = new Deployer(new BundlePacker(adder.AddStreamAsync, BundleLimits.Default), _mesh, new DeployTimeouts(), new Random(_seed()), _time);
+        var steps = new StepQueue(step);
+        DeployResult result;
+        try
+        {
+            var programs = new ProgramSwarm(swarm, _mesh, _swarms.Self, _isConnected, _time);
+            result = await deployer.DeployAsync(programs, new DeployOrder(request.Path, request.Language, request.Name, host), progress => steps.Add(progress.Text), cancellationToken);
+        }
+        finally
+        {
+            await steps.WrittenAsync();
+        }
+        _mesh.Forget(result.Program.Id);
+        return new DeployReply(
+            result.Program.Name,
+            result.Program.Deployed.Bundle.ToString(),
+            result.Program.Deployed.Language,
+            result.HostName,
+            result.Host.ToString(),
+            [.. result.Candidates.Select(c => new Candidate(c.Name, c.Peer.ToString(), c.Rank is { } rank && double.IsFinite(rank) ? rank : null, c.Peer == result.Host, c.Why))]);
+    }
+
+    /// <summary>A program's log, from whoever hosts it.</summary>
+    public async IAsyncEnumerable<Api.LogLine> LogsAsync(string swarmName, string programName, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var swarm = _swarms.Require(swarmName);
+        var program = Find(swarm.State, programName, liveOnly: false);
+        if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} read its log");
+        if (program.Host is not { } host) throw new PcException(ErrorCode.ProgramNotFound, $"{program.Deployed.Name} was not placed on a host yet");
+        var hostName = swarm.State.Members.TryGetValue(host, out var member) ? member.Name : host.ToString();
+        await foreach (var line in _mesh.LogsAsync(host, swarm.Id, program.Id, tail, follow, cancellationToken))
+            yield return new Api.LogLine(line.Time, line.Source switch { LogSource.Out => "out", LogSource.Err => "err", _ => "pc" }, line.Text, hostName);
+    }
+
+    /// <summary>Stops a program for good. Its host is told; when it sleeps, it stops the program when it hears of it.</summary>
+    public async Task<StopReply> StopAsync(string swarmName, string programName, CancellationToken cancellationToken)
+    {
+        var swarm = _swarms.Require(swarmName);
+        var program = Find(swarm.State, programName, liveOnly: true);
+        if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} stop it");
+        await new ProgramSwarm(swarm, _mesh, _swarms.Self, _isConnected, _time).AppendAsync(new ProgramStopped(program.Id), cancellationToken);
+
+        // It is stopped for good from here on; what follows only makes it quick.
+        string? hostName = null;
+        if (program.Host is { } host)
+        {
+            hostName = swarm.State.Members.TryGetValue(host, out var member) ? member.Name : host.ToString();
+            using var timeout = new CancellationTokenSource(StopTimeout, _time);
+            try
+            {
+                await _mesh.StopAsync(host, swarm.Id, program.Id, timeout.Token);
+            }
+            catch (Exception e) when (e is PcException or OperationCanceledException)
+            {
+                DaemonLog.NotReached(_logger, host, e.Message);
+            }
+        }
+        _mesh.Forget(program.Id);
+        return new StopReply(program.Deployed.Name, program.Deployed.Bundle.ToString(), hostName);
+    }
+
+    /// <summary>Waits for what is under way.</summary>
+    public ValueTask DisposeAsync() => _reconciling.DisposeAsync();
+
+    private void Reconcile(LocalSwarm swarm)
+    {
+        var state = swarm.State;
+        if (swarm.Me is null) _reconciling.TryRun(swarm.Id, _ => EndAllAsync(swarm.Id, "this host is no member any more"));
+        else _reconciling.TryRun(swarm.Id, _ => _host.ReconcileAsync(state));
+    }
+
+    private async Task EndAllAsync(SwarmId swarm, string why) =>
+        await Task.WhenAll(_host.Programs.Where(program => program.Spec.Swarm == swarm).Select(program => _host.StopAsync(program.Spec.Id, why)));
+
+    private static SwarmProgram Find(SwarmState state, string name, bool liveOnly)
+    {
+        var programs = state.Programs.Values.Where(program => !program.Stopped || !liveOnly).ToList();
+        // One name is one running program and any number of earlier ones.
+        var named = programs.Where(program => string.Equals(program.Deployed.Name, name, StringComparison.Ordinal)).ToList();
+        if (named.Where(program => !program.Stopped).ToList() is { Count: > 0 } live) named = live;
+        else if (named.Count > 1) named = [named.MaxBy(program => program.DeployedAt)!];
+        if (named.Count == 0 && name.Length >= 6)
+            named = [.. programs.Where(program => program.Deployed.Bundle.ToString().StartsWith(name, StringComparison.Ordinal) || program.Id.ToString().StartsWith(name, StringComparison.Ordinal))];
+        return named.Count switch
+        {
+            1 => named[0],
+            0 => throw new PcException(ErrorCode.ProgramNotFound, $"{state.Name} has no program '{new string([.. name.Take(80).Where(c => !char.IsControl(c))])}'"),
+            _ => throw new PcException(ErrorCode.NameAmbiguous, $"'{name}' fits {named.Count} programs of {state.Name}"),
+        };
+    }
+
+    /// <summary>Writes steps one after another without making the deploy wait for whoever reads them.</summary>
+    private sealed class StepQueue(Func<string, Task> write)
+    {
+        private readonly Lock _gate = new();
+        private Task _written = Task.CompletedTask;
+
+        public void Add(string text)
+        {
+            lock (_gate) _written = WriteAsync(_written, text);
+        }
+
+        public Task WrittenAsync()
+        {
+            lock (_gate) return _written;
+        }
+
+        private async Task WriteAsync(Task before, string text)
+        {
+            await before;
+            await write(text);
+        }
+    }
+}

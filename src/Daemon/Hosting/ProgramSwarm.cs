@@ -1,0 +1,42 @@
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Deploying;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Hosting;
+
+/// <summary>One swarm as the programs wing sees it. What it appends is remembered for the host that is told next.</summary>
+internal sealed class ProgramSwarm(LocalSwarm swarm, ProgramMesh mesh, PeerId self, Func<PeerId, bool> isConnected, TimeProvider time) : IProgramSwarm
+{
+    /// <inheritdoc/>
+    public PeerId Self => self;
+
+    /// <inheritdoc/>
+    public SwarmState State => swarm.State;
+
+    /// <inheritdoc/>
+    public bool IsAwake(PeerId member) => swarm.IsAwake(member) || isConnected(member);
+
+    /// <inheritdoc/>
+    public async ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, CancellationToken cancellationToken)
+    {
+        await swarm.WaitUntilConfirmedAsync(cancellationToken);
+        var (program, placed) = swarm.Change(replica =>
+        {
+            var first = replica.Append(deployed, time.GetUtcNow());
+            var second = replica.Append(new ProgramPlaced(first.Hash, host, 1), time.GetUtcNow());
+            return ((first, second), (IReadOnlyList<StoredEntry>)[first, second]);
+        });
+        mesh.Remember(program.Hash, program);
+        mesh.Remember(program.Hash, placed);
+        return program.Hash;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask AppendAsync(EntryBody body, CancellationToken cancellationToken)
+    {
+        var entry = await swarm.AppendAsync(body, cancellationToken);
+        if (body is ProgramPlaced placed) mesh.Remember(placed.Program, entry);
+        if (body is ProgramStopped stopped) mesh.Remember(stopped.Program, entry);
+    }
+}

@@ -1,0 +1,110 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Local;
+
+/// <summary>What <c>pc list</c> and <c>pc network</c> show, from snapshots.</summary>
+internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<SwarmId, PresenceInfo> own, Func<IReadOnlyList<string>> addresses, TimeProvider time)
+{
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(2);
+
+    /// <summary>The swarms of this node, or the one that is named.</summary>
+    public ListReply List(string? swarm) =>
+        new([.. (string.IsNullOrEmpty(swarm) ? swarms.All : [swarms.Require(swarm)]).OrderBy(s => s.Name, StringComparer.Ordinal).Select(Describe)]);
+
+    /// <summary>Connections, and members without one.</summary>
+    public async Task<NetworkReply> NetworkAsync(CancellationToken cancellationToken)
+    {
+        var connections = host.Connections;
+        var known = swarms.All.SelectMany(swarm => swarm.State.ActiveMembers).Where(member => member.Peer != swarms.Self).GroupBy(member => member.Peer).ToDictionary(group => group.Key, group => group.First().Name);
+        var peers = await Task.WhenAll(connections.Select(connection => DescribeAsync(connection, known.GetValueOrDefault(connection.RemotePeer), cancellationToken)));
+        var without = known.Where(member => !connections.Any(connection => connection.RemotePeer == member.Key))
+            .Select(member => new PeerInfo(member.Key.ToString(), member.Value, "none", null, null, 0, 0, 0, null, null));
+        return new NetworkReply(swarms.Self.ToString(), addresses(), [.. peers, .. without]);
+    }
+
+    private SwarmInfo Describe(LocalSwarm swarm)
+    {
+        var state = swarm.State;
+        var connected = host.Connections.Select(connection => connection.RemotePeer).ToHashSet();
+        return new SwarmInfo(
+            swarm.Name,
+            swarm.Id.ToString(),
+            swarm.Me is { } me ? Membership.RoleName(me.Role) : "removed",
+            [.. state.ActiveMembers.OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => Describe(swarm, member, connected))],
+            [.. state.Programs.Values.Where(program => !program.Stopped).OrderBy(program => program.Deployed.Name, StringComparer.Ordinal).Select(program => Describe(swarm, program, connected))]);
+    }
+
+    private MemberInfo Describe(LocalSwarm swarm, Member member, HashSet<PeerId> connected)
+    {
+        if (member.Peer == swarms.Self)
+        {
+            var info = own(swarm.Id);
+            return new MemberInfo(member.Peer.ToString(), member.Name, Membership.RoleName(member.Role), "here", info.Hosts, info.Hosts ? info.Rank : null, time.GetUtcNow());
+        }
+        var view = swarm.Presence.GetValueOrDefault(member.Peer);
+        var liveness = LivenessOf(view, connected.Contains(member.Peer));
+        var hosts = view?.Record?.Info.Hosts ?? false;
+        double? rank = hosts && liveness != Liveness.Asleep ? view!.Record!.Info.Rank : null;
+        return new MemberInfo(member.Peer.ToString(), member.Name, Membership.RoleName(member.Role), WordOf(liveness), hosts, rank, view?.LastHeard);
+    }
+
+    private ProgramInfo Describe(LocalSwarm swarm, SwarmProgram program, HashSet<PeerId> connected)
+    {
+        var (state, detail, restarts) = StateOf(swarm, program, connected);
+        return new ProgramInfo(
+            program.Deployed.Name,
+            program.Deployed.Bundle.ToString(),
+            program.Deployed.Language,
+            NameOf(swarm.State, program.Owner),
+            program.Host is { } host ? NameOf(swarm.State, host) : null,
+            state,
+            detail,
+            restarts,
+            program.DeployedAt);
+    }
+
+    private (string State, string? Detail, int Restarts) StateOf(LocalSwarm swarm, SwarmProgram program, HashSet<PeerId> connected)
+    {
+        if (program.Host is not { } host) return ("waiting", null, 0);
+        if (swarm.State.Find(host) is null) return ("waiting", "its host is no member any more", 0);
+        var view = swarm.Presence.GetValueOrDefault(host);
+        if (host != swarms.Self && LivenessOf(view, connected.Contains(host)) == Liveness.Asleep) return ("unknown", "its host is asleep", 0);
+        var info = host == swarms.Self ? own(swarm.Id) : view?.Record?.Info;
+        return info?.Running.FirstOrDefault(running => running.Program == program.Id) is { } found ? (found.State, found.Detail, found.Restarts) : ("starting", null, 0);
+    }
+
+    private async Task<PeerInfo> DescribeAsync(Libp2pConnection connection, string? name, CancellationToken cancellationToken)
+    {
+        double? roundTrip = null;
+        string? problem = null;
+        using var limit = new CancellationTokenSource(PingTimeout, time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            roundTrip = Math.Round((await host.PingAsync(connection.RemotePeer, linked.Token)).TotalMilliseconds, 2);
+        }
+        catch (Exception e) when (e is Libp2pException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            problem = limit.IsCancellationRequested ? "does not answer" : e.Message;
+        }
+        return new PeerInfo(
+            connection.RemotePeer.ToString(), name, connection.IsOutbound ? "out" : "in", connection.RemoteAddress.ToString(), roundTrip,
+            connection.StreamCount, connection.BytesIn, connection.BytesOut, connection.Since, problem);
+    }
+
+    // Whoever is connected is there, whatever gossip has heard so far.
+    private static Liveness LivenessOf(PeerView? view, bool connected) => connected && view is not { Liveness: Liveness.Suspect } ? Liveness.Awake : view?.Liveness ?? Liveness.Asleep;
+
+    private static string WordOf(Liveness liveness) => liveness switch
+    {
+        Liveness.Awake => "awake",
+        Liveness.Suspect => "suspect",
+        _ => "asleep",
+    };
+
+    private static string NameOf(SwarmState state, PeerId peer) => state.Members.TryGetValue(peer, out var member) ? member.Name : peer.ToString();
+}

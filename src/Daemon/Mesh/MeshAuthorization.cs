@@ -1,0 +1,63 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Content;
+using PeoplesCloud.Daemon.Storage;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Mesh;
+
+/// <summary>
+/// The one filter that every request of the mesh passes: who calls is proven by the connection, what it may do is read from the
+/// swarm's state as it is now. Everything that is not allowed here is refused, with one answer that does not tell a stranger
+/// whether a swarm, a program or a block exists.
+/// </summary>
+internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess access, ILogger logger)
+{
+    /// <summary>Middleware.</summary>
+    public Task HandleAsync(HttpContext context, RequestDelegate next)
+    {
+        var peer = context.Features.Get<IRemotePeerFeature>()?.RemotePeer ?? default;
+        var right = context.GetEndpoint()?.Metadata.GetMetadata<MeshRightMetadata>()?.Right;
+        if (peer.IsDefault || right is null || Judge(right.Value, peer, context) is not { } caller)
+        {
+            DaemonLog.Refused(logger, context.Request.Method, context.Request.Path, peer, right is null ? "no such route" : $"needs {right}");
+            throw new PcException(ErrorCode.NotPermitted, "this node does not answer that to this peer");
+        }
+        context.Features.Set(caller);
+        return next(context);
+    }
+
+    /// <summary>Refuses a table of endpoints in which one does not say who may call it.</summary>
+    public static void Check(IEnumerable<EndpointDataSource> sources)
+    {
+        foreach (var endpoint in sources.SelectMany(source => source.Endpoints))
+            Invariant.Check(endpoint.Metadata.GetMetadata<MeshRightMetadata>() is not null, $"the endpoint {endpoint.DisplayName} declares its right");
+    }
+
+    private MeshCaller? Judge(MeshRight right, PeerId peer, HttpContext context)
+    {
+        if (right == MeshRight.Stranger) return new MeshCaller(peer, null, null, null);
+        if (right == MeshRight.Reader) return Cid.TryParse(Value(context, "cid"), out var cid) && access.MayRead(peer, cid) is { } through ? new MeshCaller(peer, null, null, through) : null;
+        if (!SwarmId.TryParse(Value(context, "swarm"), out var id) || swarms.Find(id) is not { Me: not null } swarm) return null;
+        var state = swarm.State;
+        if (state.Find(peer) is not { } member) return null;
+
+        SwarmProgram? program = null;
+        if (context.Request.RouteValues.ContainsKey("program") && !(EntryHash.TryParse(Value(context, "program"), out var programId) && state.Programs.TryGetValue(programId, out program))) return null;
+        var allowed = right switch
+        {
+            MeshRight.Member => true,
+            MeshRight.Deployer => member.MayDeployAndHost,
+            MeshRight.Owner => member.MayDeployAndHost && program is not null && program.Owner == peer,
+            MeshRight.Controller => program is not null && state.MayControl(peer, program),
+            _ => false,
+        };
+        return allowed ? new MeshCaller(peer, swarm, program, null) : null;
+    }
+
+    private static string Value(HttpContext context, string name) => context.Request.RouteValues[name] as string ?? "";
+}

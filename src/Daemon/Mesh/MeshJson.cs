@@ -1,0 +1,25 @@
+using System.Text.Json.Serialization;
+
+namespace PeoplesCloud.Daemon.Mesh;
+
+// The JSON bodies between members; see docs/protocols/mesh-api.md. Fields are only ever added.
+
+/// <summary>POST .../ask: would you run this?</summary>
+internal sealed record AskMessage(string Language, long MemoryBytes, int CpuMillis, int Pids, long DiskBytes, string Network);
+
+/// <summary>The answer of ask.</summary>
+internal sealed record OfferMessage(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal);
+
+/// <summary>A line of GET .../logs: time in ticks of UTC, o, e or p for out, err and pc. Or the error that ended the answer.</summary>
+internal sealed record LogMessage(long Time, string Source, string Text, Api.ErrorReply? Error = null);
+
+/// <summary>The answer of GET .../status.</summary>
+internal sealed record ProgramStatusMessage(string State, string? Detail, int Restarts);
+
+/// <summary>Serialization of the mesh's bodies.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(AskMessage))]
+[JsonSerializable(typeof(OfferMessage))]
+[JsonSerializable(typeof(LogMessage))]
+[JsonSerializable(typeof(ProgramStatusMessage))]
+internal sealed partial class MeshJson : JsonSerializerContext;

@@ -1,0 +1,44 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Daemon.Http;
+using PeoplesCloud.Libp2p;
+
+namespace PeoplesCloud.Daemon.Mesh;
+
+/// <summary>
+/// The mesh's own pipeline: a Kestrel of its own over the host's streams. Errors become answers, then the one authorization
+/// filter, then the endpoints. It shares no route with the local API.
+/// </summary>
+internal static class MeshPipeline
+{
+    /// <summary>Requests at once; each is bounded by its endpoint, so this bounds them together.</summary>
+    private const int MaxConnections = 4096;
+
+    /// <summary>Builds it; it serves once it is started.</summary>
+    public static WebApplication Build(Libp2pHost host, MeshAuthorization authorization, Action<IEndpointRouteBuilder> map, ILoggerFactory loggers)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(loggers);
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseLibp2p(host);
+        builder.Services.Configure<KestrelServerOptions>(options =>
+        {
+            options.Limits.MaxConcurrentConnections = MaxConnections;
+            options.Limits.MaxRequestBodySize = EntryList.MaxBytes;
+            options.Limits.MaxRequestHeadersTotalSize = 8 << 10;
+            options.Limits.MaxRequestLineSize = 2 << 10;
+        });
+        var app = builder.Build();
+        var logger = loggers.CreateLogger("Mesh");
+        app.Use(next => context => Errors.HandleAsync(context, next, logger));
+        app.UseRouting();
+        app.Use(next => context => authorization.HandleAsync(context, next));
+        map(app);
+        MeshAuthorization.Check(((IEndpointRouteBuilder)app).DataSources);
+        return app;
+    }
+}

@@ -1,0 +1,44 @@
+using Microsoft.AspNetCore.Builder;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Mesh;
+
+/// <summary>Who may call an endpoint of the mesh. An endpoint without one is refused at start, and to everybody.</summary>
+internal enum MeshRight
+{
+    /// <summary>Anybody with the address; the endpoint itself demands a ticket's secret.</summary>
+    Stranger,
+
+    /// <summary>An active member of the route's {swarm}.</summary>
+    Member,
+
+    /// <summary>An active member of {swarm} that may deploy and host.</summary>
+    Deployer,
+
+    /// <summary>The owner of {program} in {swarm}, who may still deploy there.</summary>
+    Owner,
+
+    /// <summary>The owner of {program} in {swarm}, or an admin.</summary>
+    Controller,
+
+    /// <summary>Whoever may read the block {cid}: see <see cref="Storage.ContentAccess"/>.</summary>
+    Reader,
+}
+
+/// <summary>The right of an endpoint, as routing metadata.</summary>
+internal sealed record MeshRightMetadata(MeshRight Right);
+
+/// <summary>Who calls, as the authorization filter proved it. A feature of the request.</summary>
+/// <param name="Peer">Proven by the connection's handshake.</param>
+/// <param name="Swarm">The route's swarm; null when the route names none.</param>
+/// <param name="Program">The route's program; null when the route names none.</param>
+/// <param name="ReadableIn">For a block: a swarm in which the peer may read it.</param>
+internal sealed record MeshCaller(PeerId Peer, Swarms.LocalSwarm? Swarm, SwarmProgram? Program, SwarmId? ReadableIn);
+
+/// <summary>Declares rights.</summary>
+internal static class MeshRightExtensions
+{
+    /// <summary>Declares who may call an endpoint.</summary>
+    public static IEndpointConventionBuilder Requires(this IEndpointConventionBuilder endpoint, MeshRight right) => endpoint.WithMetadata(new MeshRightMetadata(right));
+}

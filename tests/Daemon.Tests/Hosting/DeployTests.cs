@@ -1,0 +1,45 @@
+namespace PeoplesCloud.Daemon.Tests.Hosting;
+
+public sealed class DeployTests
+{
+    [Fact]
+    public async Task A_program_deployed_on_one_node_runs_on_another_until_it_is_stopped()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var elm = await TestNode.StartAsync("elm", hosts: true);
+        var ticket = (await oak.CreateAsync("friends")).Ticket!;
+        await elm.JoinAsync(ticket);
+        using var folder = new ProgramFolder("count = 0\nimport time\nwhile True:\n    count += 1\n    print(f'line {count}', flush=True)\n    time.sleep(0.1)\n");
+
+        var deployed = await oak.DeployAsync("friends", folder.Path);
+        Assert.Equal("elm", deployed.Host);
+
+        var lines = new List<string>();
+        await foreach (var line in oak.LogsAsync("friends", deployed.Program))
+        {
+            if (line.Stream == "out") lines.Add(line.Text);
+            if (lines.Count == 3) break;
+        }
+        Assert.Equal(["line 1", "line 2", "line 3"], lines);
+        await oak.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running", Host: "elm" }]);
+
+        var stopped = await oak.StopProgramAsync("friends", deployed.Program);
+        Assert.Equal("elm", stopped.Host);
+        await elm.WaitForAsync("friends", swarm => swarm.Programs.Count == 0);
+    }
+}
+
+/// <summary>A folder with a program in it.</summary>
+internal sealed class ProgramFolder : IDisposable
+{
+    public ProgramFolder(string botPy)
+    {
+        Path = System.IO.Path.Combine(TestNode.NewHome(), "test-bot");
+        Directory.CreateDirectory(Path);
+        File.WriteAllText(System.IO.Path.Combine(Path, "bot.py"), botPy);
+    }
+
+    public string Path { get; }
+
+    public void Dispose() => Directory.Delete(System.IO.Path.GetDirectoryName(Path)!, recursive: true);
+}
