@@ -102,7 +102,7 @@ internal static class TarFormat
         var path = longPath;
         if (path is null && !TryDecode(name, out path)) return TarStatus.PathRefused;
         if (!IsSafePath(path!)) return TarStatus.PathRefused;
-        entry = new TarEntry(path!, bytes, block[102] == (byte)'0' && block[103] == (byte)'7');
+        entry = new TarEntry(path!, bytes, block[104] == (byte)'7');
         if (entry.IsFolder != (type == FolderType) || (entry.IsFolder && bytes != 0)) return TarStatus.NotCanonical;
         return IsCanonical(block, longPath is not null, entry) ? TarStatus.Done : TarStatus.NotCanonical;
     }

@@ -1,0 +1,204 @@
+using FsCheck;
+using FsCheck.Fluent;
+using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Tests.Hosting;
+
+public sealed class ProgramSupervisorTests
+{
+    private static readonly RunExit Crash = new(1, RunExitReason.Exited);
+    private static readonly RestartPolicy NoJitter = new() { Jitter = 0 };
+
+    private readonly ProgramSupervisor _supervisor = new(NoJitter, new Random(1));
+    private DateTimeOffset _now = new(2027, 3, 1, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void A_start_prepares_then_launches_then_runs()
+    {
+        Assert.Equal([new SupervisorEffect.Prepare()], Handle(new SupervisorInput.Begin(Resumed: false)));
+        Assert.Equal(ProgramState.Starting, _supervisor.State);
+        Assert.Equal([new SupervisorEffect.Launch()], Handle(new SupervisorInput.Prepared()));
+        Assert.Equal([new SupervisorEffect.Say("started")], Handle(new SupervisorInput.Launched()));
+        Assert.Equal(ProgramState.Running, _supervisor.State);
+    }
+
+    [Fact]
+    public void A_program_that_exits_with_0_is_done()
+    {
+        Run();
+        Assert.Equal(new SupervisorEffect.Over(Finished: true), Handle(new SupervisorInput.Exited(new RunExit(0, RunExitReason.Exited)))[^1]);
+        Assert.Equal((ProgramState.Stopped, "finished by itself with exit code 0"), (_supervisor.State, _supervisor.Detail));
+        Assert.Empty(Handle(new SupervisorInput.Stop("late")));
+    }
+
+    [Fact]
+    public void Pauses_double_up_to_the_longest()
+    {
+        Run();
+        var pauses = new List<double>();
+        for (var i = 0; i < 12; i++) pauses.Add(CrashAndRunAgain(TimeSpan.FromSeconds(59)).TotalSeconds);
+        Assert.Equal([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300], pauses);
+        Assert.Equal(12, _supervisor.Restarts);
+    }
+
+    [Fact]
+    public void A_stable_run_makes_the_next_pause_short_again()
+    {
+        Run();
+        for (var i = 0; i < 5; i++) CrashAndRunAgain(TimeSpan.FromSeconds(1));
+        Assert.Equal(TimeSpan.FromSeconds(1), CrashAndRunAgain(TimeSpan.FromSeconds(60)));
+        Assert.Equal(TimeSpan.FromSeconds(2), CrashAndRunAgain(TimeSpan.FromSeconds(1)));
+    }
+
+    [Fact]
+    public void Jitter_spreads_the_pauses_of_many_programs()
+    {
+        var pauses = Enumerable.Range(0, 200).Select(seed =>
+        {
+            var supervisor = new ProgramSupervisor(new RestartPolicy(), new Random(seed));
+            foreach (var input in new SupervisorInput[] { new SupervisorInput.Begin(false), new SupervisorInput.Prepared(), new SupervisorInput.Launched() }) supervisor.Handle(input, _now);
+            return supervisor.Handle(new SupervisorInput.Exited(Crash), _now).OfType<SupervisorEffect.SetAlarm>().Single().After.TotalSeconds;
+        }).ToList();
+        Assert.All(pauses, pause => Assert.InRange(pause, 0.8, 1.2));
+        Assert.InRange(pauses.Max() - pauses.Min(), 0.3, 0.4);
+    }
+
+    [Theory]
+    [InlineData(1, RunExitReason.Exited, "crashed with exit code 1")]
+    [InlineData(137, RunExitReason.OutOfMemory, "used more memory than it may and was ended")]
+    [InlineData(139, RunExitReason.Signalled, "was ended by signal 11")]
+    [InlineData(0, RunExitReason.OutOfMemory, "used more memory than it may and was ended")]
+    public void The_log_says_how_it_ended(int code, RunExitReason reason, string words)
+    {
+        Run();
+        Assert.Equal(new SupervisorEffect.Say($"{words}; starts again in 1.0 s"), Handle(new SupervisorInput.Exited(new RunExit(code, reason)))[0]);
+        Assert.Equal((ProgramState.Restarting, words), (_supervisor.State, _supervisor.Detail));
+    }
+
+    [Fact]
+    public void A_first_start_that_fails_is_final_so_that_the_owner_tries_another_host()
+    {
+        Handle(new SupervisorInput.Begin(Resumed: false));
+        Assert.Equal(new SupervisorEffect.Over(Finished: false), Handle(new SupervisorInput.PrepareFailed("no blocks"))[^1]);
+        Assert.Equal((ProgramState.Failed, "no blocks"), (_supervisor.State, _supervisor.Detail));
+    }
+
+    [Fact]
+    public void A_resumed_start_that_fails_is_tried_again_from_where_it_failed()
+    {
+        Handle(new SupervisorInput.Begin(Resumed: true));
+        Assert.Equal(TimeSpan.FromSeconds(1), Alarm(Handle(new SupervisorInput.PrepareFailed("no blocks"))).After);
+        Assert.Equal([new SupervisorEffect.Prepare()], Handle(new SupervisorInput.Alarm(1)));
+        Handle(new SupervisorInput.Prepared());
+        Assert.Equal(TimeSpan.FromSeconds(2), Alarm(Handle(new SupervisorInput.LaunchFailed("no bwrap"))).After);
+        Assert.Equal([new SupervisorEffect.Launch()], Handle(new SupervisorInput.Alarm(2)));
+    }
+
+    [Fact]
+    public void Stop_ends_a_running_program_and_waits_for_its_end()
+    {
+        Run();
+        Assert.Equal([new SupervisorEffect.EndRun(TimeSpan.FromSeconds(10))], Handle(new SupervisorInput.Stop("was stopped")));
+        Assert.Equal([new SupervisorEffect.Say("was stopped"), new SupervisorEffect.Over(Finished: false)], Handle(new SupervisorInput.Exited(new RunExit(0, RunExitReason.Stopped))));
+        Assert.Equal((ProgramState.Stopped, "was stopped"), (_supervisor.State, _supervisor.Detail));
+    }
+
+    [Fact]
+    public void Stop_in_a_pause_ends_at_once_and_its_alarm_does_nothing()
+    {
+        Run();
+        Handle(new SupervisorInput.Exited(Crash));
+        Assert.Equal(new SupervisorEffect.Over(Finished: false), Handle(new SupervisorInput.Stop("was stopped"))[^1]);
+        Assert.Empty(Handle(new SupervisorInput.Alarm(1)));
+    }
+
+    [Fact]
+    public void Stop_while_it_is_launched_ends_it_as_soon_as_it_runs()
+    {
+        Handle(new SupervisorInput.Begin(Resumed: false));
+        Handle(new SupervisorInput.Prepared());
+        Assert.Empty(Handle(new SupervisorInput.Stop("was stopped")));
+        Assert.Equal([new SupervisorEffect.EndRun(TimeSpan.FromSeconds(10))], Handle(new SupervisorInput.Launched()));
+        Assert.IsType<SupervisorEffect.Over>(Handle(new SupervisorInput.Exited(Crash))[^1]);
+    }
+
+    // Goal: no order of inputs makes it launch twice at a time, go on after Over, or forget a stop. Method: a fake world that answers
+    // effects in random order, with stops at random moments.
+    [Fact]
+    public void No_order_of_events_runs_it_twice_or_loses_a_stop() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
+    {
+        var random = new Random(seed);
+        var supervisor = new ProgramSupervisor(new RestartPolicy(), new Random(seed));
+        var pending = new List<SupervisorInput> { new SupervisorInput.Begin(random.Next(2) == 0) };
+        var (running, over, stopped, now) = (0, false, false, _now);
+        for (var step = 0; step < 200 && !over; step++)
+        {
+            if (step == 150 || random.Next(60) == 0)
+            {
+                pending.Add(new SupervisorInput.Stop("stop"));
+                stopped = true;
+            }
+            if (pending.Count == 0)
+            {
+                Assert.False(stopped && running == 0, "a stopped program waits for nothing");
+                continue;
+            }
+            var input = pending[random.Next(pending.Count)];
+            pending.Remove(input);
+            if (input is SupervisorInput.Exited) running--;
+            now += TimeSpan.FromSeconds(random.Next(100));
+            foreach (var effect in supervisor.Handle(input, now))
+            {
+                Assert.False(over);
+                switch (effect)
+                {
+                    case SupervisorEffect.Prepare:
+                        pending.Add(random.Next(3) == 0 ? new SupervisorInput.PrepareFailed("no") : new SupervisorInput.Prepared());
+                        break;
+                    case SupervisorEffect.Launch when random.Next(4) == 0:
+                        pending.Add(new SupervisorInput.LaunchFailed("no"));
+                        break;
+                    case SupervisorEffect.Launch:
+                        Assert.Equal(0, running++);
+                        pending.Add(new SupervisorInput.Launched());
+                        break;
+                    case SupervisorEffect.EndRun:
+                        pending.Add(new SupervisorInput.Exited(new RunExit(143, RunExitReason.Stopped)));
+                        break;
+                    case SupervisorEffect.SetAlarm alarm:
+                        pending.Add(new SupervisorInput.Alarm(alarm.Number));
+                        break;
+                    case SupervisorEffect.Over:
+                        over = true;
+                        break;
+                }
+            }
+            // A running program crashes or finishes now and then.
+            if (supervisor.State == ProgramState.Running && running == 1 && !pending.Any(item => item is SupervisorInput.Exited) && random.Next(3) == 0)
+                pending.Add(new SupervisorInput.Exited(new RunExit(random.Next(8) == 0 ? 0 : 1, RunExitReason.Exited)));
+        }
+        Assert.True(over || !stopped);
+        Assert.True(!over || running == 0);
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+
+    private IReadOnlyList<SupervisorEffect> Handle(SupervisorInput input) => _supervisor.Handle(input, _now);
+
+    private void Run()
+    {
+        Handle(new SupervisorInput.Begin(Resumed: false));
+        Handle(new SupervisorInput.Prepared());
+        Handle(new SupervisorInput.Launched());
+    }
+
+    private static SupervisorEffect.SetAlarm Alarm(IReadOnlyList<SupervisorEffect> effects) => Assert.Single(effects.OfType<SupervisorEffect.SetAlarm>());
+
+    private TimeSpan CrashAndRunAgain(TimeSpan after)
+    {
+        _now += after;
+        var alarm = Alarm(Handle(new SupervisorInput.Exited(Crash)));
+        Assert.Equal([new SupervisorEffect.Launch()], Handle(new SupervisorInput.Alarm(alarm.Number)));
+        Handle(new SupervisorInput.Launched());
+        return alarm.After;
+    }
+}

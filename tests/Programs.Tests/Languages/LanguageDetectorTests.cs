@@ -1,0 +1,89 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Tests.Support;
+
+namespace PeoplesCloud.Programs.Tests.Languages;
+
+public sealed class LanguageDetectorTests : IDisposable
+{
+    private static readonly Language Other = Language.Python3 with { Name = "other", Title = "Other", EntryFile = "main.other" };
+
+    private readonly TestFolder _folder = new();
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("py3")]
+    public void A_folder_with_bot_py_is_python(string? named)
+    {
+        _folder.With("bot.py").With("README.md");
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, named));
+    }
+
+    [Fact]
+    public void Without_an_entry_file_the_error_lists_what_was_looked_for()
+    {
+        _folder.With("main.rs");
+        Refused.With(ErrorCode.LanguageNotDetected, "looked for bot.py (py3, Python 3)", () => LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    [Fact]
+    public void An_entry_file_that_is_a_folder_is_none()
+    {
+        _folder.With("bot.py/x");
+        Refused.With(ErrorCode.LanguageNotDetected, "bot.py", () => LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    [Fact]
+    public void Several_languages_must_be_told_apart_by_name()
+    {
+        _folder.With("bot.py").With("main.other");
+        IReadOnlyList<Language> both = [Language.Python3, Other];
+        var error = Refused.With(ErrorCode.LanguageAmbiguous, "bot.py (py3, Python 3), main.other (other, Other)", () => LanguageDetector.Detect(_folder.Path, null, both));
+        Assert.Contains("py3 or other", error.Hint, StringComparison.Ordinal);
+        Assert.Same(Other, LanguageDetector.Detect(_folder.Path, "other", both));
+    }
+
+    [Fact]
+    public void An_unknown_language_is_refused_with_the_known_ones() =>
+        Refused.With(ErrorCode.LanguageUnknown, "\"co\\u0007bol\" is not known; known: bot.py (py3, Python 3)", () => LanguageDetector.Detect(_folder.Path, "co\abol"));
+
+    [Fact]
+    public void A_named_language_needs_its_entry_file() =>
+        Refused.With(ErrorCode.EntryFileMissing, "no bot.py", () => LanguageDetector.Detect(_folder.Path, "py3"));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n  \n# nothing yet\r\n")]
+    public void Empty_requirements_are_no_dependencies(string requirements)
+    {
+        _folder.With("bot.py").With("requirements.txt", requirements);
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    [Fact]
+    public void Dependencies_are_refused_for_now()
+    {
+        _folder.With("bot.py").With("requirements.txt", "# the API\n discord.py==2.4 \nrequests\n");
+        Refused.With(ErrorCode.DependenciesNotSupported, "\"discord.py==2.4\"", () => LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    [Theory]
+    [InlineData("hello-bot", "hello-bot")]
+    [InlineData("My Bot (new)!", "My-Bot-new")]
+    [InlineData("..hidden..", "hidden")]
+    [InlineData("日本", "日本")]
+    [InlineData("---", "program")]
+    public void A_program_is_called_like_its_folder(string folder, string name) => Assert.Equal(name, ProgramName.Choose(null, _folder[folder] + "/"));
+
+    [Fact]
+    public void A_long_folder_name_is_cut() => Assert.Equal(63, ProgramName.Choose(null, _folder[new string('x', 200)]).Length);
+
+    [Theory]
+    [InlineData("a/b")]
+    [InlineData("../x")]
+    [InlineData("a\nb")]
+    [InlineData("")]
+    public void A_given_name_must_be_one(string name) => Assert.Equal(ErrorCode.NameInvalid, Assert.Throws<PcException>(() => ProgramName.Choose(name, _folder.Path)).Code);
+
+    public void Dispose() => _folder.Dispose();
+}
