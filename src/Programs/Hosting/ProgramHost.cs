@@ -242,10 +242,11 @@ public sealed class ProgramHost : IAsyncDisposable
 
     private string? ReasonToEnd(SwarmState state, ProgramSpec spec)
     {
+        // First, since what a removed member wrote last may not count any more: the program is unknown then.
+        if (state.Find(spec.Owner) is null) return "was ended: its owner is no member any more";
         if (!state.Programs.TryGetValue(spec.Id, out var program)) return null;
         if (program.Stopped) return "was stopped";
-        if (program.Host is { } host && host != _self) return "was moved to another host";
-        return state.Find(program.Owner) is null ? "was ended: its owner is no member any more" : null;
+        return program.Host is { } host && host != _self ? "was moved to another host" : null;
     }
 
     private string MarkOf(ProgramSpec spec) => Path.Combine(FolderOf(spec.LocalName), Workplace.FinishedMark);

@@ -167,7 +167,7 @@ public sealed partial class FolderScannerTests : IDisposable
         _folder.With("secret/x");
         Directory.CreateDirectory(_folder["secret"]);
         File.SetUnixFileMode(_folder.Path, (UnixFileMode)0x1ED);
-        File.SetUnixFileMode(_folder["secret"], 0);
+        File.SetUnixFileMode(_folder["secret"], UnixFileMode.None);
         try
         {
             AsNobody(() => Refused.With(ErrorCode.FileUnreadable, "secret\" could not be read", () => _scanner.Scan(_folder.Path)));
@@ -184,7 +184,7 @@ public sealed partial class FolderScannerTests : IDisposable
     {
         _folder.With("secret");
         File.SetUnixFileMode(_folder.Path, (UnixFileMode)0x1ED);
-        File.SetUnixFileMode(_folder["secret"], 0);
+        File.SetUnixFileMode(_folder["secret"], UnixFileMode.None);
         AsNobody(() => Refused.With(ErrorCode.FileUnreadable, "secret\" could not be read", () => new TarStream(_scanner.Scan(_folder.Path)).CopyTo(Stream.Null)));
     }
 
@@ -208,7 +208,7 @@ public sealed partial class FolderScannerTests : IDisposable
         var thread = new Thread(() =>
         {
             // Only this thread's rights change, and the thread ends here.
-            setfsuid(65534);
+            _ = setfsuid(65534);
             failure = Record.Exception(act);
         });
         thread.Start();

@@ -36,7 +36,7 @@ public sealed class TarTests : IDisposable
         {
             Assert.Equal(DateTimeOffset.UnixEpoch, entry.ModificationTime);
             Assert.Equal((0, 0), (entry.Uid, entry.Gid));
-            seen.Add($"{entry.EntryType} {entry.Name} {entry.Length} {(entry.Mode & UnixFileMode.UserExecute) != 0}");
+            seen.Add($"{entry.EntryType} {entry.Name} {entry.Length} {entry.Mode.HasFlag(UnixFileMode.UserExecute)}");
         }
         Assert.Contains("RegularFile bot.py 5 True", seen);
         Assert.Contains("RegularFile empty 0 False", seen);

@@ -29,7 +29,7 @@ internal sealed class TestFolder : IDisposable
         .EnumerateFileSystemEntries(folder, "*", SearchOption.AllDirectories)
         .Select(path => (Name: System.IO.Path.GetRelativePath(folder, path), Path: path))
         .OrderBy(entry => entry.Name, StringComparer.Ordinal)
-        .Select(entry => Directory.Exists(entry.Path) ? entry.Name + "/" : $"{entry.Name} {(File.GetUnixFileMode(entry.Path) & UnixFileMode.UserExecute) != 0} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(entry.Path)))}"));
+        .Select(entry => Directory.Exists(entry.Path) ? entry.Name + "/" : $"{entry.Name} {File.GetUnixFileMode(entry.Path).HasFlag(UnixFileMode.UserExecute)} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(entry.Path)))}"));
 
     public void Dispose()
     {

@@ -1,0 +1,326 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Programs.Deploying;
+using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Tests.Support;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Programs.Tests.Hosting;
+
+/// <summary>A host with a runtime that has no processes: what it starts, restarts, replaces, resumes and refuses.</summary>
+public sealed class ProgramHostTests : IAsyncDisposable
+{
+    private readonly ManualTime _time = new();
+    private readonly FakeRuntime _runtime = new();
+    private readonly TestSwarm _swarm;
+    private readonly TestNode _owner;
+    private readonly TestNode _host;
+
+    public ProgramHostTests()
+    {
+        _swarm = new TestSwarm { Time = _time };
+        _owner = _swarm.Add("owner", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
+        _host = _swarm.Add("host", _runtime);
+        _swarm.Folder.With("hello/bot.py", "print('hello')\n").With("hello/lib/x.py");
+    }
+
+    [Fact]
+    public async Task A_program_runs_with_its_files_and_its_output_is_its_log()
+    {
+        var program = await DeployAsync();
+        var run = await _runtime.NextAsync();
+        Assert.Equal(["python3", "-u", "bot.py"], run.Spec.Command);
+        Assert.Equal(NetworkMode.Internet, run.Spec.Network);
+        Assert.Equal(TestFolder.Describe(_swarm.Folder["hello"]), run.Files);
+        Assert.Equal(ProgramState.Running, Assert.Single(_host.Host.Programs).State);
+
+        var following = LogAsync(program, follow: true);
+        await run.PrintAsync("hello\n");
+        run.Exit(0);
+        Assert.Equal(["pc started", "out hello", "pc finished by itself with exit code 0"], await following);
+        Assert.Equal((ProgramState.Stopped, "finished by itself with exit code 0"), Status());
+    }
+
+    [Fact]
+    public async Task A_crashed_program_is_started_again_after_a_pause()
+    {
+        await DeployAsync();
+        (await _runtime.NextAsync()).Exit(3);
+        await UntilAsync(ProgramState.Restarting);
+        Assert.Equal("crashed with exit code 3", Status().Detail);
+        Assert.False(_runtime.HasMore);
+        _time.Advance(TimeSpan.FromSeconds(1.3));
+        var again = await _runtime.NextAsync();
+        Assert.NotEmpty(again.Files);
+        await UntilAsync(ProgramState.Running);
+        Assert.Equal(1, _host.Host.Programs[0].Restarts);
+    }
+
+    [Fact]
+    public async Task Stop_ends_it_and_leaves_its_log_only()
+    {
+        var program = await DeployAsync();
+        var run = await _runtime.NextAsync();
+        await run.PrintAsync("hello\nand then");
+        Assert.Null((await _owner.Stopper.StopAsync(_owner, ProgramStopper.Find(_owner.State, "hello"), Token)).Problem);
+        Assert.Equal(TimeSpan.FromSeconds(10), run.StopGrace);
+        Assert.Equal(0, _runtime.Running);
+        Assert.Empty(_host.Host.Programs);
+        Assert.Equal(["log"], Directory.EnumerateFileSystemEntries(Path.Combine(_swarm.Folder["host/programs"], program.LocalName)).Select(Path.GetFileName));
+        Assert.Equal(["pc started", "out hello", "out and then", "pc was stopped"], await LogAsync(program, follow: true));
+    }
+
+    [Fact]
+    public async Task What_runs_goes_on_after_the_daemon_restarts()
+    {
+        await DeployAsync();
+        var first = await _runtime.NextAsync();
+        await _host.RestartHostAsync();
+        Assert.True(first.Exited.IsCompleted);
+        var second = await _runtime.NextAsync();
+        Assert.Equal(first.Files, second.Files);
+        await UntilAsync(ProgramState.Running);
+    }
+
+    [Fact]
+    public async Task What_has_finished_does_not_run_again_after_a_restart()
+    {
+        await DeployAsync();
+        (await _runtime.NextAsync()).Exit(0);
+        await UntilAsync(ProgramState.Stopped);
+        await _host.RestartHostAsync();
+        await _host.RestartHostAsync();
+        Assert.Equal((ProgramState.Stopped, "finished by itself with exit code 0"), Status());
+        Assert.False(_runtime.HasMore);
+    }
+
+    [Fact]
+    public async Task What_was_stopped_while_the_host_slept_does_not_run_again()
+    {
+        var program = await DeployAsync();
+        await _runtime.NextAsync();
+        _host.Awake = false;
+        var stopped = await _owner.Stopper.StopAsync(_owner, ProgramStopper.Find(_owner.State, "hello"), Token);
+        Assert.Equal("host is not reached", stopped.Problem);
+        Assert.Equal(1, _runtime.Running);
+        _host.ReceiveFrom(_owner);
+        await _host.RestartHostAsync();
+        Assert.Equal(0, _runtime.Running);
+        Assert.False(_runtime.HasMore);
+        Assert.Empty(_host.Host.Programs);
+        Assert.Equal("pc the host's daemon ends; the program goes on when it is back", (await LogAsync(program))[^1]);
+    }
+
+    [Fact]
+    public async Task A_stop_that_comes_by_the_feed_ends_a_running_program()
+    {
+        var program = await DeployAsync();
+        await _runtime.NextAsync();
+        await _owner.AppendAsync(new ProgramStopped(program.Id), Token);
+        _host.ReceiveFrom(_owner);
+        await _host.Host.ReconcileAsync(_host.State);
+        Assert.Equal(0, _runtime.Running);
+    }
+
+    [Fact]
+    public async Task A_program_that_the_feed_does_not_know_yet_is_left_alone()
+    {
+        var known = _host.State;
+        await DeployAsync();
+        await _runtime.NextAsync();
+        await _host.Host.ReconcileAsync(known);
+        Assert.Equal(1, _runtime.Running);
+    }
+
+    [Fact]
+    public async Task A_removed_member_s_programs_end()
+    {
+        var admin = _owner;
+        var guest = _swarm.Add("leaver", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
+        await guest.Deployer.DeployAsync(guest, new DeployOrder(_swarm.Folder["hello"]), null, Token);
+        await _runtime.NextAsync();
+        await admin.AppendAsync(new MemberRemoved(guest.Self, 0), Token);
+        _host.ReceiveFrom(admin);
+        await _host.Host.ReconcileAsync(_host.State);
+        Assert.Equal(0, _runtime.Running);
+    }
+
+    [Fact]
+    public async Task The_same_name_again_replaces_the_older_one_without_running_both()
+    {
+        var first = await DeployAsync();
+        var old = await _runtime.NextAsync();
+        _swarm.Folder.With("hello/bot.py", "print('newer')\n");
+        var second = await DeployAsync();
+        var newer = await _runtime.NextAsync();
+        Assert.True(old.Exited.IsCompleted);
+        Assert.NotEqual(old.Files, newer.Files);
+        Assert.Equal(1, _runtime.Running);
+        Assert.Equal(second.Id, Assert.Single(_host.Host.Programs).Spec.Id);
+        Assert.Contains("pc was replaced by a newer deploy", await LogAsync(first));
+        Assert.True(_owner.State.Programs[first.Id].Stopped);
+    }
+
+    [Fact]
+    public async Task A_newer_deploy_that_cannot_be_unpacked_leaves_the_older_one_until_another_host_has_it()
+    {
+        await DeployAsync();
+        await _runtime.NextAsync();
+        var damaged = Spec(await DeployedElsewhereAsync()) with { Swarm = default };
+        await Refused.WithAsync(ErrorCode.BundleKeyMissing, "no key of hello", () => _host.Host.StartAsync(damaged, Token));
+        Assert.Equal(1, _runtime.Running);
+        Assert.Single(_host.Host.Programs);
+    }
+
+    [Fact]
+    public async Task A_name_of_another_owner_is_refused()
+    {
+        var other = _swarm.Add("other", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
+        await DeployAsync();
+        other.ReceiveFrom(_owner);
+        await Refused.WithAsync(ErrorCode.NameTaken, "hello is a program of owner in friends already", () => other.Deployer.DeployAsync(other, new DeployOrder(_swarm.Folder["hello"]), null, Token));
+    }
+
+    // Two members deploy one name at the same moment, before they hear of each other: the host takes the first.
+    [Fact]
+    public async Task A_name_that_two_owners_took_at_once_runs_for_the_first()
+    {
+        var other = _swarm.Add("other", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
+        await DeployAsync();
+        await Refused.WithAsync(ErrorCode.StartFailed, "hello is a program of another member on this host already", () => other.Deployer.DeployAsync(other, new DeployOrder(_swarm.Folder["hello"]), null, Token));
+        Assert.Equal(1, _runtime.Running);
+    }
+
+    [Fact]
+    public async Task A_start_that_is_asked_for_twice_runs_once()
+    {
+        var gate = new TaskCompletionSource();
+        _runtime.Gate = gate.Task;
+        var program = Spec(await DeployedElsewhereAsync());
+        var starts = Enumerable.Range(0, 3).Select(_ => _host.Host.StartAsync(program, Token)).ToList();
+        await _host.Host.ReconcileAsync(_host.State);
+        gate.SetResult();
+        await Task.WhenAll(starts);
+        await _host.Host.StartAsync(program, Token);
+        await _runtime.NextAsync();
+        Assert.False(_runtime.HasMore);
+    }
+
+    [Fact]
+    public async Task An_owner_that_gives_up_waiting_leaves_nothing_running()
+    {
+        var gate = new TaskCompletionSource();
+        _runtime.Gate = gate.Task;
+        using var cancel = new CancellationTokenSource();
+        var start = _host.Host.StartAsync(Spec(await DeployedElsewhereAsync()), cancel.Token);
+        await cancel.CancelAsync();
+        gate.SetResult();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => start);
+        Assert.Equal(0, _runtime.Running);
+        Assert.Empty(_host.Host.Programs);
+    }
+
+    [Fact]
+    public async Task A_bundle_that_nobody_has_is_said_so()
+    {
+        var program = Spec(await DeployedElsewhereAsync());
+        _owner.Awake = false;
+        await Refused.WithAsync(ErrorCode.BundleUnavailable, "the bundle of hello could not be fetched", () => _host.Host.StartAsync(program, Token));
+    }
+
+    [Fact]
+    public async Task A_host_that_does_not_host_refuses()
+    {
+        var program = Spec(await DeployedElsewhereAsync());
+        await Refused.WithAsync(ErrorCode.HostRefuses, "does not host", () => _owner.Host.StartAsync(program, Token));
+        Assert.Equal((false, 0), (_owner.Host.Offer(Ask(new RunLimits())).Hosts, _owner.Host.Languages.Count));
+    }
+
+    [Theory]
+    [InlineData("memory", "allows 2 GiB of memory, 3 GiB were asked for")]
+    [InlineData("cpu", "allows 4 cores, 8 were asked for")]
+    [InlineData("pids", "allows 1024 processes, 5000 were asked for")]
+    [InlineData("disk", "allows 2 GiB of disk, 3 GiB were asked for")]
+    [InlineData("lan", "does not let programs see its LAN")]
+    public void A_host_s_policy_is_in_its_offer(string what, string why)
+    {
+        var limits = what switch
+        {
+            "memory" => new RunLimits { MemoryBytes = 3L << 30 },
+            "cpu" => new RunLimits { Cpus = 8 },
+            "pids" => new RunLimits { Pids = 5000 },
+            "disk" => new RunLimits { DiskBytes = 3L << 30 },
+            _ => new RunLimits(),
+        };
+        Assert.Equal(why, _host.Host.Offer(Ask(limits, what == "lan" ? NetworkMode.Lan : NetworkMode.None)).Refusal);
+        Assert.Null(_host.Host.Offer(Ask(new RunLimits())).Refusal);
+        Assert.Equal(15, _host.Host.Offer(Ask(new RunLimits())).Rank);
+    }
+
+    [Fact]
+    public async Task A_disk_that_refuses_is_said_so()
+    {
+        var program = Spec(await DeployedElsewhereAsync());
+        await File.WriteAllTextAsync(Path.Combine(_swarm.Folder["host/programs"], program.LocalName), "in the way", Token);
+        await Refused.WithAsync(ErrorCode.HostStorageFailed, "could not be written", () => _host.Host.StartAsync(program, Token));
+    }
+
+    [Fact]
+    public async Task A_log_that_is_nowhere_is_not_found()
+    {
+        var program = Spec(await DeployedElsewhereAsync());
+        await Refused.WithAsync(ErrorCode.ProgramNotFound, "no log", () => LogAsync(program));
+    }
+
+    [Fact]
+    public async Task Old_logs_go_oldest_first()
+    {
+        await using var swarm = new TestSwarm { Time = _time };
+        var runtime = new FakeRuntime();
+        var node = swarm.Add("alone", runtime, new ProgramHostOptions { Folder = "", KeptLogs = 3 });
+        swarm.Folder.With("hello/bot.py");
+        var programs = new List<ProgramSpec>();
+        for (var i = 0; i < 6; i++) programs.Add((await node.Deployer.DeployAsync(node, new DeployOrder(swarm.Folder["hello"]), null, Token)).Program);
+        Assert.InRange(Directory.EnumerateDirectories(swarm.Folder["alone/programs"]).Count(), 4, 5);
+        Assert.True(Directory.Exists(Path.Combine(swarm.Folder["alone/programs"], programs[^1].LocalName)));
+        Assert.False(Directory.Exists(Path.Combine(swarm.Folder["alone/programs"], programs[0].LocalName)));
+    }
+
+    public async ValueTask DisposeAsync() => await _swarm.DisposeAsync();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private async Task<ProgramSpec> DeployAsync() =>
+        (await _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]), null, Token).WaitAsync(Patience.Limit)).Program;
+
+    // A deploy that reached this node's feeds, whose host is this node, and whose start was lost on the way.
+    private async Task<SwarmProgram> DeployedElsewhereAsync()
+    {
+        _host.OnRequest = what => what == "start" ? throw new IOException("the connection was reset") : Task.CompletedTask;
+        await Assert.ThrowsAsync<PcException>(() => DeployAsync());
+        _host.OnRequest = _ => Task.CompletedTask;
+        return _owner.State.Programs.Values.MaxBy(program => program.DeployedAt)!;
+    }
+
+    private ProgramSpec Spec(SwarmProgram program) => ProgramSpec.Of(_owner.State.Id, program);
+
+    private ProgramAsk Ask(RunLimits limits, NetworkMode network = NetworkMode.Internet) => new(_owner.State.Id, "py3", limits.ToProgramLimits(network));
+
+    private (ProgramState State, string? Detail) Status() => (Assert.Single(_host.Host.Programs).State, _host.Host.Programs[0].Detail);
+
+    private Task UntilAsync(ProgramState state)
+    {
+        var host = _host.Host;
+        return Patience.UntilAsync(() => host.Programs.Any(program => program.State == state), changed => host.Changed += changed, changed => host.Changed -= changed);
+    }
+
+    private async Task<List<string>> LogAsync(ProgramSpec program, bool follow = false)
+    {
+        using var limit = new CancellationTokenSource(Patience.Limit);
+        var lines = new List<string>();
+        await foreach (var line in _host.Host.LogsAsync(program.Id, -1, follow, limit.Token)) lines.Add($"{line.Source.ToString().ToLowerInvariant()} {line.Text}");
+        return lines;
+    }
+}

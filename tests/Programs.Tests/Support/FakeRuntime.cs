@@ -1,0 +1,104 @@
+using System.Text;
+using System.Threading.Channels;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Tests.Support;
+
+/// <summary>A runtime without processes: a test sees each start, and ends runs itself.</summary>
+internal sealed class FakeRuntime : IRuntime
+{
+    private readonly Channel<FakeRun> _started = Channel.CreateUnbounded<FakeRun>();
+    private int _running;
+
+    public string Name => "fake";
+
+    /// <summary>What starting throws; null starts.</summary>
+    public Func<RunSpec, Exception?> Failure { get; set; } = _ => null;
+
+    /// <summary>Completes when starting may go on.</summary>
+    public Task Gate { get; set; } = Task.CompletedTask;
+
+    /// <summary>Runs that were started and not ended.</summary>
+    public int Running => _running;
+
+    public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => ValueTask.FromResult<IReadOnlyList<RuntimeReport>>([]);
+
+    public async ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
+    {
+        await Gate;
+        if (Failure(spec) is { } failure) throw failure;
+        Interlocked.Increment(ref _running);
+        var run = new FakeRun(spec, output, () => Interlocked.Decrement(ref _running), TestFolder.Describe(spec.SourceFolder!));
+        _started.Writer.TryWrite(run);
+        return run;
+    }
+
+    public ValueTask CollectAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    /// <summary>Waits for the next start.</summary>
+    public async Task<FakeRun> NextAsync() => await _started.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience.Limit);
+
+    /// <summary>Whether a start was not waited for yet.</summary>
+    public bool HasMore => _started.Reader.TryPeek(out _);
+}
+
+/// <summary>One run of a <see cref="FakeRuntime"/>.</summary>
+internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, Action ended, string files) : IRun
+{
+    private readonly TaskCompletionSource<RunExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public RunSpec Spec => spec;
+
+    /// <summary>The files that it was started with.</summary>
+    public string Files => files;
+
+    public Task<RunExit> Exited => _exited.Task;
+
+    public TimeSpan? StopGrace { get; private set; }
+
+    public ValueTask PrintAsync(string text) => output(OutputKind.Out, Encoding.UTF8.GetBytes(text));
+
+    public void Exit(int code, RunExitReason reason = RunExitReason.Exited)
+    {
+        if (_exited.Task.IsCompleted) return;
+        ended();
+        _exited.SetResult(new RunExit(code, reason));
+    }
+
+    public ValueTask StopAsync(TimeSpan grace)
+    {
+        StopGrace = grace;
+        Exit(143, RunExitReason.Stopped);
+        return ValueTask.CompletedTask;
+    }
+
+    public RunUsage Usage() => new(-1, TimeSpan.Zero, -1);
+
+    public ValueTask DisposeAsync()
+    {
+        Exit(137, RunExitReason.Stopped);
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>How long a test waits for something that should come at once, on a machine that may be very busy.</summary>
+internal static class Patience
+{
+    public static TimeSpan Limit { get; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Waits until a condition holds, asking again at each call of <paramref name="changed"/>'s event.</summary>
+    public static async Task UntilAsync(Func<bool> condition, Action<Action> subscribe, Action<Action> unsubscribe)
+    {
+        var changed = new SemaphoreSlim(0);
+        void OnChanged() => changed.Release();
+        subscribe(OnChanged);
+        try
+        {
+            while (!condition()) Assert.True(await changed.WaitAsync(Limit, TestContext.Current.CancellationToken), "waited too long");
+        }
+        finally
+        {
+            unsubscribe(OnChanged);
+        }
+    }
+}
