@@ -1,6 +1,9 @@
+using PeoplesCloud.Bench;
+
 // Whole-system benchmarks: each prints a ratio against a peer measured in the same run. Run one with ./dev bench NAME.
 var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
 {
+    ["add"] = AddBenchmark.RunAsync,
 };
 
 if (args.Length > 0 && benchmarks.TryGetValue(args[0], out var run)) return await run(args[1..]);

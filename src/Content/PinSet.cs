@@ -33,7 +33,6 @@ public sealed class PinSet
         _disk = disk;
         try
         {
-            File.Delete(TemporaryFile);
             _pins = File.Exists(_file) ? Parse(File.ReadAllText(_file)) : [];
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -75,16 +74,17 @@ public sealed class PinSet
     {
         var text = new StringBuilder(Header);
         foreach (var pin in pins) text.Append(pin.ToString()).Append('\n');
-        text.Append(Trailer).Append(Checksum(text.ToString())).Append('\n');
+        var checksum = Checksum(text.ToString());
+        text.Append(Trailer).Append(checksum).Append('\n');
         try
         {
+            if (File.Exists(TemporaryFile)) File.Delete(TemporaryFile); // of a write that failed
             using (var handle = _disk.Write(TemporaryFile, Encoding.UTF8.GetBytes(text.ToString()))) _disk.Flush(handle);
             _disk.Rename(TemporaryFile, _file);
             _disk.FlushFolder(Path.GetDirectoryName(_file)!);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            File.Delete(TemporaryFile);
             throw BlockDisk.Explain(error, _file);
         }
     }

@@ -115,14 +115,14 @@ public abstract class RuntimeConformance : IAsyncLifetime
     {
         var output = new Recorder();
         await using var run = await Runtime.StartAsync(
-            Python("import signal, sys\ndef end(*_):\n  print('tidied', flush=True)\n  sys.exit(7)\nsignal.signal(signal.SIGTERM, end)\nprint('ready', flush=True)\nwhile True: signal.pause()"),
+            Python("import os, signal\ndef end(*_):\n  os.write(1, b'tidied\\n')\n  os._exit(7)\nsignal.signal(signal.SIGTERM, end)\nprint('ready', flush=True)\nwhile True: signal.pause()"),
             output.Receive, Token);
         await output.WaitForAsync("ready");
 
         await run.StopAsync(Patience);
 
-        Assert.Equal("ready\ntidied\n", output.Out);
         Assert.Equal(new RunExit(7, RunExitReason.Stopped), await run.Exited);
+        Assert.Equal("ready\ntidied\n", output.Out);
     }
 
     [Fact]

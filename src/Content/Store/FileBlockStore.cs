@@ -24,6 +24,10 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     // Whether a folder's names are known to be durable: a process before us may have died between a rename and the folder's fsync.
     private readonly bool[] _shardIsFlushed = new bool[256];
 
+    // Only the committer looks at these. The 256 folders are made when they are needed, so that a new home opens at once.
+    private readonly bool[] _shardExists = new bool[256];
+    private bool _shardNamesAreFlushed;
+
     private readonly Lock _gate = new();
     private List<PendingBlock> _gathering = [];
     private Task? _committer;
@@ -84,6 +88,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     {
         for (var shard = 0; shard < 256; shard++)
         {
+            if (!Directory.Exists(ShardFolder(shard))) continue;
             foreach (var file in Directory.EnumerateFiles(ShardFolder(shard)))
             {
                 var name = Path.GetFileName(file);
@@ -110,8 +115,8 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         Directory.CreateDirectory(_folder);
         Directory.CreateDirectory(_damagedFolder);
         Directory.CreateDirectory(_temporaryFolder);
-        for (var shard = 0; shard < 256; shard++) Directory.CreateDirectory(ShardFolder(shard));
         _disk.FlushFolder(_folder);
+        _disk.FlushFolder(Path.GetDirectoryName(_folder)!);
         var leftovers = 0;
         foreach (var file in Directory.EnumerateFiles(_temporaryFolder))
         {
@@ -233,9 +238,11 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
             block.Error = Try(() => Publish(block));
             if (block.Error is null) shards.Add(block.Shard);
         }
+        var rootError = _shardNamesAreFlushed ? null : Try(() => _disk.FlushFolder(_folder));
+        _shardNamesAreFlushed = rootError is null;
         foreach (var shard in shards)
         {
-            var error = Try(() => _disk.FlushFolder(ShardFolder(shard)));
+            var error = rootError ?? Try(() => _disk.FlushFolder(ShardFolder(shard)));
             Volatile.Write(ref _shardIsFlushed[shard], error is null);
             if (error is null) continue;
             foreach (var block in group)
@@ -249,6 +256,13 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     {
         if (block.Handle is null) return; // the file is there, only its folder is to be flushed
         using (block.Handle) _disk.Flush(block.Handle);
+        if (!_shardExists[block.Shard])
+        {
+            // Also when it is there: a process before us may have died before the root was flushed.
+            _shardNamesAreFlushed = false;
+            Directory.CreateDirectory(ShardFolder(block.Shard));
+            _shardExists[block.Shard] = true;
+        }
         _disk.Rename(block.TemporaryPath!, PathOf(block.Key));
         block.TemporaryPath = null;
     }

@@ -32,5 +32,8 @@ public sealed class MemoryBlockStore : IBlockStore
     /// <inheritdoc/>
     public IEnumerable<Cid> List() => _blocks.Keys;
 
+    // Spoils a block, for the conformance suite.
+    internal void Damage(Cid cid) => _blocks[Key(cid)] = [0];
+
     private static Cid Key(Cid cid) => Cid.V1(Cid.Raw, cid.Digest);
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
 
 namespace PeoplesCloud.Content;
 
@@ -43,8 +44,15 @@ internal sealed class AddPipeline : IDisposable
         _chunks.Release();
     }
 
-    /// <summary>Hashes a leaf and stores it; takes the buffer over. The answer comes once it is hashed; <paramref name="durable"/> hears of the rest.</summary>
-    public Task<FilePart> AddLeaf(byte[] buffer, int dataBytes, DurableWork durable)
+    /// <summary>Hashes a leaf whose data is in the buffer and stores it; takes the buffer over.</summary>
+    /// <returns>The leaf once it is hashed; <paramref name="durable"/> hears of the rest.</returns>
+    public Task<FilePart> AddLeaf(byte[] buffer, int dataBytes, DurableWork durable) => AddLeaf(buffer, dataBytes, null, 0, durable);
+
+    /// <summary>
+    /// Reads a leaf's data from a file, hashes and stores it. One thread does all of it, while the chunk is in its core's cache:
+    /// handing chunks from a reading thread to a hashing one cost twice the processor time (bench add).
+    /// </summary>
+    public Task<FilePart> AddLeaf(byte[] buffer, int dataBytes, SafeFileHandle? file, long offset, DurableWork durable)
     {
         var hashed = new TaskCompletionSource<FilePart>(TaskCreationOptions.RunContinuationsAsynchronously);
         durable.Begin();
@@ -52,6 +60,7 @@ internal sealed class AddPipeline : IDisposable
         {
             try
             {
+                if (file is not null) Fill(file, offset, buffer.AsSpan(UnixFsFormat.LeafHeaderRoom, dataBytes));
                 var block = UnixFsFormat.WrapLeaf(buffer, dataBytes);
                 var cid = Cid.V0(SHA256.HashData(block.Span));
                 hashed.SetResult(new FilePart(cid, dataBytes, block.Length));
@@ -78,6 +87,17 @@ internal sealed class AddPipeline : IDisposable
 
     /// <summary>Ends the threads once their queue is empty.</summary>
     public void Dispose() => _work.CompleteAdding();
+
+    private static void Fill(SafeFileHandle file, long offset, Span<byte> data)
+    {
+        while (!data.IsEmpty)
+        {
+            var read = RandomAccess.Read(file, data, offset);
+            if (read == 0) throw new IOException("it became shorter while it was read");
+            data = data[read..];
+            offset += read;
+        }
+    }
 
     private async Task PutAsync(Cid cid, ReadOnlyMemory<byte> block, byte[]? buffer, DurableWork durable)
     {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
+using Microsoft.Win32.SafeHandles;
 using PeoplesCloud.Base;
 
 namespace PeoplesCloud.Content;
@@ -69,42 +70,59 @@ public sealed class UnixFsAdder(IBlockStore store)
     public async Task<Cid> AddStreamAsync(Stream content, CancellationToken cancellationToken)
     {
         using var pipeline = new AddPipeline(store, cancellationToken);
-        var (root, durable) = await AddFileAsync(pipeline, content, null, cancellationToken);
+        var (root, durable) = await AddFileAsync(pipeline, content, cancellationToken);
         await durable;
         return root.Cid;
     }
 
-    private static async Task<(FilePart Root, Task Durable)> AddFileAsync(AddPipeline pipeline, Stream content, ProgressCounter? progress, CancellationToken cancellationToken)
+    // From a stream: read here, in order.
+    private static Task<(FilePart Root, Task Durable)> AddFileAsync(AddPipeline pipeline, Stream content, CancellationToken cancellationToken) =>
+        BuildFileAsync(pipeline, async (index, durable) =>
+        {
+            var buffer = await pipeline.RentAsync();
+            try
+            {
+                var room = buffer.AsMemory(UnixFsFormat.LeafHeaderRoom, UnixFsFormat.ChunkBytes);
+                var read = await content.ReadAtLeastAsync(room, room.Length, throwOnEndOfStream: false, cancellationToken);
+                if (read > 0 || index == 0) return (pipeline.AddLeaf(buffer, read, durable), read < room.Length);
+            }
+            catch
+            {
+                pipeline.Return(buffer);
+                throw;
+            }
+            pipeline.Return(buffer);
+            return (null, true);
+        });
+
+    // From a file of known length: the threads that hash read by themselves.
+    private static Task<(FilePart Root, Task Durable)> AddFileAsync(AddPipeline pipeline, SafeFileHandle file, long length, ProgressCounter? progress) =>
+        BuildFileAsync(pipeline, async (index, durable) =>
+        {
+            var offset = index * UnixFsFormat.ChunkBytes;
+            var bytes = (int)Math.Min(length - offset, UnixFsFormat.ChunkBytes);
+            var buffer = await pipeline.RentAsync();
+            progress?.Add(bytes);
+            return (pipeline.AddLeaf(buffer, bytes, file, offset, durable), offset + bytes == length);
+        });
+
+    // Leaves come from `next` until it says that one was the last; the tree grows behind them.
+    private static async Task<(FilePart Root, Task Durable)> BuildFileAsync(AddPipeline pipeline, Func<long, DurableWork, Task<(Task<FilePart>? Leaf, bool IsLast)>> next)
     {
         var durable = new DurableWork();
+        var hashing = new Queue<Task<FilePart>>();
         try
         {
             var layout = new BalancedLayout(block => pipeline.AddNode(block, durable));
-            var hashing = new Queue<Task<FilePart>>();
-            var isFirst = true;
-            for (var isLast = false; !isLast;)
+            var isLast = false;
+            // A store that fails is noticed at the next chunk, not after reading terabytes.
+            for (long index = 0; !isLast && !durable.HasFailed; index++)
             {
-                var buffer = await pipeline.RentAsync();
-                var read = 0;
-                try
-                {
-                    read = await content.ReadAtLeastAsync(buffer.AsMemory(UnixFsFormat.LeafHeaderRoom, UnixFsFormat.ChunkBytes), UnixFsFormat.ChunkBytes, throwOnEndOfStream: false, cancellationToken);
-                }
-                catch
-                {
-                    pipeline.Return(buffer);
-                    throw;
-                }
-                isLast = read < UnixFsFormat.ChunkBytes;
-                progress?.Add(read);
-                if (read > 0 || isFirst) hashing.Enqueue(pipeline.AddLeaf(buffer, read, durable));
-                else pipeline.Return(buffer);
-                isFirst = false;
-                while (hashing.TryPeek(out var next) && next.IsCompleted) layout.Add(await hashing.Dequeue());
-                // A store that fails is noticed here, not after reading terabytes.
-                if (durable.HasFailed) break;
+                (var leaf, isLast) = await next(index, durable);
+                if (leaf is not null) hashing.Enqueue(leaf);
+                while (hashing.TryPeek(out var first) && first.IsCompleted) layout.Add(await hashing.Dequeue());
             }
-            while (hashing.TryDequeue(out var next)) layout.Add(await next);
+            while (hashing.TryDequeue(out var leaf)) layout.Add(await leaf);
             return (layout.Finish(), durable.Done);
         }
         finally
@@ -169,8 +187,8 @@ public sealed class UnixFsAdder(IBlockStore store)
         {
             try
             {
-                await using var content = new FileStream(full, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0, FileOptions.SequentialScan);
-                return await UnixFsAdder.AddFileAsync(pipeline, content, progress, cancellationToken);
+                using var file = File.OpenHandle(full, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.SequentialScan);
+                return await UnixFsAdder.AddFileAsync(pipeline, file, RandomAccess.GetLength(file), progress);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {

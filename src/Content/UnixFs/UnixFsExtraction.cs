@@ -54,9 +54,28 @@ internal sealed class UnixFsExtraction(UnixFsReader reader, BlockFetcher fetcher
                 if (depth > limits.MaxDepth) throw new PcException(ErrorCode.ContentTooLarge, $"more than {limits.MaxDepth} folders deep");
                 _folders++;
                 Directory.CreateDirectory(path);
-                foreach (var link in node.Links)
-                    await WriteAsync(link.Cid, await reader.NodeAsync(link.Cid, cancellationToken), Path.Combine(path, link.Name!), depth + 1, cancellationToken);
+                await WriteEntriesAsync(node, path, depth, cancellationToken);
                 break;
+        }
+    }
+
+    // The first blocks of the next few entries are on their way while one is written: a folder of small files is not a chain of round trips.
+    private async Task WriteEntriesAsync(UnixFsNode folder, string path, int depth, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var asked = new Queue<Task<UnixFsNode>>();
+        var next = 0;
+        try
+        {
+            foreach (var link in folder.Links)
+            {
+                for (; next < folder.Links.Count && asked.Count < fetcher.Parallelism; next++) asked.Enqueue(reader.NodeAsync(folder.Links[next].Cid, stop.Token).AsTask());
+                await WriteAsync(link.Cid, await asked.Dequeue(), Path.Combine(path, link.Name!), depth + 1, cancellationToken);
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
         }
     }
 

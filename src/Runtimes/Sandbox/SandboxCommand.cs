@@ -79,8 +79,3 @@ internal static class SandboxCommand
         yield return "--";
     }
 }
-
-/// <summary>The tools that a sandbox is made with.</summary>
-/// <param name="Bubblewrap">bwrap.</param>
-/// <param name="SetPriv">setpriv, as root only.</param>
-internal sealed record SandboxTools(Tool Bubblewrap, Tool? SetPriv);

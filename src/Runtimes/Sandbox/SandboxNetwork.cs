@@ -1,8 +1,181 @@
+using System.Globalization;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using System.Text;
+using PeoplesCloud.Base;
+
 namespace PeoplesCloud.Runtimes.Sandbox;
 
-/// <summary>The network of one sandbox.</summary>
+/// <summary>
+/// The network of a sandbox that has one: two network namespaces of its own.
+/// <code>
+/// program ── eth0 10.0.2.15 ══ veth ══ 10.0.2.1 ── router ── tap0 10.0.2.100 ── slirp4netns (host) ── the host's sockets
+/// </code>
+/// The router namespace holds no process; it forwards by its routes, and the refused ranges are routes of kind "prohibit" in it. They are
+/// in the program's own namespace too, where they refuse at once, but there they can be passed by: a socket bound to an interface, or a
+/// datagram that names one (IP_PKTINFO), is sent "on the link" although no route leads there, and multicast needs no more than that.
+/// Forwarding knows no such exception. slirp4netns speaks IPv4 only here, so of IPv6 there is nothing but the own loopback.
+/// </summary>
 internal static class SandboxNetwork
 {
     /// <summary>Where a sandbox asks for names; slirp4netns hands the questions to the host's resolver.</summary>
     public const string NameServer = "10.0.2.3";
+
+    private const string ProgramAddress = "10.0.2.15";
+    private const string RouterAddress = "10.0.2.1";
+    private const string Gateway = "10.0.2.2";
+    private const string TapAddress = "10.0.2.100";
+    private const int LargestFrame = 65520;
+
+    /// <summary>Not the internet whatever the mode is: this network, shared by carriers, loopback, link-local (with the metadata address), special use, benchmarks, multicast, reserved.</summary>
+    private static readonly string[] NeverReached =
+    [
+        "0.0.0.0/8", "10.0.2.0/24", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+    ];
+
+    /// <summary>The private ranges of RFC 1918.</summary>
+    private static readonly string[] Private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+
+    /// <summary>
+    /// What a program must not reach. The host's own addresses are refused in every mode: packets to them come by its loopback, past a firewall
+    /// that guards its interfaces. In mode internet also the networks that the host stands in, in case a LAN uses public numbers.
+    /// </summary>
+    public static IReadOnlyList<string> Refused(NetworkMode mode)
+    {
+        var refused = new SortedSet<string>(NeverReached, StringComparer.Ordinal);
+        if (mode != NetworkMode.Lan) refused.UnionWith(Private);
+        foreach (var address in NetworkInterface.GetAllNetworkInterfaces().SelectMany(device => device.GetIPProperties().UnicastAddresses))
+        {
+            if (address.Address.AddressFamily != AddressFamily.InterNetwork) continue;
+            _ = refused.Add($"{address.Address}/32");
+            if (mode != NetworkMode.Lan && address.PrefixLength is > 0 and < 32) _ = refused.Add(new IPNetwork(Masked(address.Address, address.PrefixLength), address.PrefixLength).ToString());
+        }
+        return [.. refused];
+    }
+
+    /// <summary>Wraps a shell's script so that it runs in a network of its own, after <see cref="AttachAsync"/>.</summary>
+    /// <param name="tools">The tools.</param>
+    /// <param name="refused">The ranges to refuse.</param>
+    /// <param name="script">What the shell does then.</param>
+    public static string Script(SandboxTools tools, IReadOnlyList<string> refused, string script)
+    {
+        var unshare = tools.Unshare!.Path;
+        var router = new StringBuilder("echo router $$\nread -r attached || exit 1\n")
+            .Append(Batch(tools, RouterRules(refused)))
+            .Append("echo 1 >/proc/sys/net/ipv4/ip_forward || exit 1\n");
+        var program = new StringBuilder($"{ShellWords.NewlineVariable}='\n'\n")
+            .Append(CultureInfo.InvariantCulture, $"{ShellWords.Quote(unshare)} --net /bin/sh -c {ShellWords.Quote(router.ToString())} || exit 1\n")
+            .Append(Batch(tools, ProgramRules(refused)))
+            .Append("echo up\n")
+            .Append(script);
+        // An ordinary user may make a network only below a user namespace of its own.
+        var user = SandboxFolders.IsRoot ? "" : "--user --map-root-user ";
+        return string.Create(CultureInfo.InvariantCulture, $"{ShellWords.NewlineVariable}='\n'\nexec {ShellWords.Quote(unshare)} {user}--net /bin/sh -c {ShellWords.Quote(program.ToString())}\n");
+    }
+
+    /// <summary>Attaches the network of a shell that runs <see cref="Script"/>: starts slirp4netns, waits until the shell is in its network.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="shell">The shell.</param>
+    /// <param name="join">Shell lines that join the sandbox's group: what slirp4netns holds for a program counts as the program's.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>slirp4netns; it ends when it is killed or the daemon dies (its input is a pipe of ours).</returns>
+    /// <exception cref="PcException">The host refused (<see cref="ErrorCode.SandboxNetworkFailed"/>).</exception>
+    public static async Task<SandboxShell> AttachAsync(SandboxHost host, SandboxShell shell, string join, CancellationToken cancellationToken)
+    {
+        // 1. The router namespace exists and says by which process.
+        if (await shell.ReadPreambleAsync(cancellationToken) is not { } line || !line.StartsWith("router ", StringComparison.Ordinal)) throw await FailedAsync(shell, "the namespaces");
+        var router = int.Parse(line.AsSpan("router ".Length), CultureInfo.InvariantCulture);
+
+        // 2. slirp4netns makes tap0 in it and serves it from outside, in an empty root without rights and with a filter of its own.
+        var slirp = host.Tools.Slirp!;
+        var libraries = slirp.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}\n" : "";
+        var start = $"{join}{libraries}exec {ShellWords.Quote(slirp.Path)} --ready-fd=3 --exit-fd=4 --disable-host-loopback --enable-sandbox --enable-seccomp --mtu={LargestFrame} {router} tap0 3>&1 1>&2 4<&0\n";
+        var network = await SandboxShell.StartAsync(["/bin/sh", "-c", start], host.OutputFailed);
+        try
+        {
+            if (await network.ReadPreambleAsync(cancellationToken) is not "1") throw await FailedAsync(network, "slirp4netns");
+
+            // 3. The shell sets the routes of both and is in the program's namespace.
+            await shell.WriteAsync("\n"u8.ToArray(), last: false, cancellationToken);
+            if (await shell.ReadPreambleAsync(cancellationToken) is not "up") throw await FailedAsync(shell, "the routes");
+            return network;
+        }
+        catch
+        {
+            network.Kill();
+            _ = await network.Ended;
+            throw;
+        }
+    }
+
+    /// <summary>Why there can be no networks on this host, null when there can.</summary>
+    public static string? Obstacle(SandboxTools tools)
+    {
+        foreach (var (tool, name) in new[] { (tools.Slirp, "slirp4netns"), (tools.Ip, "ip"), (tools.Unshare, "unshare") })
+            if (tool is null) return $"{name} is missing: {ToolBox.InstallLine(name)}";
+        try
+        {
+            using var device = File.Open(TunDevice, FileMode.Open, FileAccess.ReadWrite);
+            return null;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return $"{TunDevice} is not for every user: chmod 0666 {TunDevice}";
+        }
+        catch (IOException)
+        {
+            return $"{TunDevice} is missing: modprobe tun";
+        }
+    }
+
+    private const string TunDevice = "/dev/net/tun";
+
+    private static IEnumerable<string> RouterRules(IReadOnlyList<string> refused)
+    {
+        yield return "link set lo up";
+        yield return $"link set tap0 up mtu {LargestFrame}";
+        yield return $"address add {TapAddress}/32 dev tap0";
+        // The refusals stand before the way out does.
+        foreach (var range in refused) yield return $"route add prohibit {range}";
+        yield return $"route add {NameServer} dev tap0";
+        yield return $"route add default via {Gateway} dev tap0 onlink";
+        // slirp4netns asks on the tap who has the program's address.
+        yield return $"neighbour add proxy {ProgramAddress} dev tap0";
+        yield return $"link add veth0 mtu {LargestFrame} type veth peer name eth0 mtu {LargestFrame} netns $PPID";
+        yield return $"address add {RouterAddress}/32 dev veth0";
+        yield return "link set veth0 up";
+        yield return $"route add {ProgramAddress} dev veth0";
+    }
+
+    private static IEnumerable<string> ProgramRules(IReadOnlyList<string> refused)
+    {
+        yield return "link set lo up";
+        yield return $"address add {ProgramAddress}/32 dev eth0";
+        yield return "link set eth0 up";
+        foreach (var range in refused) yield return $"route add prohibit {range}";
+        yield return $"route add {NameServer} via {RouterAddress} dev eth0 onlink";
+        yield return $"route add default via {RouterAddress} dev eth0 onlink";
+    }
+
+    /// <summary>One process of ip for all rules; the first that fails ends the shell.</summary>
+    private static string Batch(SandboxTools tools, IEnumerable<string> rules)
+    {
+        var libraries = tools.Ip!.LibraryPath is { } path ? $"LD_LIBRARY_PATH={ShellWords.Quote(path)} " : "";
+        return $"{libraries}{ShellWords.Quote(tools.Ip.Path)} -batch - <<RULES || exit 1\n{string.Join('\n', rules)}\nRULES\n";
+    }
+
+    private static async Task<PcException> FailedAsync(SandboxShell shell, string what)
+    {
+        shell.Kill();
+        _ = await shell.Ended;
+        return new PcException(ErrorCode.SandboxNetworkFailed, $"{what} of a sandbox's network could not be set up: {shell.Complaints}");
+    }
+
+    private static IPAddress Masked(IPAddress address, int prefixLength)
+    {
+        var bytes = address.GetAddressBytes();
+        for (var bit = prefixLength; bit < 32; bit++) bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        return new IPAddress(bytes);
+    }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
@@ -7,7 +8,7 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 
 /// <summary>
 /// Runs commands in bubblewrap sandboxes, as root or as an ordinary user. What is inside and what is refused is in docs/protocols/sandbox.md.
-/// Thread-safe. Dispose it when its runs have been disposed of.
+/// Thread-safe. Disposing ends the runs that are left.
 /// </summary>
 public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
 {
@@ -20,7 +21,9 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
     private readonly ILogger _logger;
     private readonly ToolBox _toolBox;
     private readonly Lock _lock = new();
+    private readonly ConcurrentDictionary<SandboxRun, bool> _runs = [];
     private SandboxHost? _host;
+    private StandbyPool? _standby;
 
     /// <summary>Creates a runtime; nothing on the host is touched before the first call.</summary>
     public SandboxRuntime(SandboxOptions options, TimeProvider time, ILogger logger)
@@ -33,7 +36,7 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
     public string Name => "sandbox";
 
     /// <inheritdoc/>
-    public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => ValueTask.FromResult<IReadOnlyList<RuntimeReport>>([]);
+    public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => new SandboxProbe(this, _toolBox).RunAsync(cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
@@ -48,11 +51,16 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
         try
         {
             // 2. A place, prepared ahead or now.
-            slot = await SandboxSlot.PrepareAsync(host, spec.Network, both.Token);
+            slot = await _standby!.TakeAsync(spec.Network, both.Token);
             // 3. The command in it.
             await slot.StartAsync(spec, output, both.Token);
             SandboxLog.Started(_logger, spec.Id, slot.Number, spec.Network, _time.GetElapsedTime(started));
-            return new SandboxRun(slot, host, spec.Id);
+            var run = new SandboxRun(slot, host, spec.Id);
+            _runs[run] = true;
+            _ = run.Exited.ContinueWith(_ => _runs.TryRemove(run, out var _), TaskScheduler.Default);
+            // 4. The next one will find a place prepared.
+            _standby.Fill();
+            return run;
         }
         catch (Exception e)
         {
@@ -69,34 +77,38 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
         var host = Host();
         host.Cgroups?.Collect();
         host.Folders.Collect();
+        _standby!.Fill();
         return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
-        if (_host is { } host)
+        foreach (var run in _runs.Keys) await run.DisposeAsync();
+        if (_standby is not null) await _standby.DisposeAsync();
+        if (_host is not null)
         {
-            host.Cgroups?.Remove();
-            host.Folders.Remove();
+            _host.Cgroups?.Remove();
+            _host.Folders.Remove();
         }
-        return ValueTask.CompletedTask;
     }
 
     [GeneratedRegex("^[A-Za-z0-9-]{1,64}$", RegexOptions.NonBacktracking)]
     private static partial Regex IdPattern { get; }
 
     /// <summary>What all sandboxes share, made at first use so that a daemon starts on a host that has no bubblewrap.</summary>
-    private SandboxHost Host()
+    internal SandboxHost Host()
     {
         lock (_lock)
         {
             if (_host is not null) return _host;
-            var tools = new SandboxTools(_toolBox.Require("bwrap"), SandboxFolders.IsRoot ? _toolBox.Require("setpriv") : null);
+            var tools = SandboxTools.Find(_toolBox);
             var owner = SandboxOwner.Create();
             var folders = new SandboxFolders(_options, owner);
             SeccompFilter.Write(folders.SeccompFile, _toolBox.LibraryFolders());
-            return _host = new SandboxHost(owner, tools, folders, Cgroups.Find(owner), _time, _logger);
+            _host = new SandboxHost(owner, tools, folders, Cgroups.Find(owner), _time, _logger);
+            _standby = new StandbyPool(_host, _options.Standby);
+            return _host;
         }
     }
 

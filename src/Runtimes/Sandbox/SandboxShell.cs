@@ -34,9 +34,6 @@ internal sealed class SandboxShell
 
     private SandboxShell(ProcessStartInfo start, Action<Exception> outputFailed) => (_start, _outputFailed) = (start, outputFailed);
 
-    /// <summary>Its process number.</summary>
-    public int Pid => _process.Task.Result.Id;
-
     /// <summary>The process number of the sandbox's first process (bubblewrap's own), 0 before it is known.</summary>
     public int InitPid { get; private set; }
 
@@ -74,7 +71,7 @@ internal sealed class SandboxShell
         return shell;
     }
 
-    /// <summary>The next line before the first NUL; null when the NUL or the end came.</summary>
+    /// <summary>The next line before the first NUL; null when the NUL or the end of standard output came.</summary>
     public async ValueTask<string?> ReadPreambleAsync(CancellationToken cancellationToken)
     {
         try
@@ -135,7 +132,17 @@ internal sealed class SandboxShell
                 return;
             }
         }
-        if (!_ended.Task.IsCompleted) _process.Task.Result.Kill();
+        try
+        {
+            if (_ended.Task.IsCompleted) return;
+            _process.Task.Result.Kill();
+            // A process that it was waiting for has the same input: at its end it ends too.
+            _process.Task.Result.StandardInput.Close();
+        }
+        catch (Exception e) when (e is InvalidOperationException or IOException)
+        {
+            // It has ended at this moment.
+        }
     }
 
     /// <summary>The shell's thread.</summary>
@@ -186,6 +193,7 @@ internal sealed class SandboxShell
                 var count = (int)LibC.read(both[i].Descriptor, buffer, (nuint)buffer.Length);
                 if (count > 0) Take(i == 0 ? OutputKind.Out : OutputKind.Err, buffer.AsMemory(0, count));
                 else both[i].Descriptor = -1;
+                if (i == 0 && count <= 0) EndPreamble();
             }
         }
     }
@@ -204,7 +212,7 @@ internal sealed class SandboxShell
             TakePreamble(end < 0 ? bytes.Span : bytes.Span[..end]);
             if (end < 0) return;
             lock (_lock) _commandRuns = true;
-            _ = _preamble.Writer.TryComplete();
+            EndPreamble();
             bytes = bytes[(end + 1)..];
             if (bytes.IsEmpty) return;
         }
@@ -227,6 +235,13 @@ internal sealed class SandboxShell
             LearnInit(line);
             _ = _preamble.Writer.TryWrite(line);
         }
+    }
+
+    private void EndPreamble()
+    {
+        // slirp4netns says that it is ready by one character and the end.
+        if (!_commandRuns && _preambleLine.Length > 0) _ = _preamble.Writer.TryWrite(_preambleLine.ToString());
+        _ = _preamble.Writer.TryComplete();
     }
 
     /// <summary>Bubblewrap's --info-fd writes JSON, one member a line: <c>"child-pid": 4711,</c>.</summary>

@@ -9,40 +9,57 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// A place where one command can run: its number (its user, as root), its group, its shell. Prepared ahead or at the start;
 /// used once. Disposing ends what is left in it and gives everything back.
 /// </summary>
-internal sealed class SandboxSlot(SandboxHost host, NetworkMode network, uint number, Cgroup? cgroup, SandboxShell shell) : IAsyncDisposable
+internal sealed class SandboxSlot : IAsyncDisposable
 {
     private static readonly TimeSpan RemoveTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RemoveInterval = TimeSpan.FromMilliseconds(2);
 
-    /// <summary>Processes in the group that are not the program's: bubblewrap outside and its first process inside.</summary>
-    private const int OverheadPids = 2;
+    private readonly SandboxHost _host;
+    private readonly NetworkMode _network;
+    private readonly IReadOnlyList<string> _refused;
+    private Cgroup? _cgroup;
+    private SandboxShell? _shell;
+    private SandboxShell? _slirp;
+
+    private SandboxSlot(SandboxHost host, NetworkMode network)
+    {
+        (_host, _network) = (host, network);
+        _refused = network == NetworkMode.None ? [] : SandboxNetwork.Refused(network);
+        Number = host.Folders.Claim();
+    }
 
     /// <summary>Its number on this host; as root its user.</summary>
-    public uint Number => number;
-
-    /// <summary>Its network.</summary>
-    public NetworkMode Network => network;
+    public uint Number { get; }
 
     /// <summary>Its shell, later its sandbox.</summary>
-    public SandboxShell Shell => shell;
+    public SandboxShell Shell => _shell!;
+
+    /// <summary>Whether it can still be used: its processes live, and the host has not changed its addresses since it was prepared.</summary>
+    public bool IsFresh => !Shell.Ended.IsCompleted && _slirp is not { Ended.IsCompleted: true }
+        && (_network == NetworkMode.None || _refused.SequenceEqual(SandboxNetwork.Refused(_network), StringComparer.Ordinal));
+
+    /// <summary>Processes in the group that are not the program's: bubblewrap outside, its first process inside, slirp4netns.</summary>
+    private int OverheadPids => _slirp is null ? 2 : 3;
 
     /// <summary>Prepares a place.</summary>
     /// <exception cref="PcException">The host cannot.</exception>
     public static async Task<SandboxSlot> PrepareAsync(SandboxHost host, NetworkMode network, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        var number = host.Folders.Claim();
-        Cgroup? cgroup = null;
+        if (network != NetworkMode.None && SandboxNetwork.Obstacle(host.Tools) is { } obstacle)
+            throw new PcException(ErrorCode.SandboxNetworkFailed, $"this host cannot give a sandbox the network {network}: {obstacle}", obstacle);
+        var slot = new SandboxSlot(host, network);
         try
         {
-            cgroup = host.Cgroups?.Create(number.ToString(CultureInfo.InvariantCulture));
-            var shell = await SandboxShell.StartAsync(["/bin/sh", "-c", Script(cgroup)], host.OutputFailed);
-            return new SandboxSlot(host, network, number, cgroup, shell);
+            slot._cgroup = host.Cgroups?.Create(slot.Number.ToString(CultureInfo.InvariantCulture));
+            var join = Join(slot._cgroup);
+            var script = network == NetworkMode.None ? AwaitLine : SandboxNetwork.Script(host.Tools, slot._refused, AwaitLine);
+            slot._shell = await SandboxShell.StartAsync(["/bin/sh", "-c", join + script], host.OutputFailed);
+            if (network != NetworkMode.None) slot._slirp = await SandboxNetwork.AttachAsync(host, slot._shell, join, cancellationToken);
+            return slot;
         }
         catch
         {
-            _ = cgroup?.TryRemove();
-            host.Folders.Release(number);
+            await slot.DisposeAsync();
             throw;
         }
     }
@@ -51,17 +68,17 @@ internal sealed class SandboxSlot(SandboxHost host, NetworkMode network, uint nu
     /// <exception cref="PcException">The host refused.</exception>
     public async Task StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
     {
-        var source = spec.SourceFolder is null ? null : host.Folders.Stage(spec.SourceFolder, number, spec.Limits.DiskBytes);
-        cgroup?.Limit(spec.Limits, OverheadPids);
+        var source = spec.SourceFolder is null ? null : _host.Folders.Stage(spec.SourceFolder, Number, spec.Limits.DiskBytes);
+        _cgroup?.Limit(spec.Limits, OverheadPids);
         var line = SandboxCommand.Line(
-            host.Tools, spec, SandboxFolders.IsRoot ? number : null, host.Folders.SeccompFile,
-            cgroupLimitsPids: cgroup is not null && host.Cgroups!.HasPids, cgroupLimitsMemory: cgroup is not null && host.Cgroups!.HasMemory);
-        var arguments = SandboxCommand.Arguments(spec, source, host.Folders.EtcFolder, network != NetworkMode.None);
-        shell.ReceiveOutput(output);
+            _host.Tools, spec, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile,
+            cgroupLimitsPids: _host.Cgroups is { HasPids: true }, cgroupLimitsMemory: _host.Cgroups is { HasMemory: true });
+        var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, networkIsPrepared: _network != NetworkMode.None);
+        Shell.ReceiveOutput(output);
         try
         {
-            await shell.WriteAsync((byte[])[.. Encoding.UTF8.GetBytes(line + "\n"), .. arguments], last: true, cancellationToken);
-            while (await shell.ReadPreambleAsync(cancellationToken) is not null)
+            await Shell.WriteAsync((byte[])[.. Encoding.UTF8.GetBytes(line + "\n"), .. arguments], last: true, cancellationToken);
+            while (await Shell.ReadPreambleAsync(cancellationToken) is not null)
             {
                 // Bubblewrap's information; the shell has noted what matters.
             }
@@ -70,49 +87,53 @@ internal sealed class SandboxSlot(SandboxHost host, NetworkMode network, uint nu
         {
             // The shell has ended; why is in its complaints.
         }
-        if (shell.CommandRuns) return;
-        var code = await shell.Ended;
-        throw new PcException(ErrorCode.SandboxFailed, $"the sandbox of {spec.Id} could not be set up (exit code {code}): {shell.Complaints}");
+        if (Shell.CommandRuns) return;
+        var code = await Shell.Ended;
+        throw new PcException(ErrorCode.SandboxFailed, $"the sandbox of {spec.Id} could not be set up (exit code {code}): {Shell.Complaints}");
     }
 
     /// <summary>Whether the kernel ended a process because of the memory limit.</summary>
-    public bool RanOutOfMemory() => cgroup?.RanOutOfMemory() ?? false;
+    public bool RanOutOfMemory() => _cgroup?.RanOutOfMemory() ?? false;
 
     /// <summary>What it uses now.</summary>
-    public RunUsage Usage() => cgroup?.Usage() is { } usage && usage.Pids >= 0 ? usage with { Pids = Math.Max(0, usage.Pids - OverheadPids) } : new RunUsage(-1, TimeSpan.FromTicks(-1), -1);
+    public RunUsage Usage() => _cgroup?.Usage() is { } usage && usage.Pids >= 0 ? usage with { Pids = Math.Max(0, usage.Pids - OverheadPids) } : new RunUsage(-1, TimeSpan.FromTicks(-1), -1);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        shell.Kill();
-        _ = await shell.Ended;
-        if (cgroup is not null) await RemoveGroupAsync(cgroup);
-        host.Folders.Release(number);
+        // The program first: without its network it would only see errors.
+        foreach (var shell in new[] { _shell, _slirp })
+        {
+            if (shell is null) continue;
+            shell.Kill();
+            _ = await shell.Ended;
+        }
+        if (_cgroup is not null) await RemoveGroupAsync(_cgroup);
+        _host.Folders.Release(Number);
     }
 
     /// <summary>A group can be removed when the kernel has let go of its last process, a moment after that process ended.</summary>
     private async Task RemoveGroupAsync(Cgroup group)
     {
-        using var timeout = new CancellationTokenSource(RemoveTimeout, host.Time);
+        using var timeout = new CancellationTokenSource(RemoveTimeout, _host.Time);
         try
         {
             while (!group.TryRemove())
             {
                 group.Kill();
-                await Task.Delay(RemoveInterval, host.Time, timeout.Token);
+                await Task.Delay(RemoveInterval, _host.Time, timeout.Token);
             }
         }
         catch (OperationCanceledException)
         {
-            host.GroupNotRemoved(number);
+            _host.GroupNotRemoved(Number);
         }
     }
 
-    /// <summary>Joins the group at once (the first join after idle costs 8 ms), then waits; no line means that the daemon has gone.</summary>
-    private static string Script(Cgroup? cgroup)
-    {
-        var script = new StringBuilder();
-        foreach (var file in cgroup?.JoinFiles ?? []) _ = script.Append(CultureInfo.InvariantCulture, $"echo 0 >{ShellWords.Quote(file)} || exit 1\n");
-        return script.Append(CultureInfo.InvariantCulture, $"{ShellWords.NewlineVariable}='\n'\nIFS= read -r line || exit 0\neval \"$line\"\n").ToString();
-    }
+    /// <summary>Waits for the line to become; none means that the daemon has gone.</summary>
+    private const string AwaitLine = $"{ShellWords.NewlineVariable}='\n'\nIFS= read -r line || exit 0\neval \"$line\"\n";
+
+    /// <summary>Joins the group at once: the first join after idle costs 8 ms.</summary>
+    private static string Join(Cgroup? cgroup) =>
+        string.Concat((cgroup?.JoinFiles ?? []).Select(file => $"echo 0 >{ShellWords.Quote(file)} || exit 1\n"));
 }

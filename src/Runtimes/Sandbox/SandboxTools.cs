@@ -1,0 +1,15 @@
+namespace PeoplesCloud.Runtimes.Sandbox;
+
+/// <summary>The tools that sandboxes are made with.</summary>
+/// <param name="Bubblewrap">bwrap.</param>
+/// <param name="SetPriv">setpriv, as root only.</param>
+/// <param name="Slirp">slirp4netns, for sandboxes with a network.</param>
+/// <param name="Ip">ip, for sandboxes with a network.</param>
+/// <param name="Unshare">unshare, for sandboxes with a network.</param>
+internal sealed record SandboxTools(Tool Bubblewrap, Tool? SetPriv, Tool? Slirp, Tool? Ip, Tool? Unshare)
+{
+    /// <summary>Finds them.</summary>
+    /// <exception cref="Base.PcException">One that every sandbox needs is missing.</exception>
+    public static SandboxTools Find(ToolBox box) => new(
+        box.Require("bwrap"), SandboxFolders.IsRoot ? box.Require("setpriv") : null, box.Find("slirp4netns"), box.Find("ip"), box.Find("unshare"));
+}
