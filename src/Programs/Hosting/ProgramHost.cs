@@ -32,6 +32,7 @@ public sealed class ProgramHost : IAsyncDisposable
     private readonly Lock _lock = new();
     private ImmutableDictionary<EntryHash, HostedProgram> _programs = ImmutableDictionary<EntryHash, HostedProgram>.Empty;
     private ImmutableDictionary<EntryHash, ProgramStatus> _finished = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
+    private ImmutableHashSet<EntryHash> _startFailed = [];
     private bool _closed;
 
     /// <summary>Makes a host; it runs nothing until <see cref="StartAsync"/> or <see cref="ReconcileAsync"/>. Call the runtime's CollectAsync before.</summary>
@@ -100,7 +101,7 @@ public sealed class ProgramHost : IAsyncDisposable
         {
             program.Stop("was ended: its start failed");
             await program.Ended;
-            Forget(program);
+            Forget(program, startFailed: true);
             throw;
         }
     }
@@ -111,7 +112,7 @@ public sealed class ProgramHost : IAsyncDisposable
         if (!_programs.TryGetValue(id, out var program)) return false;
         program.Stop(why);
         await program.Ended;
-        Forget(program);
+        Forget(program, startFailed: false);
         return true;
     }
 
@@ -128,8 +129,11 @@ public sealed class ProgramHost : IAsyncDisposable
         {
             if (ReasonToEnd(state, program.Spec) is { } why) ending.Add(StopAsync(program.Spec.Id, why));
         }
-        foreach (var program in state.Programs.Values.Where(program => program.Host == _self && !_programs.ContainsKey(program.Id)))
-            Resume(state, ProgramSpec.Of(state.Id, program));
+        foreach (var program in state.Programs.Values)
+        {
+            if (program.Host != _self) MayStartAgain(program.Id);
+            else if (!_programs.ContainsKey(program.Id)) Resume(state, ProgramSpec.Of(state.Id, program));
+        }
         await Task.WhenAll(ending);
     }
 
@@ -166,8 +170,9 @@ public sealed class ProgramHost : IAsyncDisposable
             lock (_lock) _finished = _finished.Remove(spec.Id);
             File.Delete(MarkOf(spec));
         }
-        else if (_finished.ContainsKey(spec.Id))
+        else if (_finished.ContainsKey(spec.Id) || _startFailed.Contains(spec.Id))
         {
+            // Its owner knows that the start failed and moves it; starting it meanwhile could make it run twice.
             return;
         }
         else if (File.Exists(MarkOf(spec)))
@@ -185,6 +190,12 @@ public sealed class ProgramHost : IAsyncDisposable
                 ProgramsLog.NotResumed(_logger, spec.Name, spec.LocalName, refused.Message);
             }
         }
+    }
+
+    private void MayStartAgain(EntryHash id)
+    {
+        if (!_startFailed.Contains(id)) return;
+        lock (_lock) _startFailed = _startFailed.Remove(id);
     }
 
     private HostedProgram Add(ProgramSpec spec, bool resumed)
@@ -253,10 +264,11 @@ public sealed class ProgramHost : IAsyncDisposable
 
     private string FolderOf(string localName) => Path.Combine(_options.Folder, localName);
 
-    private void Forget(HostedProgram program)
+    private void Forget(HostedProgram program, bool startFailed)
     {
         lock (_lock)
         {
+            if (startFailed) _startFailed = _startFailed.Add(program.Spec.Id);
             if (_programs.TryGetValue(program.Spec.Id, out var held) && held == program) _programs = _programs.Remove(program.Spec.Id);
         }
         OnChanged();

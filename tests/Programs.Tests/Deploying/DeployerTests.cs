@@ -253,42 +253,6 @@ public sealed class DeployerTests : IAsyncDisposable
         Assert.Equal((0, 1), (_elm.Running, _fir.Running));
     }
 
-    [Fact]
-    public async Task A_program_is_found_by_name_hash_or_a_part_of_it()
-    {
-        _swarm.Add("elm", _elm);
-        var program = (await DeployAsync()).Program;
-        string[] names = ["hello", program.Id.ToString(), program.Id.ToString()[..6], program.Deployed.Bundle.ToString(), program.Deployed.Bundle.ToString()[..12]];
-        Assert.All(names, name => Assert.Equal(program.Id, ProgramStopper.Find(_owner.State, name).Id));
-        Assert.All(["hell", program.Id.ToString()[..5], "nothing\n"], name => Refused.With(ErrorCode.ProgramNotFound, "no program in friends is called", () => ProgramStopper.Find(_owner.State, name)));
-    }
-
-    // Two members gave one name at the same moment, on two hosts: both run, and the hash tells them apart.
-    [Fact]
-    public async Task A_name_that_two_programs_have_is_not_enough()
-    {
-        _swarm.Add("elm", _elm);
-        var fir = _swarm.Add("fir", _fir);
-        var other = _swarm.Add("other", new FakeRuntime(), NoHost);
-        await DeployAsync(_swarm.Nodes[1]);
-        var second = await other.Deployer.DeployAsync(other, new DeployOrder(_swarm.Folder["hello"], Host: fir.Self), null, Token);
-        _owner.ReceiveFrom(other);
-        Refused.With(ErrorCode.ProgramNotFound, "2 programs in friends fit \"hello\"", () => ProgramStopper.Find(_owner.State, "hello"));
-        Assert.Equal(other.Self, ProgramStopper.Find(_owner.State, second.Program.Id.ToString()).Owner);
-    }
-
-    [Fact]
-    public async Task Only_the_owner_and_admins_stop_a_program()
-    {
-        var elm = _swarm.Add("elm", _elm);
-        var program = (await DeployAsync()).Program;
-        elm.ReceiveFrom(_owner);
-        await Assert.ThrowsAsync<PcException>(() => elm.Stopper.StopAsync(elm, ProgramStopper.Find(elm.State, "hello"), Token));
-        Assert.Equal(1, _elm.Running);
-        await _owner.Stopper.StopAsync(_owner, _owner.State.Programs[program.Id], Token);
-        Assert.Equal(0, _elm.Running);
-    }
-
     public async ValueTask DisposeAsync() => await _swarm.DisposeAsync();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;

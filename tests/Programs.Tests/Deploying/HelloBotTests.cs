@@ -15,7 +15,6 @@ public sealed class HelloBotTests : IAsyncDisposable
     private static readonly string Samples = Path.GetFullPath(Path.Combine(Vector.Folder, "..", "..", "..", "..", "samples"));
 
     private readonly TestSwarm _swarm = new() { OnDisk = true };
-    private readonly SandboxRuntime _sandbox;
     private readonly TestNode _oak;
     private readonly TestNode _elm;
 
@@ -23,9 +22,10 @@ public sealed class HelloBotTests : IAsyncDisposable
     {
         // As root each sandbox has a user of its own, which must be able to pass through the folder.
         File.SetUnixFileMode(_swarm.Folder.Path, (UnixFileMode)0x1C9);
-        _sandbox = new SandboxRuntime(new SandboxOptions { Folder = _swarm.Folder["sandboxes"] }, TimeProvider.System, NullLogger.Instance);
-        _oak = _swarm.Add("oak", _sandbox, new ProgramHostOptions { Folder = "", Hosts = false });
-        _elm = _swarm.Add("elm", _sandbox);
+        var sandbox = new SandboxRuntime(new SandboxOptions { Folder = _swarm.Folder["sandboxes"] }, TimeProvider.System, NullLogger.Instance);
+        _swarm.Runtime = sandbox;
+        _oak = _swarm.Add("oak", sandbox, new ProgramHostOptions { Folder = "", Hosts = false });
+        _elm = _swarm.Add("elm", sandbox);
     }
 
     [Fact]
@@ -44,7 +44,7 @@ public sealed class HelloBotTests : IAsyncDisposable
         Assert.Equal("Pc started", texts[0]);
         Assert.All(Enumerable.Range(1, 3), i => Assert.StartsWith($"Out hello number {i} from ", texts[i], StringComparison.Ordinal));
 
-        Assert.Null((await _oak.Stopper.StopAsync(_oak, ProgramStopper.Find(_oak.State, "hello-bot"), Token)).Problem);
+        await _oak.StopAsync(result.Program);
         Assert.Empty(_elm.Host.Programs);
     }
 
@@ -71,11 +71,7 @@ public sealed class HelloBotTests : IAsyncDisposable
         Assert.Equal(["started", "done", "finished by itself with exit code 0"], lines);
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _swarm.DisposeAsync();
-        await _sandbox.DisposeAsync();
-    }
+    public async ValueTask DisposeAsync() => await _swarm.DisposeAsync();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 

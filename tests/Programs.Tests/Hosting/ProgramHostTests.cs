@@ -64,7 +64,7 @@ public sealed class ProgramHostTests : IAsyncDisposable
         var program = await DeployAsync();
         var run = await _runtime.NextAsync();
         await run.PrintAsync("hello\nand then");
-        Assert.Null((await _owner.Stopper.StopAsync(_owner, ProgramStopper.Find(_owner.State, "hello"), Token)).Problem);
+        await _owner.StopAsync(program);
         Assert.Equal(TimeSpan.FromSeconds(10), run.StopGrace);
         Assert.Equal(0, _runtime.Running);
         Assert.Empty(_host.Host.Programs);
@@ -102,8 +102,7 @@ public sealed class ProgramHostTests : IAsyncDisposable
         var program = await DeployAsync();
         await _runtime.NextAsync();
         _host.Awake = false;
-        var stopped = await _owner.Stopper.StopAsync(_owner, ProgramStopper.Find(_owner.State, "hello"), Token);
-        Assert.Equal("host is not reached", stopped.Problem);
+        await Assert.ThrowsAsync<IOException>(() => _owner.StopAsync(program));
         Assert.Equal(1, _runtime.Running);
         _host.ReceiveFrom(_owner);
         await _host.RestartHostAsync();
@@ -222,6 +221,26 @@ public sealed class ProgramHostTests : IAsyncDisposable
         Assert.Empty(_host.Host.Programs);
     }
 
+    // The owner was told that the start failed and moves the program on; until that entry comes, the feed still says that it is here.
+    [Fact]
+    public async Task A_start_that_failed_is_not_made_up_for_until_it_is_placed_here_again()
+    {
+        _runtime.Failure = _ => new PcException(ErrorCode.HostStorageFailed, "full");
+        var program = Spec(await DeployedElsewhereAsync(stopped: false));
+        await Assert.ThrowsAsync<PcException>(() => _host.Host.StartAsync(program, Token));
+        _runtime.Failure = _ => null;
+        _host.ReceiveFrom(_owner);
+        await _host.Host.ReconcileAsync(_host.State);
+        Assert.Empty(_host.Host.Programs);
+        await _owner.AppendAsync(new ProgramPlaced(program.Id, _owner.Self, 2), Token);
+        _host.ReceiveFrom(_owner);
+        await _host.Host.ReconcileAsync(_host.State);
+        await _owner.AppendAsync(new ProgramPlaced(program.Id, _host.Self, 3), Token);
+        _host.ReceiveFrom(_owner);
+        await _host.Host.ReconcileAsync(_host.State);
+        await _runtime.NextAsync();
+    }
+
     [Fact]
     public async Task A_bundle_that_nobody_has_is_said_so()
     {
@@ -296,8 +315,22 @@ public sealed class ProgramHostTests : IAsyncDisposable
         (await _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]), null, Token).WaitAsync(Patience.Limit)).Program;
 
     // A deploy that reached this node's feeds, whose host is this node, and whose start was lost on the way.
-    private async Task<SwarmProgram> DeployedElsewhereAsync()
+    private async Task<SwarmProgram> DeployedElsewhereAsync(bool stopped = true)
     {
+        if (!stopped)
+        {
+            // Before the owner gives up, it is not stopped yet.
+            var known = new TaskCompletionSource<SwarmProgram>();
+            _host.OnRequest = what =>
+            {
+                if (what == "start") known.SetResult(_owner.State.Programs.Values.MaxBy(program => program.DeployedAt)!);
+                return what == "start" ? Task.Delay(Timeout.Infinite, Token) : Task.CompletedTask;
+            };
+            _ = DeployAsync();
+            var program = await known.Task.WaitAsync(Patience.Limit, Token);
+            _host.OnRequest = _ => Task.CompletedTask;
+            return program;
+        }
         _host.OnRequest = what => what == "start" ? throw new IOException("the connection was reset") : Task.CompletedTask;
         await Assert.ThrowsAsync<PcException>(() => DeployAsync());
         _host.OnRequest = _ => Task.CompletedTask;

@@ -30,6 +30,9 @@ internal sealed class TestSwarm : IAsyncDisposable
     /// <summary>Whether blocks are on disk, with fsync, as a daemon has them.</summary>
     public bool OnDisk { get; init; }
 
+    /// <summary>Disposed of after the nodes and before their folders go.</summary>
+    public IAsyncDisposable? Runtime { get; set; }
+
     /// <summary>Adds a member; the first one creates the swarm.</summary>
     public TestNode Add(string name, IRuntime runtime, ProgramHostOptions? options = null, Role role = Role.Member, Random? random = null)
     {
@@ -49,6 +52,7 @@ internal sealed class TestSwarm : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var node in _nodes) await node.DisposeAsync();
+        if (Runtime is not null) await Runtime.DisposeAsync();
         Folder.Dispose();
     }
 }
@@ -76,7 +80,6 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
         Host = NewHost();
         var packer = new BundlePacker(new UnixFsAdder(Store).AddStreamAsync, BundleLimits.Default);
         Deployer = new Deployer(packer, this, new DeployTimeouts(), random, swarm.Time);
-        Stopper = new ProgramStopper(this, new DeployTimeouts(), swarm.Time);
     }
 
     public string Name { get; }
@@ -92,8 +95,6 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     public ProgramHost Host { get; private set; }
 
     public Deployer Deployer { get; }
-
-    public ProgramStopper Stopper { get; }
 
     /// <summary>Whether others reach it.</summary>
     public bool Awake { get; set; } = true;
@@ -161,6 +162,13 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
         if (other == this) return;
         var entries = other.Everything();
         lock (_lock) Replica.Receive(entries, DateTimeOffset.UtcNow);
+    }
+
+    /// <summary>Stops a program as an owner does: first in the feed, then on its host.</summary>
+    public async Task StopAsync(ProgramSpec program)
+    {
+        await AppendAsync(new ProgramStopped(program.Id), TestContext.Current.CancellationToken);
+        await StopAsync(State.Programs[program.Id].Host!.Value, program.Swarm, program.Id, TestContext.Current.CancellationToken);
     }
 
     public async ValueTask DisposeAsync()
