@@ -1,0 +1,93 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Configuration;
+
+namespace PeoplesCloud.Daemon.Tests.Configuration;
+
+public sealed class ConfigTests : IDisposable
+{
+    private static readonly Dictionary<string, string?> Nothing = [];
+    private readonly string _folder = TestNode.NewHome();
+
+    [Fact]
+    public void Flags_win_over_the_environment_over_the_file_over_the_defaults()
+    {
+        var file = Write("name = \"from-file\"\nport = 1001\nhost = false\n\n[limits]\nprograms = 3 # few\nlog_mib = 2\n");
+        var environment = new Dictionary<string, string?> { ["PC_HOME"] = _folder, ["PC_PORT"] = "1002", ["PC_LIMITS_PROGRAMS"] = "4" };
+        var config = DaemonConfig.Load(file, new Dictionary<string, string?> { ["port"] = "1003", ["name"] = null }, environment);
+        Assert.Equal(("from-file", 1003, false, 4, 2, 1000), (config.Name, config.Port!.Value, config.Hosts, config.Limits.Programs, config.Limits.LogMebibytes, config.Limits.Connections));
+        Assert.Equal(_folder, config.Home);
+    }
+
+    [Fact]
+    public void Without_anything_everything_has_a_default()
+    {
+        var config = DaemonConfig.Load(null, Nothing, new Dictionary<string, string?> { ["HOME"] = _folder });
+        Assert.Equal(Path.Combine(_folder, ".local/share/peoples-cloud"), config.Home);
+        Assert.Null(config.Port);
+        Assert.True(config.Hosts);
+        Assert.NotEmpty(config.Name);
+        Assert.Equal(["0.0.0.0", "::"], config.Listen);
+    }
+
+    [Fact]
+    public void All_problems_are_said_at_once_and_unknown_keys_with_a_suggestion()
+    {
+        var file = Write("nmae = \"oak\"\nport = 70000\nlisten = [\"127.0.0.1\", \"nowhere\"]\nhost = maybe\nport = 1\n[limits\n");
+        var error = Assert.Throws<PcException>(() => DaemonConfig.Load(file, Nothing, Nothing));
+        Assert.Equal(ErrorCode.ConfigInvalid, error.Code);
+        Assert.Contains("line 1: unknown key nmae (did you mean name?)", error.Message, StringComparison.Ordinal);
+        Assert.Contains("port = '70000': a whole number from 0 to 65535", error.Message, StringComparison.Ordinal);
+        Assert.Contains("listen = 'nowhere'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("line 4: host: 'maybe' is no number, true or false", error.Message, StringComparison.Ordinal);
+        Assert.Contains("line 5: port was already set on line 2", error.Message, StringComparison.Ordinal);
+        Assert.Contains("line 6: expected [table]", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_named_file_must_exist() =>
+        Assert.Equal(ErrorCode.ConfigMissing, Assert.Throws<PcException>(() => DaemonConfig.Load(Path.Combine(_folder, "none.toml"), Nothing, Nothing)).Code);
+
+    [Theory]
+    [InlineData("a = \"x\\\"y\\\\\" # c", "a", "x\"y\\")]
+    [InlineData("a='lit\\eral'", "a", "lit\\eral")]
+    [InlineData("[t]\nb-c_1 = 1_000", "t.b-c_1", "1000")]
+    [InlineData("a = [ \"x\", 'y', ]", "a", "x\u001fy")]
+    [InlineData("a = []", "a", "")]
+    [InlineData("a = -1.5e3", "a", "-1.5e3")]
+    public void Toml_of_the_subset_is_read(string text, string key, string value)
+    {
+        var problems = new List<string>();
+        var setting = Assert.Single(TomlSubset.Parse(text, problems));
+        Assert.Empty(problems);
+        Assert.Equal((key, value), (setting.Key, setting.Value));
+    }
+
+    [Theory]
+    [InlineData("a")]
+    [InlineData("a = ")]
+    [InlineData("a = b")]
+    [InlineData("a = \"x")]
+    [InlineData("a = \"x\" y")]
+    [InlineData("a = [1]")]
+    [InlineData("a = [\"x\"")]
+    [InlineData("a.b = 1")]
+    [InlineData("[a.b]\nc = 1")]
+    [InlineData("[]")]
+    [InlineData("a = \"\\n\"")]
+    [InlineData("a = \"\u0007\"")]
+    public void Everything_else_is_a_problem_with_its_line(string text)
+    {
+        var problems = new List<string>();
+        TomlSubset.Parse(text, problems);
+        Assert.StartsWith("line 1: ", Assert.Single(problems), StringComparison.Ordinal);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string Write(string text)
+    {
+        var file = Path.Combine(_folder, "config.toml");
+        File.WriteAllText(file, text);
+        return file;
+    }
+}
