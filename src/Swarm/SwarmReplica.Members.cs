@@ -77,18 +77,20 @@ public sealed partial class SwarmReplica
     /// <param name="ticket">The ticket that was redeemed.</param>
     /// <param name="reply">The inviter's answer.</param>
     /// <param name="now">The wall clock.</param>
-    /// <param name="entries">All entries, to persist.</param>
+    /// <param name="entries">The entries to persist.</param>
+    /// <param name="held">What the store holds of this swarm, from an earlier membership; null when nothing.</param>
     /// <exception cref="PcException">The reply is not the swarm of the ticket, or does not admit this node (<see cref="ErrorCode.JoinFailed"/>).</exception>
-    public static SwarmReplica Join(ISigner signer, ISignatureVerifier verifier, Ticket ticket, JoinReply reply, DateTimeOffset now, out IReadOnlyList<StoredEntry> entries)
+    public static SwarmReplica Join(
+        ISigner signer, ISignatureVerifier verifier, Ticket ticket, JoinReply reply, DateTimeOffset now, out IReadOnlyList<StoredEntry> entries, IReadOnlyList<StoredEntry>? held = null)
     {
-        var replica = new SwarmReplica(signer, verifier, ticket.Swarm);
+        var replica = held is { Count: > 0 } ? Load(signer, verifier, ticket.Swarm, held) : new SwarmReplica(signer, verifier, ticket.Swarm);
         var received = replica.Receive(reply.Entries, now);
         if (received.Refused.Any(refusal => refusal.Reason == EntryRefusal.ClockTooFarAhead))
             throw new PcException(ErrorCode.ClockWrong, $"entries of {ticket.Name} are dated far after this machine's clock, which says {now:u}");
         if (replica.Count == 0) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer is not the swarm {ticket.Name} that the ticket names");
         if (replica.State.Find(signer.Self) is null) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer does not admit this node to {ticket.Name}");
-        // The inviter sent all it holds. A node that joins anew has written nothing; one that comes back has its feed from there.
-        replica.ConfirmOwnHead();
+        // Whoever was never here has written nothing. Whoever comes back asks others for its last entry, as after a start.
+        if (!replica._graph.Feeds.ContainsKey(signer.Self)) replica.ConfirmOwnHead();
         entries = received.Accepted;
         return replica;
     }
@@ -105,9 +107,9 @@ public sealed partial class SwarmReplica
     /// <exception cref="PcException">This node is not an admin, or the member is not forked.</exception>
     public StoredEntry Readmit(PeerId peer, DateTimeOffset now)
     {
-        if (!State.Forked.ContainsKey(peer)) throw new PcException(ErrorCode.MemberUnknown, $"{peer} is not marked as forked in {State.Name}");
-        var head = _graph.Feeds[peer].BySequence[^1].MinBy(node => node.Entry.Hash)!.Entry;
-        return Append(new MemberReadmitted(peer, head.Sequence, head.Hash), now);
+        _ = State;
+        if (!_forks.TryGetValue(peer, out var fork)) throw new PcException(ErrorCode.MemberUnknown, $"{peer} is not marked as forked in {State.Name}");
+        return Append(new MemberReadmitted(peer, fork.Longest.Entry.Sequence, fork.Longest.Entry.Hash), now);
     }
 
     private bool AdmittedWith(PeerId peer, EntryHash ticket) =>

@@ -47,6 +47,7 @@ public sealed partial class SwarmReplica
             if (refusal != EntryRefusal.None) refused.Add((refusal, entry?.Author ?? default));
             else if (entry is not null) isNew |= Place(entry, accepted, refused);
         }
+        if (_pending.Count > 0) ReviewHeldBack(accepted, refused);
         return new ReceiveResult(accepted, refused, isNew ? Wants() : []);
     }
 
@@ -67,10 +68,17 @@ public sealed partial class SwarmReplica
     // Places an entry and whatever waited for it; false when it was refused.
     private bool Place(StoredEntry first, List<StoredEntry> accepted, List<(EntryRefusal, PeerId)> refused)
     {
-        var refusals = refused.Count;
+        var (acceptances, refusals) = (accepted.Count, refused.Count);
         Remember(first);
-        var open = new Stack<StoredEntry>();
-        open.Push(first);
+        // A removal or readmission is always taken, with what it builds on: admins may have removed each other, and whoever knows
+        // one half of it only would otherwise never hear of the other.
+        _pending[first.Hash].Needed = (first.Body is MemberRemoved or MemberReadmitted && _graph.EverAdmins.Contains(first.Author)) || IsWaitedFor(first.Hash);
+        PlaceAll(new Stack<StoredEntry>([first]), accepted, refused);
+        return accepted.Count > acceptances || refused.Count == refusals;
+    }
+
+    private void PlaceAll(Stack<StoredEntry> open, List<StoredEntry> accepted, List<(EntryRefusal, PeerId)> refused)
+    {
         while (open.TryPop(out var entry))
         {
             if (!_pending.TryGetValue(entry.Hash, out var pending) || pending.Entry != entry) continue; // placed or dropped meanwhile
@@ -102,7 +110,22 @@ public sealed partial class SwarmReplica
             Release(_waitingFor, entry.Hash, open);
             if (entry.Body is MemberAdmitted admitted) Release(_waitingForAuthor, admitted.Peer, open);
         }
-        return accepted.Count > 0 || refused.Count == refusals;
+    }
+
+    // What was accepted or written meanwhile may have readmitted somebody whose entries were held back.
+    private void ReviewHeldBack(List<StoredEntry> accepted, List<(EntryRefusal, PeerId)> refused)
+    {
+        var held = _pending.Values.Where(pending => pending.HeldBack).ToList();
+        if (held.Count == 0) return;
+        _restrictions = State;
+        var open = new Stack<StoredEntry>();
+        foreach (var pending in held)
+        {
+            if (MayHoldBack(pending.Entry)) continue;
+            pending.HeldBack = false;
+            open.Push(pending.Entry);
+        }
+        PlaceAll(open, accepted, refused);
     }
 
     private EntryHash? FirstMissing(StoredEntry entry)
@@ -123,6 +146,10 @@ public sealed partial class SwarmReplica
         if (folded.Members.TryGetValue(entry.Author, out var member) && member.Status == MemberStatus.Removed) return true;
         return folded.Forked.TryGetValue(entry.Author, out var number) && entry.Sequence >= number;
     }
+
+    private bool IsWaitedFor(EntryHash hash) =>
+        _waitingFor.TryGetValue(hash, out var waiters)
+        && waiters.Exists(waiter => _pending.TryGetValue(waiter.Hash, out var pending) && (pending.Needed || !MayHoldBack(waiter)));
 
     private void MarkNeeded(EntryHash hash, Stack<StoredEntry> open)
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using PeoplesCloud.Libp2p;
 
 namespace PeoplesCloud.Swarm;
 
@@ -53,7 +54,7 @@ public sealed partial class SwarmReplica
         var tips = theirs.Tips.ToLookup(tip => tip.Author);
         var theirForks = new Dictionary<ulong, ulong>();
         foreach (var fork in theirs.Forks) theirForks.TryAdd(fork.Author, fork.Sequence);
-        var forked = State.Forked;
+        _ = State;
         var missing = new SortedSet<Node>(NodeByIndex.Instance);
         foreach (var feed in _graph.Feeds.Values)
         {
@@ -67,8 +68,8 @@ public sealed partial class SwarmReplica
             }
             if (known.Count > 0 || !tips[feed.Key].Any()) AddAfter(feed, known, missing);
             else if (theyHoldMore && feed.Conflicts.Count > 0) AddAfter(feed, [.. feed.BySequence[^1]], missing);
-            if (forked.TryGetValue(feed.Author, out var number) && (!theirForks.TryGetValue(feed.Key, out var theirNumber) || theirNumber > number))
-                missing.UnionWith(feed.BySequence[(int)number - 1].Take(2)); // the proof
+            if (_forks.TryGetValue(feed.Author, out var fork) && (!theirForks.TryGetValue(feed.Key, out var theirNumber) || theirNumber > fork.Number))
+                missing.UnionWith(fork.Proof);
         }
         return Bounded(missing, maxBytes, out more);
     }
@@ -82,6 +83,15 @@ public sealed partial class SwarmReplica
             if (_graph.Find(hash) is { } node) AddBranch(node, wanted);
         }
         return Bounded(wanted, maxBytes, out _);
+    }
+
+    /// <summary>The highest number of an author's entries that count; 0 when none does. For checkers.</summary>
+    internal ulong CountedOf(PeerId author)
+    {
+        _ = State;
+        return _graph.Feeds.TryGetValue(author, out var feed)
+            ? feed.Nodes.Where(node => node.Verdict == Verdict.Counts).Select(node => node.Entry.Sequence).DefaultIfEmpty().Max()
+            : 0;
     }
 
     // The last offered entry of each branch that is offered.

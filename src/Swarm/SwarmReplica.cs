@@ -23,7 +23,7 @@ public sealed partial class SwarmReplica
     private readonly ISignatureVerifier _verifier;
     private readonly EntryGraph _graph = new();
     private StateBuilder? _builder; // null: fold again
-    private ImmutableSortedDictionary<PeerId, ulong> _forked = ImmutableSortedDictionary<PeerId, ulong>.Empty;
+    private IReadOnlyDictionary<PeerId, ForkInfo> _forks = new SortedDictionary<PeerId, ForkInfo>();
     private SwarmState? _state;
     private FeedHeads? _heads;
     private HybridClock _seen;
@@ -47,8 +47,8 @@ public sealed partial class SwarmReplica
         get
         {
             if (_state is not null) return _state;
-            if (_builder is null) (_builder, _forked) = Fold.Run(_graph);
-            return _state = _builder.ToState(_forked, _graph.Nodes.Count);
+            if (_builder is null) (_builder, _forks) = Fold.Run(_graph);
+            return _state = _builder.ToState(_forks.ToImmutableSortedDictionary(fork => fork.Key, fork => fork.Value.Number), _graph.Nodes.Count);
         }
     }
 
@@ -57,7 +57,7 @@ public sealed partial class SwarmReplica
 
     /// <summary>
     /// Whether this node knows that its own feed is complete. A node restored from a backup would otherwise write a number a
-    /// second time and be flagged as forked. True after <see cref="Create"/> and <see cref="Join"/>; after <see cref="Load"/> it
+    /// second time and be flagged as forked. True after <see cref="Create"/> and a first <see cref="Join"/>; after <see cref="Load"/> it
     /// becomes true through <see cref="ConfirmOwnHead"/>.
     /// </summary>
     public bool OwnHeadConfirmed { get; private set; }
@@ -119,6 +119,7 @@ public sealed partial class SwarmReplica
         if (own is not null && own.Entry.Clock.Day == clock.Day && own.OnDay >= SwarmLimits.MaxEntriesPerDay)
             throw new PcException(ErrorCode.TooManyEntries, $"this node wrote {SwarmLimits.MaxEntriesPerDay} entries to {State.Name} today");
         var parents = ChooseParents(own, (body as MemberRemoved)?.Peer);
+        if (body is MemberReadmitted readmitted && _graph.Find(readmitted.Head) is { } head && !parents.Contains(head)) parents.Insert(0, head);
         if (body is MemberRemoved removed) body = removed with { LastAccepted = LastSeen(removed.Peer, own, parents) };
         var entry = StoredEntry.Create(_signer, Id, (own?.Entry.Sequence ?? 0) + 1, own?.Entry.Hash, parents.Select(parent => parent.Entry.Hash), clock, body);
         Invariant.Check(_graph.Find(entry.Hash) is null && CheckChain(entry) == EntryRefusal.None, "an entry of our own follows our feed");
@@ -167,7 +168,7 @@ public sealed partial class SwarmReplica
             : _graph.Nodes.Where(node => node.Shared && !node.Children.Exists(child => child.Shared));
         return [.. tips.Where(node => node != own && node.Entry.Author != Self)
             .OrderByDescending(node => node.Entry.Author == first).ThenBy(node => node.Entry.Clock).ThenBy(node => node.Entry.Hash)
-            .Take(SwarmLimits.MaxParents)];
+            .Take(SwarmLimits.MaxParents - 1)];
     }
 
     private static ulong LastSeen(PeerId peer, Node? own, List<Node> parents)

@@ -1,8 +1,10 @@
 using System.Collections;
-using System.Collections.Immutable;
 using PeoplesCloud.Libp2p;
 
 namespace PeoplesCloud.Swarm;
+
+/// <summary>A fork that no readmission ended: the number from which entries do not count, two entries with it, and the longest branch's end.</summary>
+internal sealed record ForkInfo(ulong Number, Node[] Proof, Node Longest);
 
 /// <summary>
 /// What all held entries mean together: a pure function of the set of entries (docs/protocols/feeds.md, "Folding").
@@ -31,22 +33,22 @@ internal sealed class Fold
     }
 
     /// <summary>Folds; writes verdicts into the nodes.</summary>
-    public static (StateBuilder Builder, ImmutableSortedDictionary<PeerId, ulong> Forked) Run(EntryGraph graph)
+    public static (StateBuilder Builder, IReadOnlyDictionary<PeerId, ForkInfo> Forks) Run(EntryGraph graph)
     {
         var fold = new Fold(graph);
-        if (!graph.HasControl) return (fold.Pass([], out _), ImmutableSortedDictionary<PeerId, ulong>.Empty);
+        if (!graph.HasControl) return (fold.Pass([], out _), new SortedDictionary<PeerId, ForkInfo>());
         fold.FindSeniority();
         while (true)
         {
             foreach (var node in graph.Nodes) node.Verdict = Verdict.Counts;
-            var forked = fold.MarkForked();
+            var forks = fold.MarkForked();
             var removals = fold.DecideRemovals();
             fold.MarkRevoked(removals);
             var builder = fold.Pass(removals, out var newlyInvalid);
             if (newlyInvalid.Count == 0)
             {
                 MarkShared(graph);
-                return (builder, forked);
+                return (builder, forks);
             }
             fold._invalid.UnionWith(newlyInvalid); // grows each time, so this ends
         }
@@ -109,19 +111,25 @@ internal sealed class Fold
     // -- Forks ------------------------------------------------------------------------------------------------
 
     // A readmission counts when it is not itself in a forked part; so two forked admins cannot readmit each other.
-    private ImmutableSortedDictionary<PeerId, ulong> MarkForked()
+    private SortedDictionary<PeerId, ForkInfo> MarkForked()
     {
+        var forks = new SortedDictionary<PeerId, ForkInfo>();
         _readmissions.Clear();
         var heads = new Dictionary<PeerId, Node>();
         while (true)
         {
-            foreach (var feed in _graph.Feeds.Values.Where(feed => feed.Conflicts.Count > 0)) MarkForked(feed, heads.GetValueOrDefault(feed.Author));
+            forks.Clear();
+            foreach (var feed in _graph.Feeds.Values.Where(feed => feed.Conflicts.Count > 0))
+            {
+                if (MarkForked(feed, heads.GetValueOrDefault(feed.Author)) is { } fork) forks[feed.Author] = fork;
+            }
             var changed = false;
             foreach (var node in _order)
             {
                 if (node.Entry.Body is not MemberReadmitted readmitted || _readmissions.Contains(node) || _invalid.Contains(node)) continue;
                 if (node.Verdict == Verdict.Forked || !_adminSince.ContainsKey(node.Entry.Author) || readmitted.Peer == node.Entry.Author) continue;
                 if (_graph.Find(readmitted.Head) is not { } head || head.Entry.Author != readmitted.Peer || head.Entry.Sequence != readmitted.HeadSequence) continue;
+                if (!PastOf(node)[head.Index]) continue; // else it would count only where the head happens to be held
                 _readmissions.Add(node);
                 changed = true;
                 if (!heads.TryGetValue(readmitted.Peer, out var known) || known.Entry.Sequence < head.Entry.Sequence
@@ -129,30 +137,26 @@ internal sealed class Fold
             }
             if (!changed) break;
         }
-        var forked = ImmutableSortedDictionary.CreateBuilder<PeerId, ulong>();
-        foreach (var feed in _graph.Feeds.Values)
-        {
-            var after = heads.TryGetValue(feed.Author, out var head) ? head.Entry.Sequence : 0;
-            var first = feed.Conflicts.FirstOrDefault(sequence => sequence > after);
-            if (first > 0) forked[feed.Author] = first;
-        }
-        return forked.ToImmutable();
+        return forks;
     }
 
-    // Counts: before the first conflict; or, once readmitted after `head`, head's own branch up to the next conflict.
-    private static void MarkForked(AuthorFeed feed, Node? head)
+    // Counts: before the first number that was used twice. Once readmitted after `head`: head's own branch, up to the next number
+    // that was used twice after head on that branch. What is on other branches never counts and is no new fork.
+    private static ForkInfo? MarkForked(AuthorFeed feed, Node? head)
     {
+        var after = head?.Entry.Sequence ?? 0;
         var branch = new HashSet<Node>();
         for (var node = head; node is not null; node = node.Previous) branch.Add(node);
-        var after = head?.Entry.Sequence ?? 0;
-        var first = feed.Conflicts.FirstOrDefault(sequence => sequence > after);
-        foreach (var node in feed.Nodes) // in order of numbers, so the entry before is judged already
+        ForkInfo? fork = null;
+        foreach (var same in feed.BySequence) // in order of numbers, so the entry before is judged already
         {
-            var sequence = node.Entry.Sequence;
-            var onBranch = head is null || branch.Contains(node) || (sequence > after && branch.Contains(node.Previous!));
-            if (head is not null && onBranch) branch.Add(node);
-            node.Verdict = onBranch && (sequence <= after || first == 0 || sequence < first) ? Verdict.Counts : Verdict.Forked;
+            var onBranch = same.Where(node => head is null || branch.Contains(node) || (node.Entry.Sequence > after && branch.Contains(node.Previous!))).ToList();
+            branch.UnionWith(onBranch);
+            if (fork is null && onBranch.Count > 1) fork = new ForkInfo(onBranch[0].Entry.Sequence, [.. onBranch.Take(2)], onBranch[0]);
+            if (fork is not null && onBranch.Count > 0) fork = fork with { Longest = onBranch.MinBy(node => node.Entry.Hash)! };
+            foreach (var node in same) node.Verdict = fork is null && onBranch.Contains(node) ? Verdict.Counts : Verdict.Forked;
         }
+        return fork;
     }
 
     // -- Removals ---------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+return PeoplesCloud.Simulation.SimCommand.Run(args, Console.Out);

@@ -1,0 +1,211 @@
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Simulation;
+
+/// <summary>
+/// All nodes, the network between them and the time: one queue of events, played in order. Everything random comes from one
+/// seeded source, and nothing depends on a hash order, so equal runs give equal traces.
+/// </summary>
+internal sealed class SimWorld
+{
+    private readonly PriorityQueue<Action, (TimeSpan At, long Number)> _events = new();
+    private readonly Dictionary<PeerId, int> _indexOf = [];
+    private long _eventNumber;
+
+    public SimWorld(SimRun run, GossipOptions? options = null)
+    {
+        Run = run;
+        Options = options ?? new GossipOptions();
+        Random = new Random(unchecked((int)(run.Seed ^ (run.Seed >> 32))));
+        // An unkind date: some day in sixty years, at an odd millisecond.
+        Epoch = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000 + Random.NextInt64(1_900_000_000_000));
+        Checkers = new Checkers(this);
+        Nodes = [.. Enumerable.Range(0, run.Nodes).Select(index => new SimNode(this, index, Keys.Signer(index), TimeSpan.Zero))];
+        foreach (var node in Nodes) _indexOf[node.Peer] = node.Index;
+        CreateSwarm();
+    }
+
+    public SimRun Run { get; }
+
+    public GossipOptions Options { get; }
+
+    public SimKeys Keys { get; } = new();
+
+    public Random Random { get; }
+
+    public DateTimeOffset Epoch { get; }
+
+    public SimNetworkRules Network { get; } = new();
+
+    public Checkers Checkers { get; }
+
+    public IReadOnlyList<SimNode> Nodes { get; }
+
+    public SwarmId Swarm { get; private set; }
+
+    public TimeSpan Now { get; private set; }
+
+    public long Messages { get; private set; }
+
+    public long Bytes { get; private set; }
+
+    public ulong Trace { get; private set; } = 14_695_981_039_346_656_037;
+
+    /// <summary>Chance of a crash between two effects of a node.</summary>
+    public double CrashChance { get; set; }
+
+    /// <summary>How long a crashed node stays down at most.</summary>
+    public TimeSpan MaxDowntime { get; set; } = TimeSpan.FromSeconds(10);
+
+    public SimFailureException Fail(string what) => new(what, Run, Now);
+
+    public bool IsMember(SimNode node) => Nodes[0].Replica?.State.Find(node.Peer) is not null || (Nodes[0].Replica is null && node.Index == 0);
+
+    public int IndexOf(PeerId peer) => _indexOf[peer];
+
+    public void StartAll()
+    {
+        foreach (var node in Nodes) node.Start();
+    }
+
+    public void After(TimeSpan delay, Action action) => _events.Enqueue(action, (Now + delay, _eventNumber++));
+
+    public void ScheduleTick(SimNode node, TimeSpan delay)
+    {
+        var life = node.Life;
+        After(delay, () =>
+        {
+            if (node.Life != life || !node.IsUp) return;
+            node.Handle(new GossipInput.Tick());
+            if (node.IsUp) ScheduleTick(node, Options.TickInterval);
+        });
+    }
+
+    public void Send(SimNode from, PeerId to, byte[] bytes)
+    {
+        Messages++;
+        Bytes += bytes.Length;
+        Note((ulong)from.Index << 32 | (uint)bytes.Length);
+        var target = Nodes[_indexOf[to]];
+        if (Network.Blocked.Contains((from.Index, target.Index)) || Random.NextDouble() < Network.Loss) return;
+        Deliver(from, target, bytes);
+        if (Random.NextDouble() < Network.Duplicates) Deliver(from, target, bytes);
+    }
+
+    /// <summary>Whether the node crashes here; it starts again later.</summary>
+    public bool CrashesNow(SimNode node)
+    {
+        if (CrashChance == 0 || Random.NextDouble() >= CrashChance) return false;
+        CrashAndRestart(node);
+        return true;
+    }
+
+    public void CrashAndRestart(SimNode node)
+    {
+        node.Crash();
+        After(MaxDowntime * Random.NextDouble(), () =>
+        {
+            if (!node.IsUp) node.Start();
+        });
+    }
+
+    public void RunFor(TimeSpan time)
+    {
+        var until = Now + time;
+        while (_events.TryPeek(out _, out var next) && next.At <= until) Step();
+        Now = until;
+    }
+
+    /// <summary>Plays until the condition holds, checked after every event.</summary>
+    public bool RunUntil(Func<bool> condition, TimeSpan atMost)
+    {
+        var until = Now + atMost;
+        while (!condition())
+        {
+            if (!_events.TryPeek(out _, out var next) || next.At > until) return false;
+            Step();
+        }
+        return true;
+    }
+
+    /// <summary>Everything gets well: no loss, no walls, no crashes, everybody up.</summary>
+    public void Heal()
+    {
+        Network.Loss = 0;
+        Network.Duplicates = 0;
+        Network.Blocked.Clear();
+        CrashChance = 0;
+        foreach (var node in Nodes.Where(node => !node.IsUp)) node.Start();
+    }
+
+    /// <summary>After healing all views must become one, and stay so.</summary>
+    public void MustConverge(TimeSpan within)
+    {
+        string? why = null;
+        var until = Now + within;
+        while (Now < until)
+        {
+            RunFor(TimeSpan.FromSeconds(1));
+            why = Checkers.Disagreement();
+            if (why is null) break;
+        }
+        if (why is not null) throw Fail($"views did not converge within {within.TotalSeconds} s: {why}");
+        Checkers.CheckNothingLost();
+    }
+
+    public SimReport Report(double agreementRounds = double.NaN, double restBytesPerSecond = double.NaN) => new()
+    {
+        Run = Run,
+        Simulated = Now,
+        Messages = Messages,
+        Bytes = Bytes,
+        Entries = Checkers.Acknowledged,
+        AgreementRounds = agreementRounds,
+        RestBytesPerSecond = restBytesPerSecond,
+        Trace = Trace,
+        Options = Options,
+    };
+
+    private void CreateSwarm()
+    {
+        var creator = Nodes[0];
+        var replica = SwarmReplica.Create(creator.Signer, Keys, "friends", "node-0", new byte[32], new byte[16], Epoch, out var genesis);
+        Swarm = replica.Id;
+        var entries = new List<StoredEntry> { genesis };
+        foreach (var node in Nodes.Skip(1))
+        {
+            // Some admins among them, so that admins can meet each other.
+            var role = node.Index % 10 == 1 ? Role.Admin : Role.Member;
+            entries.Add(replica.Append(new MemberAdmitted(node.Peer, $"node-{node.Index}", new byte[32], role, null), Epoch));
+        }
+        Checkers.OnGenesis(entries);
+        foreach (var node in Nodes) node.Store.Append(Swarm, entries);
+    }
+
+    private void Deliver(SimNode from, SimNode to, byte[] bytes)
+    {
+        var delay = Network.MinDelay + (Network.MaxDelay - Network.MinDelay) * Random.NextDouble();
+        After(delay, () =>
+        {
+            if (!to.IsUp)
+            {
+                // The sender's connection breaks and it hears of it, sometimes.
+                if (from.IsUp && Random.NextDouble() < 0.5) from.Handle(new GossipInput.PeerUnreachable(to.Peer));
+                return;
+            }
+            to.Handle(new GossipInput.MessageReceived(from.Peer, bytes));
+        });
+    }
+
+    private void Step()
+    {
+        _events.TryDequeue(out var action, out var at);
+        Now = at.At;
+        Note((ulong)at.At.Ticks);
+        action!();
+    }
+
+    // FNV-1a over all that happens.
+    private void Note(ulong value) => Trace = unchecked((Trace ^ value) * 1_099_511_628_211);
+}

@@ -1,0 +1,24 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Simulation;
+
+/// <summary>A hash over everything that a state says, so that two states are compared by one number.</summary>
+public static class StateDigest
+{
+    /// <summary>Equal for equal states.</summary>
+    public static ulong Of(SwarmState state)
+    {
+        var text = new StringBuilder().Append(state.Id).Append(state.Name).Append(state.Creator);
+        foreach (var member in state.Members.Values)
+            text.Append('|').Append(member.Peer).Append(member.Name).Append(member.Role).Append(member.Status).Append(member.AdmittedBy).Append(member.Since.Ticks).Append(Convert.ToHexString(member.X25519));
+        foreach (var ticket in state.Tickets.Values) text.Append('|').Append(ticket);
+        foreach (var program in state.Programs.Values)
+            text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped);
+        foreach (var (peer, number) in state.Forked) text.Append('|').Append(peer).Append(number);
+        text.Append('|').Append(state.Entries.Counted);
+        return BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
+    }
+}
