@@ -16,6 +16,7 @@ missing_runtime_packages() {
   missing=()
   have bubblewrap bin/bwrap
   have slirp4netns bin/slirp4netns
+  have iproute2 '*bin/ip'
   have python3 bin/python3
   have libseccomp2 'lib/*/libseccomp.so.2'
   have libsqlite3-0 'lib/*/libsqlite3.so.0'
@@ -26,12 +27,12 @@ missing_runtime_packages() {
 have() { # PACKAGE GLOB-BELOW-USR
   local place
   # shellcheck disable=SC2206 # the glob is meant to expand
-  for place in /usr /usr/local "$tools/usr"; do
+  for place in /usr /usr/local '' "$tools/usr" "$tools"; do
     local found=($place/$2)
     [ -e "${found[0]}" ] && return
   done
   # A program may be anywhere on the PATH.
-  case $2 in bin/*) command -v "${2#bin/}" > /dev/null 2>&1 && return ;; esac
+  case $2 in *bin/*) command -v "${2#*bin/}" > /dev/null 2>&1 && return ;; esac
   missing+=("$1")
 }
 

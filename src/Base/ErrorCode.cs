@@ -16,6 +16,42 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.NoDaemon, "No daemon answers on this home's socket.", "Start one: pc up.")]
     NoDaemon = 1001,
 
+    /// <summary>The daemon ended before it was ready.</summary>
+    [ErrorInfo(ExitCode.Failed, "The daemon ended before it was ready.", "Read the end of logs/daemon.log in the home.")]
+    DaemonStartFailed = 1002,
+
+    /// <summary>The command does not say which swarm it means and this node is in several.</summary>
+    [ErrorInfo(ExitCode.Usage, "The command does not say which swarm it means, and this node is in several.", "Name the swarm: pc list shows them.")]
+    SwarmUnclear = 1003,
+
+    /// <summary>The trial of three nodes did not get to its end.</summary>
+    [ErrorInfo(ExitCode.Failed, "The trial of three nodes did not get to its end.", "Run pc doctor: it says what is missing on this machine.")]
+    TryFailed = 1004,
+
+    /// <summary>The daemon's answer could not be understood.</summary>
+    [ErrorInfo(ExitCode.Failed, "The daemon's answer could not be understood: it may be of another version.", "Restart it: pc down, then pc up.")]
+    DaemonAnswer = 1005,
+
+    /// <summary>The daemon went away in the middle of its answer.</summary>
+    [ErrorInfo(ExitCode.Failed, "The daemon went away in the middle of its answer.", "See what happened in logs/daemon.log in the home, then start it again: pc up.")]
+    DaemonWentAway = 1006,
+
+    /// <summary>This machine has no systemd for its users, so nothing can be started at boot.</summary>
+    [ErrorInfo(ExitCode.Failed, "This machine has no systemd for its users, so the daemon cannot be started at boot.", "Let what starts your services run: pc daemon.")]
+    BootUnavailable = 1007,
+
+    /// <summary>A file or socket belongs to somebody else.</summary>
+    [ErrorInfo(ExitCode.Refused, "A file or socket may not be opened by this user.", "Check who owns it, or run the command as that user.")]
+    AccessDenied = 1008,
+
+    /// <summary>Reading or writing failed.</summary>
+    [ErrorInfo(ExitCode.Failed, "Reading or writing failed.", "Check the path, the disk's free space and that the file is not in use.")]
+    InputOutput = 1009,
+
+    /// <summary>The command needs a swarm and this node is in none.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The command needs a swarm, and this node is in none.", "Make one with pc create, or join one with pc join TICKET.")]
+    NoSwarm = 1010,
+
     // -- 1100 daemon and local API ----------------------------------------------------------------------------
     /// <summary>The daemon failed in a way that it did not foresee.</summary>
     [ErrorInfo(ExitCode.Failed, "The daemon failed in a way that it did not foresee; this is a bug.", "Read the daemon's log in the home's logs folder and report it.")]

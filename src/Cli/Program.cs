@@ -1,1 +1,3 @@
-return 0;
+using PeoplesCloud.Cli;
+
+return CommandLine.Run(args);

@@ -164,7 +164,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Content = new ContentService(blocks, access, new PinSet(home.Paths.Pins), members);
 
         // 4. Programs: nothing runs before the feeds are looked at in step 6.
-        var runtime = new SandboxRuntime(SandboxOptionsOf(home.Paths), _time, loggers.CreateLogger("Sandbox"));
+        var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
         if (runtime is IAsyncDisposable disposable) Owns(disposable.DisposeAsync);
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, MaxPrograms = _config.Limits.Programs };
@@ -284,14 +284,6 @@ internal sealed class DaemonNode : IAsyncDisposable
             .Distinct().OrderByDescending(IsConnected);
 
     private bool IsConnected(PeerId peer) => _host.Connections.Any(connection => connection.RemotePeer == peer);
-
-    private SandboxOptions SandboxOptionsOf(HomePaths paths)
-    {
-        var options = new SandboxOptions();
-        if (Environment.GetEnvironmentVariable("PC_TOOLS") is { Length: > 0 } tools) options = options with { ToolFolders = [tools] };
-        if (!_config.Hosts) options = options with { Standby = [] };
-        return Environment.IsPrivilegedProcess ? options : options with { Folder = Path.Combine(paths.Home, "sandbox") };
-    }
 
     private ProcHostMeter ProcMeter() => new(File.ReadAllText, _time);
 

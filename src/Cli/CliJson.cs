@@ -1,0 +1,30 @@
+using System.Text.Json.Serialization;
+
+namespace PeoplesCloud.Cli;
+
+/// <summary>What pc version --json writes.</summary>
+internal sealed record VersionReply(string Version, string Dotnet);
+
+/// <summary>What pc up --json writes.</summary>
+internal sealed record UpReply(string PeerId, IReadOnlyList<string> Addresses, int Pid, bool WasRunning);
+
+/// <summary>What pc down --json writes.</summary>
+internal sealed record DownReply(bool WasRunning);
+
+/// <summary>What a command without an answer of its own writes.</summary>
+internal sealed record DoneReply(string Done);
+
+/// <summary>What pc doctor --json writes.</summary>
+internal sealed record DoctorReply(bool Ready, IReadOnlyList<Finding> Findings);
+
+/// <summary>One thing that the doctor looked at. Fix: the command that mends it.</summary>
+internal sealed record Finding(string Group, string Name, bool Ok, bool Needed, string Detail, string? Fix);
+
+/// <summary>Serialization of what this program says besides the daemon's answers.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(VersionReply))]
+[JsonSerializable(typeof(UpReply))]
+[JsonSerializable(typeof(DownReply))]
+[JsonSerializable(typeof(DoneReply))]
+[JsonSerializable(typeof(DoctorReply))]
+internal sealed partial class CliJson : JsonSerializerContext;

@@ -1,0 +1,148 @@
+using System.CommandLine;
+using PeoplesCloud.Cli.Api;
+using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Daemon.Api;
+
+namespace PeoplesCloud.Cli.Commands;
+
+/// <summary>pc add: files into the block store.</summary>
+internal static class AddCommand
+{
+    private static readonly Argument<string> PathGiven = new("path") { Description = "A file, or with -r a folder.", HelpName = "PATH" };
+
+    private static readonly Option<bool> Recursive = new("--recursive", "-r") { Description = "Add a folder with all that is in it." };
+
+    private static readonly Option<string?> Swarm = new("--swarm") { Description = "Only members of this swarm may fetch it. Default: members of all of this node's swarms.", HelpName = "SWARM" };
+
+    public static PcCommand Create()
+    {
+        var command = new PcCommand("add", "Add a file or folder to this node's content.")
+        {
+            Synopsis = "[-r] PATH",
+            Details = "Cuts the file into blocks, keeps them and pins them. Prints a line with the content id (CID) of each file and folder, the same as ipfs add prints: added CID PATH.",
+            Examples = [("pc add photo.jpg", "Add a file."), ("pc add -r photos", "Add a folder.")],
+        };
+        command.Arguments.Add(PathGiven);
+        command.Options.Add(Recursive);
+        command.Options.Add(Swarm);
+        return command.Runs(Run);
+    }
+
+    private static int Run(Invocation invocation)
+    {
+        var json = LocalApiJson.Default;
+        var request = new AddRequest(Path.GetFullPath(invocation.Value(PathGiven)), invocation.Value(Recursive), invocation.Value(Swarm));
+        var events = invocation.Client.PostForEvents("/v1/add", request, json.AddRequest, json.EventAddedReply);
+        var shown = 0;
+        void Show(AddedReply added)
+        {
+            shown++;
+            if (invocation.Json) invocation.WriteJson(added, json.AddedReply);
+            else invocation.Terminal.Line($"added {added.Cid} {invocation.Terminal.Safe(added.Path)}");
+        }
+
+        var root = ProgressView.Follow(events, "adding", invocation.Terminal, invocation.Json, happened =>
+        {
+            if (happened is { Kind: "added", Result: { } added }) Show(added);
+        });
+        // The result is the root, which was an event of its own unless nothing else was.
+        if (shown == 0) Show(root);
+        return 0;
+    }
+}
+
+/// <summary>pc get: content into a file or folder.</summary>
+internal static class GetCommand
+{
+    private static readonly Argument<string> CidGiven = new("cid") { Description = "The content's id.", HelpName = "CID" };
+
+    private static readonly Option<string?> OutputGiven = new("--output", "-o") { Description = "Where to write; must not exist. Default: a file or folder named as the CID.", HelpName = "PATH" };
+
+    public static PcCommand Create()
+    {
+        var command = new PcCommand("get", "Write content to a file or folder.")
+        {
+            Synopsis = "CID [-o PATH]",
+            Details = "Fetches the blocks that are missing here from members who have them; each is checked against its hash.",
+            Examples = [("pc get Qm... -o photos", "Write the content to ./photos.")],
+        };
+        command.Arguments.Add(CidGiven);
+        command.Options.Add(OutputGiven);
+        return command.Runs(Run);
+    }
+
+    private static int Run(Invocation invocation)
+    {
+        var json = LocalApiJson.Default;
+        var cid = invocation.Value(CidGiven);
+        var request = new GetRequest(cid, Path.GetFullPath(invocation.Value(OutputGiven) ?? Path.GetFileName(cid)));
+        var events = invocation.Client.PostForEvents("/v1/get", request, json.GetRequest, json.EventGetReply);
+        var reply = ProgressView.Follow(events, "fetching", invocation.Terminal, invocation.Json, _ => { });
+        if (invocation.Json) invocation.WriteJson(reply, json.GetReply);
+        else invocation.Terminal.Line($"saved {reply.Cid} to {invocation.Terminal.Safe(reply.Output)} ({Words.Bytes(reply.Bytes)}, {Words.Count(reply.Files, "file")})");
+        return 0;
+    }
+}
+
+/// <summary>pc cat: a file's content to standard output.</summary>
+internal static class CatCommand
+{
+    private static readonly Argument<string> PathGiven = new("path") { Description = "A content id, optionally with the path of a file inside it.", HelpName = "CID[/PATH]" };
+
+    public static PcCommand Create()
+    {
+        var command = new PcCommand("cat", "Write a file's content to standard output.")
+        {
+            Synopsis = "CID[/PATH]",
+            Examples = [("pc cat Qm.../readme.txt", "Show a file of a folder.")],
+        };
+        command.Arguments.Add(PathGiven);
+        return command.Runs(Run);
+    }
+
+    private static int Run(Invocation invocation)
+    {
+        var path = string.Join('/', invocation.Value(PathGiven).Split('/').Select(DaemonClient.Escape));
+        using var body = invocation.Client.Open("GET", $"/v1/cat/{path}", null);
+        using var output = Console.OpenStandardOutput();
+        body.CopyTo(output);
+        return 0;
+    }
+}
+
+/// <summary>pc pin: what is kept.</summary>
+internal static class PinCommand
+{
+    private static readonly Argument<string> CidGiven = new("cid") { Description = "The content's id.", HelpName = "CID" };
+
+    public static PcCommand Create()
+    {
+        var add = new PcCommand("add", "Keep content on this node, with all blocks below it.") { Synopsis = "CID", Examples = [("pc pin add Qm...", "Fetch it if needed and keep it.")] };
+        add.Arguments.Add(CidGiven);
+        var remove = new PcCommand("rm", "Do not keep content any longer.") { Synopsis = "CID", Examples = [("pc pin rm Qm...", "Let it go.")] };
+        remove.Arguments.Add(CidGiven);
+        var list = new PcCommand("ls", "Show what is kept.") { Examples = [("pc pin ls", "One CID a line.")] };
+        return new PcCommand("pin", "Keep content, or let it go.")
+        {
+            Synopsis = "add CID | rm CID | ls",
+            Subcommands = { add.Runs(invocation => Change(invocation, "POST", "pinned")), remove.Runs(invocation => Change(invocation, "DELETE", "unpinned")), list.Runs(List) },
+        };
+    }
+
+    private static int Change(Invocation invocation, string method, string done)
+    {
+        var cid = invocation.Value(CidGiven);
+        invocation.Client.Send(method, $"/v1/pins/{DaemonClient.Escape(cid)}");
+        if (invocation.Json) invocation.WriteJson(new DoneReply(done), CliJson.Default.DoneReply);
+        else invocation.Terminal.Line($"{done} {cid}");
+        return 0;
+    }
+
+    private static int List(Invocation invocation)
+    {
+        var reply = invocation.Client.Get("/v1/pins", LocalApiJson.Default.PinsReply);
+        if (invocation.Json) invocation.WriteJson(reply, LocalApiJson.Default.PinsReply);
+        else foreach (var pin in reply.Pins) invocation.Terminal.Line(pin);
+        return 0;
+    }
+}

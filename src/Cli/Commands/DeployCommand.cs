@@ -1,0 +1,92 @@
+using System.CommandLine;
+using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Daemon.Api;
+
+namespace PeoplesCloud.Cli.Commands;
+
+/// <summary>pc deploy: a folder becomes a running program.</summary>
+internal static class DeployCommand
+{
+    private static readonly Argument<string[]> WordsGiven = new("words")
+    {
+        Description = "The swarm (may be left out when this node is in one only), the program's folder, and its language when it cannot be detected.",
+        HelpName = "[SWARM] PATH [LANGUAGE]",
+        Arity = new ArgumentArity(1, 3),
+    };
+
+    private static readonly Option<string?> Name = new("--name", "-n") { Description = "What the program is called. Default: the folder's name.", HelpName = "NAME" };
+
+    private static readonly Option<string?> Host = new("--host") { Description = "The member that runs it. Default: the host with the lowest rank.", HelpName = "MEMBER" };
+
+    public static PcCommand Create()
+    {
+        var command = new PcCommand("deploy", "Run a program on a member of a swarm.")
+        {
+            Synopsis = "<SWARM> <PATH> [LANGUAGE]",
+            Details = """
+                Packs the folder, encrypts it, asks the swarm's hosts and starts it on the one with the lowest rank. Only the owner and the hosts that keep it can read it. It runs in a sandbox with limits on memory, processor, processes and disk, and sees the internet but neither the host nor its LAN.
+
+                Languages: py3 (bot.py, optionally an empty requirements.txt). Programs with dependencies are refused for now.
+                """,
+            Examples =
+            [
+                ("pc deploy friends ./my-bot", "Run ./my-bot on a member of friends; its language is detected."),
+                ("pc deploy friends ./my-bot py3 --host elm", "Run it on the member elm, as Python 3."),
+            ],
+        };
+        command.Arguments.Add(WordsGiven);
+        command.Options.Add(Name);
+        command.Options.Add(Host);
+        return command.Runs(Run);
+    }
+
+    /// <summary>What the words mean: SWARM PATH LANGUAGE, SWARM PATH, PATH LANGUAGE or PATH.</summary>
+    public static (string? Swarm, string Path, string? Language) Split(string[] words, Func<string, bool> exists) => words switch
+    {
+        [var path] => (null, path, null),
+        // Two words name a swarm and a path, unless only the first is there on disk.
+        [var path, var language] when exists(path) && !exists(language) && !language.Contains('/', StringComparison.Ordinal) => (null, path, language),
+        [var swarm, var path] => (swarm, path, null),
+        _ => (words[0], words[1], words[2]),
+    };
+
+    private static int Run(Invocation invocation)
+    {
+        var json = LocalApiJson.Default;
+        var terminal = invocation.Terminal;
+        var (named, path, language) = Split(invocation.Value(WordsGiven), Path.Exists);
+        var swarm = invocation.SwarmOr(named);
+        var request = new DeployRequest(Path.GetFullPath(path), language, invocation.Value(Name), invocation.Value(Host));
+        var events = invocation.Client.PostForEvents(Invocation.SwarmPath(swarm, "deploy"), request, json.DeployRequest, json.EventDeployReply);
+        var reply = ProgressView.Follow(events, "packing", terminal, invocation.Json, happened => ShowStep(happened, terminal, invocation.Json));
+        if (invocation.Json)
+        {
+            invocation.WriteJson(reply, json.DeployReply);
+            return 0;
+        }
+
+        terminal.Line($"{terminal.Bold(terminal.Safe(reply.Program))} ({reply.Language}) runs on {terminal.Bold(terminal.Safe(reply.Host))}");
+        WriteCandidates(reply.Candidates, terminal, "  ");
+        terminal.Line($"  hash  {reply.Hash}");
+        terminal.Line($"  log   {Launcher.Line(invocation.Home, $"logs -f {Launcher.Quote(swarm)} {Launcher.Quote(reply.Program)}")}");
+        return 0;
+    }
+
+    /// <summary>Writes who was asked, with ranks, and who was chosen.</summary>
+    public static void WriteCandidates(IReadOnlyList<Candidate> candidates, Terminal terminal, string indent)
+    {
+        var table = new Table();
+        foreach (var candidate in candidates.OrderByDescending(candidate => candidate.Chosen).ThenBy(candidate => candidate.Rank ?? double.MaxValue))
+        {
+            Func<string, string> style = candidate.Chosen ? terminal.Good : terminal.Dim;
+            table.AddStyled(style, candidate.Chosen ? "→" : " ", terminal.Safe(candidate.Name), candidate.Rank is { } rank ? $"rank {rank:0.00}" : "", terminal.Safe(candidate.Why));
+        }
+
+        table.Write(terminal, indent);
+    }
+
+    private static void ShowStep(Event<DeployReply> happened, Terminal terminal, bool json)
+    {
+        if (!json && happened.Kind == "step" && happened.Text is { } text) terminal.Line(terminal.Dim(terminal.Safe(text)));
+    }
+}

@@ -1,0 +1,65 @@
+using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Daemon;
+
+namespace PeoplesCloud.Cli.Commands;
+
+/// <summary>pc doctor: what is missing on this machine, and what holds a sandbox in.</summary>
+internal static class DoctorCommand
+{
+    public static PcCommand Create() => new PcCommand("doctor", "Say what is missing on this machine.")
+    {
+        Details = "Looks for what a node needs, for what a host needs to run programs of others, and says which limits of the sandbox hold on this machine. Each line that is not well names the command that mends it. Exit code 1 when something that is needed is missing.",
+        Examples = [("pc doctor", "Look at this machine."), ("pc doctor --json", "The same for a script.")],
+    }.Runs(RunAsync);
+
+    private static async Task<int> RunAsync(Invocation invocation)
+    {
+        var findings = new List<Finding>
+        {
+            Library("libsqlite3.so.0", "keeps what this node knows", "libsqlite3-0"),
+            Library("libcrypto.so.3", "keys and encryption", "libssl3"),
+            Program("python3", "runs py3 programs", "python3"),
+            Daemon(invocation),
+        };
+        foreach (var report in await HostCheck.ProbeAsync(invocation.Home, CancellationToken.None))
+            findings.Add(new Finding("sandbox", report.Name, report.Holds, Needed: false, report.How, null));
+        var ready = findings.TrueForAll(finding => finding.Ok || !finding.Needed);
+        if (invocation.Json) invocation.WriteJson(new DoctorReply(ready, findings), CliJson.Default.DoctorReply);
+        else Write(findings, ready, invocation.Terminal);
+        return ready ? 0 : 1;
+    }
+
+    private static void Write(List<Finding> findings, bool ready, Terminal terminal)
+    {
+        foreach (var group in findings.GroupBy(finding => finding.Group, StringComparer.Ordinal))
+        {
+            terminal.Line(terminal.Bold(group.Key));
+            var table = new Table();
+            foreach (var finding in group)
+            {
+                Func<string, string> style = finding.Ok ? line => line : finding.Needed ? terminal.Bad : terminal.Warn;
+                table.AddStyled(style, finding.Ok ? "ok" : finding.Needed ? "missing" : "without", finding.Name, finding.Fix is { } fix && !finding.Ok ? $"{finding.Detail}; try: {fix}" : finding.Detail);
+            }
+            table.Write(terminal, "  ");
+        }
+        terminal.Line(ready ? terminal.Good("nothing that a node needs is missing") : terminal.Bad("something that a node needs is missing"));
+    }
+
+    private static Finding Library(string file, string use, string package)
+    {
+        var loaded = System.Runtime.InteropServices.NativeLibrary.TryLoad(file, out _);
+        return new Finding("node", package, loaded, Needed: true, loaded ? use : $"{file} was not found ({use})", $"apt-get install {package}");
+    }
+
+    private static Finding Program(string name, string use, string package)
+    {
+        var place = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Where(folder => folder.Length > 0).Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        return new Finding("programs", name, place is not null, Needed: false, place is null ? $"not found ({use})" : $"{place} ({use})", $"apt-get install {package}");
+    }
+
+    private static Finding Daemon(Invocation invocation)
+    {
+        var runs = invocation.Client.Answers(out var status);
+        return new Finding("node", "daemon", runs, Needed: false, runs ? $"process {status!.Pid}, {Words.Count(status.Swarms, "swarm")}" : "not running", Launcher.Line(invocation.Home, "up"));
+    }
+}

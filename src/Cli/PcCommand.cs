@@ -1,0 +1,61 @@
+using System.CommandLine;
+using PeoplesCloud.Cli.Output;
+
+namespace PeoplesCloud.Cli;
+
+/// <summary>A command with what its manual page says besides its options.</summary>
+internal sealed class PcCommand : Command
+{
+    public PcCommand(string name, string summary)
+        : base(name, summary)
+    {
+    }
+
+    /// <summary>The line after SYNOPSIS, without "pc" and the command's name.</summary>
+    public string Synopsis { get; init; } = "";
+
+    /// <summary>Paragraphs of the description; a line that starts with two spaces is kept as it is.</summary>
+    public string Details { get; init; } = "";
+
+    /// <summary>Command lines and what each does.</summary>
+    public IReadOnlyList<(string Line, string Meaning)> Examples { get; init; } = [];
+
+    /// <summary>Lets the command run with <paramref name="handle"/>, which returns the exit code.</summary>
+    public PcCommand Runs(Func<Invocation, int> handle)
+    {
+        SetAction(parsed => Guard(parsed, handle));
+        return this;
+    }
+
+    /// <summary>Lets the command run with <paramref name="handle"/>, which returns the exit code.</summary>
+    public PcCommand Runs(Func<Invocation, Task<int>> handle) => Runs(invocation => handle(invocation).GetAwaiter().GetResult());
+
+    private static int Guard(ParseResult parsed, Func<Invocation, int> handle)
+    {
+        var terminal = Terminal.OfProcess();
+        var json = parsed.GetValue(CommonOptions.Json);
+        try
+        {
+            try
+            {
+                return handle(new Invocation(parsed, terminal));
+            }
+            catch (Exception exception) when (exception is not IOException { HResult: BrokenPipe })
+            {
+                return Failure.Report(exception, terminal, json);
+            }
+            finally
+            {
+                terminal.Out.Flush();
+            }
+        }
+        catch (IOException exception) when (exception.HResult == BrokenPipe)
+        {
+            // Whoever read the output has seen enough (pc logs | head).
+            return 0;
+        }
+    }
+
+    // errno EPIPE, as .NET puts it into the exception of a write to a closed pipe.
+    private const int BrokenPipe = 32;
+}

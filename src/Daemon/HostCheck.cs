@@ -1,0 +1,30 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using PeoplesCloud.Daemon.Home;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Sandbox;
+
+namespace PeoplesCloud.Daemon;
+
+/// <summary>What holds on this machine, asked without a running daemon (<c>pc doctor</c>).</summary>
+public static class HostCheck
+{
+    /// <summary>The sandbox's limits, each with what enforces it or what is missing and the command that installs it.</summary>
+    public static async Task<IReadOnlyList<RuntimeReport>> ProbeAsync(string home, CancellationToken cancellationToken)
+    {
+        await using var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(new HomePaths(home), hosts: false), TimeProvider.System, NullLogger.Instance);
+        return await runtime.ProbeAsync(cancellationToken);
+    }
+}
+
+/// <summary>Where the sandbox keeps its files on this machine.</summary>
+internal static class SandboxFolders
+{
+    /// <summary>The options for a home. A node that hosts nothing keeps no sandbox prepared.</summary>
+    public static SandboxOptions OptionsOf(HomePaths paths, bool hosts)
+    {
+        var options = new SandboxOptions();
+        if (Environment.GetEnvironmentVariable("PC_TOOLS") is { Length: > 0 } tools) options = options with { ToolFolders = [tools] };
+        if (!hosts) options = options with { Standby = [] };
+        return Environment.IsPrivilegedProcess ? options : options with { Folder = Path.Combine(paths.Home, "sandbox") };
+    }
+}
