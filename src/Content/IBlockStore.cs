@@ -16,7 +16,11 @@ public interface IBlockStore
     /// <summary>The block, verified against its CID; null when it is not held. A damaged block is set aside and answered as not held.</summary>
     ValueTask<ReadOnlyMemory<byte>?> GetAsync(Cid cid, CancellationToken cancellationToken);
 
-    /// <summary>Stores blocks; durable (fsynced, by group commit) when the task completes. Storing what is held is not an error.</summary>
+    /// <summary>
+    /// Stores blocks; durable (fsynced, by group commit) when the task completes. Storing what is held is not an error. The bytes were
+    /// copied or written when the method returns its task: their memory may be used again while the task still runs. The caller
+    /// vouches that they are what the CIDs name; what is not is never given out.
+    /// </summary>
     /// <exception cref="Base.PcException">The disk is full or refuses to write.</exception>
     ValueTask PutAsync(IReadOnlyList<(Cid Cid, ReadOnlyMemory<byte> Bytes)> blocks, CancellationToken cancellationToken);
 

@@ -10,12 +10,16 @@ namespace PeoplesCloud.Content;
 /// </summary>
 internal sealed class AddPipeline : IDisposable
 {
-    // 64 chunks are 16 MiB: enough that one group commit gathers dozens of blocks while the next are hashed.
-    private const int MaxChunksInFlight = 64;
+    // Chunks that are read or hashed: 4 MiB, enough for the threads and their queue.
+    private const int MaxBuffers = 16;
+
+    // Chunks whose fsync is not over yet. They hold a file handle but no memory; enough that the store's groups are full.
+    private const int MaxUnacknowledged = 256;
 
     private readonly IBlockStore _store;
     private readonly CancellationToken _cancellationToken;
-    private readonly SemaphoreSlim _chunks = new(MaxChunksInFlight);
+    private readonly SemaphoreSlim _unacknowledged = new(MaxUnacknowledged);
+    private readonly SemaphoreSlim _freeBuffers = new(MaxBuffers);
     private readonly ConcurrentBag<byte[]> _buffers = [];
     private readonly BlockingCollection<Action> _work = [];
     private readonly int _maxThreads;
@@ -28,10 +32,11 @@ internal sealed class AddPipeline : IDisposable
         _maxThreads = Math.Max(2, Environment.ProcessorCount);
     }
 
-    /// <summary>A buffer for one chunk with room for its framing, as soon as one is free.</summary>
+    /// <summary>A buffer for one chunk with room for its framing, as soon as there is one and the disk is not too far behind.</summary>
     public async ValueTask<byte[]> RentAsync()
     {
-        await _chunks.WaitAsync(_cancellationToken);
+        await _unacknowledged.WaitAsync(_cancellationToken);
+        await _freeBuffers.WaitAsync(_cancellationToken);
         return _buffers.TryTake(out var buffer)
             ? buffer
             : GC.AllocateUninitializedArray<byte>(UnixFsFormat.LeafHeaderRoom + UnixFsFormat.ChunkBytes + UnixFsFormat.LeafTrailerRoom);
@@ -40,8 +45,8 @@ internal sealed class AddPipeline : IDisposable
     /// <summary>Gives a buffer back unused.</summary>
     public void Return(byte[] buffer)
     {
-        _buffers.Add(buffer);
-        _chunks.Release();
+        ReturnBuffer(buffer);
+        _unacknowledged.Release();
     }
 
     /// <summary>Hashes a leaf whose data is in the buffer and stores it; takes the buffer over.</summary>
@@ -102,16 +107,32 @@ internal sealed class AddPipeline : IDisposable
     private async Task PutAsync(Cid cid, ReadOnlyMemory<byte> block, byte[]? buffer, DurableWork durable)
     {
         Exception? failure = null;
+        var put = ValueTask.CompletedTask;
         try
         {
-            await _store.PutAsync([(cid, block)], _cancellationToken);
+            put = _store.PutAsync([(cid, block)], _cancellationToken);
         }
         catch (Exception error)
         {
             failure = error;
         }
-        if (buffer is not null) Return(buffer);
+        if (buffer is not null) ReturnBuffer(buffer); // a store does not look at the bytes any more once it has returned its task
+        try
+        {
+            await put;
+        }
+        catch (Exception error)
+        {
+            failure = error;
+        }
+        if (buffer is not null) _unacknowledged.Release();
         durable.End(failure);
+    }
+
+    private void ReturnBuffer(byte[] buffer)
+    {
+        _buffers.Add(buffer);
+        _freeBuffers.Release();
     }
 
     private void Post(Action work)

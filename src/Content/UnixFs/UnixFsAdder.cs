@@ -203,7 +203,11 @@ public sealed class UnixFsAdder(IBlockStore store)
             foreach (var name in NamesIn(full, shown))
             {
                 var child = Path.Combine(full, name);
-                var part = await AddAsync(child, string.Equals(shown, "/", StringComparison.Ordinal) ? name : $"{shown}/{name}", KindOf(child, $"{shown}/{name}"), depth + 1);
+                var childShown = string.Equals(shown, "/", StringComparison.Ordinal) ? name : $"{shown}/{name}";
+                var kind = FileKinds.Of(child);
+                if (kind is FileKind.Missing or FileKind.Unreadable)
+                    throw new PcException(ErrorCode.AddUnreadable, $"{childShown} could not be read: it vanished, its name is not UTF-8, or it is not permitted");
+                var part = await AddAsync(child, childShown, kind, depth + 1);
                 links.Add(new DagPbLink(part.Cid, name, part.DagBytes));
             }
             var block = UnixFsFormat.FolderNode(links);

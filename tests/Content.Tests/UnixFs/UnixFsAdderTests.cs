@@ -94,6 +94,16 @@ public sealed class UnixFsAdderTests : IDisposable
     }
 
     [Fact]
+    public async Task A_name_that_is_not_UTF8_is_said_in_words()
+    {
+        Directory.CreateDirectory(_folder["d"]);
+        using (var touch = Process.Start("/bin/sh", ["-c", "touch \"$1/$(printf 'a\\377')\"", "sh", _folder["d"]])) touch.WaitForExit();
+        Assert.Single(Directory.GetFiles(_folder["d"]));
+        Assert.Equal(ErrorCode.AddUnreadable, (await FailsAsync("d")).Code);
+        using (var remove = Process.Start("rm", ["-r", _folder["d"]])) remove.WaitForExit(); // .NET cannot name the file either
+    }
+
+    [Fact]
     public async Task A_file_that_becomes_shorter_while_it_is_read_is_said_in_words()
     {
         var path = _folder.Write("shrinks", UnixFsVectors.Generate(3_000_000));
