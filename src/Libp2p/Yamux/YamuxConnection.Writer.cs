@@ -171,7 +171,10 @@ internal sealed partial class YamuxConnection
     {
         var written = FillSession(buffer);
         while (buffer.Length - written >= YamuxFrame.HeaderBytes && TryNextControl(out var stream))
-            written += stream.FillControl(buffer[written..]);
+        {
+            written += stream.FillControl(buffer[written..], out var opened);
+            if (opened) RequeueData(stream); // its data may have had its turn in the last buffer, before the opening frame, and found it had to wait
+        }
         while (buffer.Length - written >= YamuxFrame.HeaderBytes + MinDataRoomBytes && TryNextData(out var stream, out var alone))
         {
             written += stream.FillData(buffer[written..], alone ? int.MaxValue : QuantumBytes, out var again);

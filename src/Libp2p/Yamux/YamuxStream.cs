@@ -226,9 +226,10 @@ internal sealed class YamuxStream : IDuplexPipe
 
     // -- the connection's writer ------------------------------------------------------------------------------
 
-    /// <summary>Writes what this stream has to say besides data; at most one header.</summary>
-    internal int FillControl(Span<byte> room)
+    /// <summary>Writes what this stream has to say besides data; at most one header. <paramref name="opened"/> when data had to wait for it.</summary>
+    internal int FillControl(Span<byte> room, out bool opened)
     {
+        opened = false;
         lock (_sendGate)
         {
             var receiveClosed = Volatile.Read(ref _receiveClosed);
@@ -237,6 +238,7 @@ internal sealed class YamuxStream : IDuplexPipe
             // A stream that ended before the peer heard of it is never mentioned.
             var flags = !isOver ? _openFlags : _resetPending && _announced ? YamuxFlags.Rst : YamuxFlags.None;
             _resetPending = false;
+            opened = _openFlags != YamuxFlags.None;
             _openFlags = YamuxFlags.None;
             if (flags == YamuxFlags.None && credit == 0) return 0;
             _announced = true;

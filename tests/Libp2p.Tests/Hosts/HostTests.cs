@@ -59,6 +59,28 @@ public sealed class HostTests
     }
 
     [Fact]
+    public async Task Streams_opened_while_the_connection_is_busy_all_get_through()
+    {
+        // Goal: the opening frame of a stream and its first data never miss each other in the writer; a lost turn would hang.
+        // Method: fresh pairs, so that identify, three streams and their acknowledgements meet in the first milliseconds.
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
+        {
+            for (var round = 0; round < 50; round++)
+            {
+                await using var oak = (await TestHost.StartAsync()).Echoes();
+                await using var elm = (await TestHost.StartAsync(listen: false)).Knows(oak);
+                await Task.WhenAll(Enumerable.Range(0, 3).Select(async _ =>
+                {
+                    await using var stream = await elm.Host.OpenStreamAsync(oak.Self, "/echo/1").AsTask().WaitAsync(TestHost.Patience);
+                    await stream.Output.WriteAsync(new byte[10_000]);
+                    await stream.Output.CompleteAsync();
+                    Assert.Equal(10_000, (await ReadTextAsync(stream.Input)).Length);
+                }));
+            }
+        }));
+    }
+
+    [Fact]
     public async Task Both_sides_know_who_is_there_and_events_come_in_order()
     {
         await using var oak = await TestHost.StartAsync();
