@@ -20,6 +20,16 @@ internal static class Quoted
         return quoted.Append(text.Length > MaxCharacters ? "...\"" : "\"").ToString();
     }
 
+    /// <summary>Words of another machine as a part of a line of ours: unsafe characters as spaces, cut at 300 characters.</summary>
+    public static string Line(string text)
+    {
+        var line = text.Length > MaxCharacters ? string.Concat(text.AsSpan(0, MaxCharacters), "...") : text;
+        return string.Create(line.Length, line, (output, input) =>
+        {
+            for (var i = 0; i < input.Length; i++) output[i] = IsUnsafe(input[i]) ? ' ' : input[i];
+        });
+    }
+
     /// <summary>Whether a character could forge or hide text in a line: control, bidirectional formatting, line and paragraph separators.</summary>
     public static bool IsUnsafe(char character) =>
         CharUnicodeInfo.GetUnicodeCategory(character) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;

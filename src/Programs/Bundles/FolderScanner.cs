@@ -67,6 +67,7 @@ internal sealed class FolderScanner(BundleLimits limits)
     /// <exception cref="PcException"><see cref="ErrorCode.PathNotFound"/> or <see cref="ErrorCode.PathNotFolder"/>.</exception>
     public static string RequireFolder(string path)
     {
+        if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal)) throw new PcException(ErrorCode.PathNotFound, $"{Quoted.Text(path)} is no path");
         var full = Path.GetFullPath(path);
         FileSystemInfo? target;
         try

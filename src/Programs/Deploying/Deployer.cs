@@ -41,8 +41,9 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
 
         // 2. Pack, encrypt and add, while the members are asked.
         var limits = order.Limits.ToProgramLimits(order.Network);
-        var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits), cancellationToken);
-        var packed = await packer.PackAsync(order.Path, cancellationToken);
+        using var stopAsking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits), stopAsking.Token);
+        var packed = await PackAsync(order.Path, asking, stopAsking, cancellationToken);
         using var key = packed.Key;
         report(new DeployProgress(DeployStep.Packed, $"packed and encrypted {packed.Entries} {(packed.Entries == 1 ? "file" : "files")}, {Size.Text(packed.Bytes)}: {packed.Cid}"));
 
@@ -62,6 +63,21 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var result = new DeployResult(program, host, attempt.NameOf(host), attempt.Judged(host));
         report(new DeployProgress(DeployStep.Started, $"{name} runs on {result.HostName}"));
         return result;
+    }
+
+    private async Task<PackedBundle> PackAsync(string folder, Task asking, CancellationTokenSource stopAsking, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await packer.PackAsync(folder, cancellationToken);
+        }
+        catch
+        {
+            await stopAsking.CancelAsync();
+            await Task.WhenAny(asking);
+            _ = asking.Exception; // It was told to stop; what the packer met is the reason.
+            throw;
+        }
     }
 
     private static List<SwarmProgram> Replaced(IProgramSwarm swarm, string name)
@@ -174,7 +190,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
             }
             catch (Exception unreachable)
             {
-                attempt.Report(new DeployProgress(DeployStep.Trouble, $"the older version on {attempt.NameOf(host)} ends when that member hears of this deploy: {unreachable.Message}"));
+                attempt.Report(new DeployProgress(DeployStep.Trouble, $"the older version on {attempt.NameOf(host)} ends when that member hears of this deploy: {Quoted.Line(unreachable.Message)}"));
             }
         }
     }
@@ -201,7 +217,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         }
         catch (Exception failed)
         {
-            var why = timeout.IsCancellationRequested ? $"did not start it within {timeouts.Start.TotalSeconds:0} s" : failed.Message;
+            var why = timeout.IsCancellationRequested ? $"did not start it within {timeouts.Start.TotalSeconds:0} s" : Quoted.Line(failed.Message);
             attempt.Failures[host] = why;
             attempt.Report(new DeployProgress(DeployStep.Trouble, $"{attempt.NameOf(host)} failed to start {attempt.Name}: {why}"));
             return false;

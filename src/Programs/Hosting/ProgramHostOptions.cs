@@ -16,8 +16,14 @@ public sealed record ProgramHostOptions
     /// <summary>How many programs run here at once. Default 64: with 128 processes each, still far from a kernel's limit.</summary>
     public int MaxPrograms { get; init; } = 64;
 
-    /// <summary>The most that one program may ask for. Default 2 GiB of memory, 4 cores, 1,024 processes, 2 GiB of disk.</summary>
-    public RunLimits MostLimits { get; init; } = new() { MemoryBytes = 2L << 30, Cpus = 4, Pids = 1024, DiskBytes = 2L << 30 };
+    /// <summary>The most that one program may ask for. Default: half of this machine's memory, all its cores, 1,024 processes, 2 GiB of disk.</summary>
+    public RunLimits MostLimits { get; init; } = new()
+    {
+        MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2,
+        Cpus = Environment.ProcessorCount,
+        Pids = 1024,
+        DiskBytes = 2L << 30,
+    };
 
     /// <summary>Whether a program may see the LAN of this host. Default false.</summary>
     public bool AllowLan { get; init; }

@@ -166,8 +166,7 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
     private IReadOnlyList<SupervisorEffect> Prepared()
     {
         _prepared = true;
-        _phase = Phase.Launching;
-        return [new SupervisorEffect.Launch()];
+        return Launch();
     }
 
     private IReadOnlyList<SupervisorEffect> Launched(DateTimeOffset now)
@@ -176,7 +175,7 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         _phase = Phase.Running;
         _launched = now;
         (State, Detail) = (ProgramState.Running, null);
-        return [new SupervisorEffect.Say(Restarts == 0 ? "started" : $"started again ({Times(Restarts)})")];
+        return [];
     }
 
     // The owner waits for a first start and tries another host when it fails; later ones are this host's own business.
@@ -207,8 +206,16 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
     private IReadOnlyList<SupervisorEffect> Again()
     {
         Restarts++;
-        _phase = _prepared ? Phase.Launching : Phase.Preparing;
-        return [_prepared ? new SupervisorEffect.Launch() : new SupervisorEffect.Prepare()];
+        if (_prepared) return Launch();
+        _phase = Phase.Preparing;
+        return [new SupervisorEffect.Prepare()];
+    }
+
+    // Said before the process can print: its first line may come sooner than the answer that it runs.
+    private IReadOnlyList<SupervisorEffect> Launch()
+    {
+        _phase = Phase.Launching;
+        return [new SupervisorEffect.Say(Restarts == 0 ? "starting" : $"starting again ({Times(Restarts)})"), new SupervisorEffect.Launch()];
     }
 
     private IReadOnlyList<SupervisorEffect> End(string why, SupervisorEffect? effect)

@@ -1,4 +1,5 @@
 using PeoplesCloud.Base;
+using PeoplesCloud.Programs.Bundles;
 
 namespace PeoplesCloud.Programs.Languages;
 
@@ -51,11 +52,12 @@ public static class LanguageDetector
     private static void RefuseDependencies(string folder, Language language)
     {
         var path = Path.Combine(folder, language.DependencyFile);
-        if (!File.Exists(path)) return;
+        // A link or a pipe is not read: packing refuses it.
+        if (!FileStatus.TryRead(path, out var status, out _) || status.Kind != FileKind.File) return;
         string? first;
         try
         {
-            first = new FileInfo(path).Length > MaxDependencyBytes
+            first = status.Bytes > MaxDependencyBytes
                 ? "(a very long list)"
                 : File.ReadLines(path).Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0 && line[0] != '#');
         }

@@ -23,9 +23,10 @@ public sealed class LogStore : IDisposable
     private readonly LineSplitter[] _splitters;
     private FileStream? _file;
     private long _bytes;
-    private long _generation = 1;
+    private long _generation;
     private long _lost;
     private bool _ended;
+    private bool _closed;
     private TaskCompletionSource _changed = NewSignal();
 
     /// <summary>Opens or makes the log in a folder of the program's own.</summary>
@@ -49,7 +50,7 @@ public sealed class LogStore : IDisposable
     {
         lock (_lock)
         {
-            if (_file is null) return;
+            if (_closed) return;
             var now = _time.GetUtcNow();
             var source = kind == OutputKind.Out ? LogSource.Out : LogSource.Err;
             _splitters[(int)kind].Push(chunk, text => Add(now, source, text));
@@ -62,7 +63,7 @@ public sealed class LogStore : IDisposable
     {
         lock (_lock)
         {
-            if (_file is null) return;
+            if (_closed) return;
             Add(_time.GetUtcNow(), LogSource.Pc, Encoding.UTF8.GetBytes(text.ReplaceLineEndings(" ")));
             Write();
         }
@@ -73,7 +74,7 @@ public sealed class LogStore : IDisposable
     {
         lock (_lock)
         {
-            if (_file is null) return;
+            if (_closed) return;
             var now = _time.GetUtcNow();
             _splitters[0].Finish(text => Add(now, LogSource.Out, text));
             _splitters[1].Finish(text => Add(now, LogSource.Err, text));
@@ -133,7 +134,7 @@ public sealed class LogStore : IDisposable
         lock (_lock)
         {
             _file?.Dispose();
-            _file = null;
+            _closed = true;
         }
         Complete();
     }
@@ -152,12 +153,13 @@ public sealed class LogStore : IDisposable
         if (_records.WrittenCount == 0) return;
         try
         {
+            if (_file is null) OpenCurrent(); // A rotation failed on the way.
             if (_bytes > 0 && _bytes + _records.WrittenCount > _limits.FileBytes) Rotate();
             if (_lost > 0) WriteLoss();
             _file!.Write(_records.WrittenSpan);
             _bytes += _records.WrittenCount;
         }
-        catch (IOException)
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
             _lost += _records.WrittenCount;
         }
@@ -178,8 +180,8 @@ public sealed class LogStore : IDisposable
     private void Rotate()
     {
         _file!.Dispose();
+        _file = null;
         File.Move(PathOf(CurrentFile), PathOf(OlderFile), overwrite: true);
-        _generation++;
         OpenCurrent();
     }
 
@@ -187,6 +189,7 @@ public sealed class LogStore : IDisposable
     {
         _file = new FileStream(PathOf(CurrentFile), FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
         _bytes = _file.Length;
+        _generation++;
     }
 
     // The daemon was killed within a write: without an end, the next record would be taken for a part of the torn one.

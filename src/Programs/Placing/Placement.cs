@@ -95,10 +95,10 @@ public static class Placement
     {
         if (named is { } only && candidate.Peer != only) return (Verdict.NotNamed, "another host was named");
         if (!candidate.Awake) return (Verdict.Asleep, "asleep");
-        if (candidate.Offer is not { } offer) return (Verdict.NoAnswer, candidate.Problem ?? "gave no answer in time");
+        if (candidate.Offer is not { } offer) return (Verdict.NoAnswer, candidate.Problem is { } problem ? Quoted.Line(problem) : "gave no answer in time");
         if (!offer.Hosts) return (Verdict.DoesNotHost, "does not host");
         if (!offer.Languages.Contains(language, StringComparer.Ordinal)) return (Verdict.LanguageMissing, $"cannot run {language}");
-        return offer.Refusal is { } refusal ? (Verdict.PolicyRefuses, refusal) : null;
+        return offer.Refusal is { } refusal ? (Verdict.PolicyRefuses, Quoted.Line(refusal)) : null;
     }
 
     private static (Verdict Verdict, string Why) Compare(CandidateOffer candidate, CandidateOffer best)

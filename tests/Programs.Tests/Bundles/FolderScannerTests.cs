@@ -35,6 +35,11 @@ public sealed partial class FolderScannerTests : IDisposable
     public void A_path_that_does_not_exist_is_said_so() =>
         Refused.With(ErrorCode.PathNotFound, "does not exist", () => _scanner.Scan(_folder["nothing\nhere"]));
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("/tmp\0/x")]
+    public void What_is_no_path_is_said_so(string path) => Refused.With(ErrorCode.PathNotFound, "is no path", () => _scanner.Scan(path));
+
     [Fact]
     public void A_file_is_no_folder()
     {

@@ -41,7 +41,7 @@ public sealed class HelloBotTests : IAsyncDisposable
             texts.Add($"{line.Source} {line.Text}");
             if (texts.Count == 4) break;
         }
-        Assert.Equal("Pc started", texts[0]);
+        Assert.Equal("Pc starting", texts[0]);
         Assert.All(Enumerable.Range(1, 3), i => Assert.StartsWith($"Out hello number {i} from ", texts[i], StringComparison.Ordinal));
 
         await _oak.StopAsync(result.Program);
@@ -61,14 +61,14 @@ public sealed class HelloBotTests : IAsyncDisposable
         await foreach (var line in LogsAsync(crash))
         {
             seen.Add(line.Text);
-            if (line.Text.StartsWith("started again", StringComparison.Ordinal)) break;
+            if (line.Text.StartsWith("starting again", StringComparison.Ordinal)) break;
         }
-        Assert.Equal(["started", "about to fail", "half a line"], seen.Take(3));
+        Assert.Equal(["starting", "about to fail", "half a line"], seen.Take(3));
         Assert.StartsWith("crashed with exit code 7; starts again in ", seen[3], StringComparison.Ordinal);
 
         var lines = new List<string>();
         await foreach (var line in LogsAsync(once)) lines.Add(line.Text);
-        Assert.Equal(["started", "done", "finished by itself with exit code 0"], lines);
+        Assert.Equal(["starting", "done", "finished by itself with exit code 0"], lines);
     }
 
     public async ValueTask DisposeAsync() => await _swarm.DisposeAsync();

@@ -22,7 +22,8 @@ public sealed class ProgramHostTests : IAsyncDisposable
     {
         _swarm = new TestSwarm { Time = _time };
         _owner = _swarm.Add("owner", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
-        _host = _swarm.Add("host", _runtime);
+        var most = new RunLimits { MemoryBytes = 2L << 30, Cpus = 4, Pids = 1024, DiskBytes = 2L << 30 };
+        _host = _swarm.Add("host", _runtime, new ProgramHostOptions { Folder = "", MostLimits = most });
         _swarm.Folder.With("hello/bot.py", "print('hello')\n").With("hello/lib/x.py");
     }
 
@@ -39,7 +40,7 @@ public sealed class ProgramHostTests : IAsyncDisposable
         var following = LogAsync(program, follow: true);
         await run.PrintAsync("hello\n");
         run.Exit(0);
-        Assert.Equal(["pc started", "out hello", "pc finished by itself with exit code 0"], await following);
+        Assert.Equal(["pc starting", "out hello", "pc finished by itself with exit code 0"], await following);
         Assert.Equal((ProgramState.Stopped, "finished by itself with exit code 0"), Status());
     }
 
@@ -69,7 +70,7 @@ public sealed class ProgramHostTests : IAsyncDisposable
         Assert.Equal(0, _runtime.Running);
         Assert.Empty(_host.Host.Programs);
         Assert.Equal(["log"], Directory.EnumerateFileSystemEntries(Path.Combine(_swarm.Folder["host/programs"], program.LocalName)).Select(Path.GetFileName));
-        Assert.Equal(["pc started", "out hello", "out and then", "pc was stopped"], await LogAsync(program, follow: true));
+        Assert.Equal(["pc starting", "out hello", "out and then", "pc was stopped"], await LogAsync(program, follow: true));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Tests.Bundles;
 using PeoplesCloud.Programs.Tests.Support;
 
 namespace PeoplesCloud.Programs.Tests.Languages;
@@ -65,6 +66,15 @@ public sealed class LanguageDetectorTests : IDisposable
     {
         _folder.With("bot.py").With("requirements.txt", "# the API\n discord.py==2.4 \nrequests\n");
         Refused.With(ErrorCode.DependenciesNotSupported, "\"discord.py==2.4\"", () => LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    // Reading a pipe would wait for ever; packing refuses it afterwards.
+    [Fact]
+    public void Requirements_that_are_a_pipe_are_not_read()
+    {
+        _folder.With("bot.py");
+        FolderScannerTests.Shell($"mkfifo {_folder["requirements.txt"]}");
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null));
     }
 
     [Theory]

@@ -186,6 +186,21 @@ public sealed class LogStoreTests : IDisposable
         await Task.CompletedTask;
     }
 
+    // Something that cannot be replaced lies where the older file goes: the flood is dropped, the log goes on when it is gone.
+    [Fact]
+    public async Task A_rotation_that_fails_loses_lines_and_says_so_later()
+    {
+        using var log = Open(Small);
+        Directory.CreateDirectory(_folder["log.1/x"]);
+        for (var i = 0; i < 1000; i++) Out(log, $"line {i}\n");
+        Assert.InRange(new FileInfo(_folder["log"]).Length, 1, Small.FileBytes);
+        Directory.Delete(_folder["log.1"], recursive: true);
+        Out(log, "again\n");
+        var lines = await TextsAsync(log, 2);
+        Assert.Matches("^p [0-9]+ bytes of the log are missing here", lines[0]);
+        Assert.Equal("o again", lines[1]);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private static void Out(LogStore log, string text) => log.Append(OutputKind.Out, Encoding.UTF8.GetBytes(text));

@@ -46,6 +46,15 @@ public sealed class PlacingTests
     }
 
     [Fact]
+    public void Words_of_another_machine_cannot_forge_a_line()
+    {
+        var hostile = Placement.Choose([Candidate(0, Offer(1) with { Refusal = "no\n\u001b[2Jchosen\u202e" + new string('x', 10_000) }), new(Peers[1], "n1", true, null, "a\r\nb")], "py3", null, new Random(1));
+        Assert.StartsWith("no  [2Jchosen xxx", hostile.Candidates[0].Why, StringComparison.Ordinal);
+        Assert.Equal(303, hostile.Candidates[0].Why.Length);
+        Assert.Equal("a  b", hostile.Candidates[1].Why);
+    }
+
+    [Fact]
     public void A_named_host_is_taken_whatever_its_rank()
     {
         var result = Placement.Choose([Candidate(0, Offer(1)), Candidate(1, Offer(99))], "py3", Peers[1], new Random(1));
