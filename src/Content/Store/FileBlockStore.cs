@@ -116,7 +116,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
 
     private void Open()
     {
-        Directory.CreateDirectory(_folder);
+        Directory.CreateDirectory(_folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute); // other users have no business here
         Directory.CreateDirectory(_damagedFolder);
         Directory.CreateDirectory(_temporaryFolder);
         for (var shard = 0; shard < Shards; shard++) Directory.CreateDirectory(ShardFolder(shard));

@@ -92,6 +92,7 @@ internal sealed class UnixFsFileStream(BlockFetcher fetcher, Cid root, UnixFsNod
     private sealed class Level(Cid cid, UnixFsNode node, long start)
     {
         private readonly Dictionary<int, Task<ReadOnlyMemory<byte>>> _asked = [];
+        private (int Index, long Start) _last = (0, start + node.Data.Length);
 
         public Cid Cid { get; } = cid;
 
@@ -102,14 +103,12 @@ internal sealed class UnixFsFileStream(BlockFetcher fetcher, Cid root, UnixFsNod
         public bool Covers(long position) => position >= Start && position - Start < Node.FileBytes;
 
         // The child whose bytes hold the position, and where it starts; children of no bytes are passed over.
+        // Looks from the last answer on, since most reads go forward: a node may have tens of thousands of children.
         public (int Index, long Start) ChildAt(long position)
         {
-            var at = Start + Node.Data.Length;
-            for (var i = 0; ; i++)
-            {
-                if (position < at + Node.BlockSizes[i]) return (i, at);
-                at += Node.BlockSizes[i];
-            }
+            var (index, at) = position >= _last.Start ? _last : (0, Start + Node.Data.Length);
+            for (; position >= at + Node.BlockSizes[index]; index++) at += Node.BlockSizes[index];
+            return _last = (index, at);
         }
 
         // The block of a child; those behind it are asked for at the same time.

@@ -77,6 +77,19 @@ internal sealed class UnixFsNode
     /// <summary>An error about a block that does not follow its format.</summary>
     public static PcException Invalid(Cid cid, string why) => new(ErrorCode.ContentInvalid, $"block {cid} is not valid: {why}");
 
+    // Fuzz target: any bytes are a node or an error for people, nothing else.
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        try
+        {
+            _ = Parse(Cid.V1(Cid.DagPb, new byte[32]), input.ToArray());
+        }
+        catch (PcException)
+        {
+            // the expected answer to nearly all of them
+        }
+    }
+
     private static void CheckNames(Cid cid, IReadOnlyList<DagPbLink> links)
     {
         var seen = new HashSet<string>(links.Count, StringComparer.Ordinal);

@@ -31,8 +31,8 @@ public sealed record UnixFsLimits
     /// <summary>Folders below each other. Default 200: longer paths are over what Linux takes (4,096 bytes) in all but odd cases.</summary>
     public int MaxDepth { get; init; } = 200;
 
-    /// <summary>Different blocks that a walk visits. Default 16,777,216: 4 TiB of files.</summary>
-    public int MaxBlocks { get; init; } = 1 << 24;
+    /// <summary>Different blocks that a walk visits. Default 4,194,304: 1 TiB of files, and some 600 MiB of memory for the CIDs that were seen.</summary>
+    public int MaxBlocks { get; init; } = 1 << 22;
 }
 
 /// <summary>

@@ -160,6 +160,10 @@ public sealed class FileBlockStoreTests : BlockStoreConformance, IAsyncDisposabl
     }
 
     [Fact]
+    public void Other_users_cannot_look_into_the_folder() =>
+        Assert.Equal(UnixFileMode.None, File.GetUnixFileMode(_folder["blocks"]) & (UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute));
+
+    [Fact]
     public void A_folder_that_cannot_be_made_is_an_error_for_people()
     {
         var file = _folder.Write("a-file", []);

@@ -139,7 +139,7 @@ public sealed class UnixFsAdderTests : IDisposable
         var slow = new SlowStore();
         await using var lines = new UnixFsAdder(slow).AddAsync(_folder["d"], true, null, Stop).GetAsyncEnumerator(Stop);
         var first = lines.MoveNextAsync().AsTask();
-        await slow.SomethingWaits.WaitAsync(TimeSpan.FromSeconds(60), Stop);
+        await slow.FourWait.WaitAsync(TimeSpan.FromSeconds(60), Stop); // two leaves, their root and the folder: nothing else is left to do
         Assert.False(first.IsCompleted);
         slow.Open.SetResult();
         Assert.True(await first);
@@ -179,10 +179,11 @@ public sealed class UnixFsAdderTests : IDisposable
     private sealed class SlowStore : IBlockStore
     {
         private readonly TaskCompletionSource _waits = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _count;
 
         public TaskCompletionSource Open { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Task SomethingWaits => _waits.Task;
+        public Task FourWait => _waits.Task;
 
         public bool Contains(Cid cid) => false;
 
@@ -190,7 +191,7 @@ public sealed class UnixFsAdderTests : IDisposable
 
         public async ValueTask PutAsync(IReadOnlyList<(Cid Cid, ReadOnlyMemory<byte> Bytes)> blocks, CancellationToken cancellationToken)
         {
-            _waits.TrySetResult();
+            if (Interlocked.Increment(ref _count) == 4) _waits.SetResult();
             await Open.Task;
         }
 

@@ -54,6 +54,7 @@ public sealed class UnixFsDataTests
         for (var i = 0; i < bytes.Length; i++)
         {
             UnixFsData.Fuzz(bytes.AsSpan(0, i));
+            UnixFsNode.Fuzz(new DagPbNode([], bytes.AsMemory(0, i)).ToBytes());
             foreach (var bit in (byte[])[1, 8, 128])
             {
                 bytes[i] ^= bit;
