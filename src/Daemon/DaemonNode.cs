@@ -137,7 +137,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var home = HomeFolder.Open(_config.Home);
         Owns(home.Dispose);
         var fileLog = new FileLog(home.Paths.DaemonLog, (long)_config.Limits.LogMebibytes << 20, LogLevelOf(), _time);
-        var loggers = new LoggerFactory([fileLog]);
+        var loggers = new LoggerFactory([fileLog], LogFilter());
         Owns(loggers.Dispose);
         Logger = loggers.CreateLogger("Daemon");
         var identity = new Ed25519Key(home.Seed);
@@ -286,6 +286,14 @@ internal sealed class DaemonNode : IAsyncDisposable
     private bool IsConnected(PeerId peer) => _host.Connections.Any(connection => connection.RemotePeer == peer);
 
     private ProcHostMeter ProcMeter() => new(File.ReadAllText, _time);
+
+    // The web server's own life is no event of ours, and saying each request twice costs more than answering it.
+    private static LoggerFilterOptions LogFilter()
+    {
+        var options = new LoggerFilterOptions { MinLevel = LogLevel.Trace };
+        options.Rules.Add(new LoggerFilterRule(null, "Microsoft", LogLevel.Warning, null));
+        return options;
+    }
 
     private static LogLevel LogLevelOf() =>
         Enum.TryParse<LogLevel>(Environment.GetEnvironmentVariable("PC_LOG"), ignoreCase: true, out var level) ? level : LogLevel.Information;
