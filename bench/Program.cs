@@ -4,6 +4,7 @@ using PeoplesCloud.Bench;
 var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
 {
     ["add"] = AddBenchmark.RunAsync,
+    ["mesh"] = MeshBenchmark.RunAsync,
 };
 
 if (args.Length > 0 && benchmarks.TryGetValue(args[0], out var run)) return await run(args[1..]);

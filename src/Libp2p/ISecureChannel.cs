@@ -12,17 +12,26 @@ internal interface ISecureChannel : IAsyncDisposable
     /// <summary>The multiplexer that the handshake agreed on; null when it must be negotiated by multistream-select.</summary>
     string? EarlyMuxer { get; }
 
-    /// <summary>Plaintext bytes received so far that were not consumed, at least one, waiting for them if need be; empty at the end. Valid until the next call of any reading method.</summary>
+    /// <summary>
+    /// Plaintext bytes received so far that were not consumed, if there are any without receiving more. Valid until the next call of
+    /// any reading method.
+    /// </summary>
+    bool TryPeek(out ReadOnlyMemory<byte> bytes);
+
+    /// <summary>As <see cref="TryPeek"/>, but waits for at least one byte; empty at the end.</summary>
     ValueTask<ReadOnlyMemory<byte>> PeekAsync(CancellationToken cancellationToken);
 
-    /// <summary>Marks the first bytes of the last <see cref="PeekAsync"/> as read.</summary>
+    /// <summary>Marks the first bytes of what was peeked as read.</summary>
     void Consume(int count);
 
-    /// <summary>Where the next message is put together; at least 16 KiB. Valid until <see cref="FlushAsync"/> completes.</summary>
+    /// <summary>Where the next message is put together; at least 512 bytes, usually 64 KiB. Valid until <see cref="Seal"/>.</summary>
     Memory<byte> GetWriteBuffer();
 
-    /// <summary>Encrypts and sends the first bytes of the write buffer. A cancelled or failed write makes the channel unusable.</summary>
-    ValueTask FlushAsync(int count, CancellationToken cancellationToken);
+    /// <summary>Encrypts the first bytes of the write buffer for the next <see cref="FlushAsync"/>; whether there is room for another message before it.</summary>
+    bool Seal(int count);
+
+    /// <summary>Sends what was sealed. A cancelled or failed write makes the channel unusable.</summary>
+    ValueTask FlushAsync(CancellationToken cancellationToken);
 
     /// <summary>Says that nothing will be written for a while: the write buffer may go back to its pool.</summary>
     void ReleaseWriteBuffer();
@@ -46,7 +55,7 @@ internal interface ISecureChannel : IAsyncDisposable
             var buffer = GetWriteBuffer();
             var count = Math.Min(buffer.Length, source.Length);
             source.Span[..count].CopyTo(buffer.Span);
-            await FlushAsync(count, cancellationToken);
+            if (!Seal(count) || count == source.Length) await FlushAsync(cancellationToken);
             source = source[count..];
         }
         ReleaseWriteBuffer();

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 
 namespace PeoplesCloud.Libp2p.Noise;
 
@@ -11,11 +12,15 @@ namespace PeoplesCloud.Libp2p.Noise;
 /// </summary>
 internal sealed class NoiseChannel : ISecureChannel
 {
-    /// <summary>The most plaintext in a frame of ours: one byte under the limit, so that a whole frame fits a pooled buffer of 64 KiB.</summary>
-    public const int MaxPlaintextBytes = WriteBufferBytes - LengthBytes - NoiseCipher.TagBytes;
+    /// <summary>The most plaintext in one frame.</summary>
+    public const int MaxPlaintextBytes = ushort.MaxValue - NoiseCipher.TagBytes;
 
     private const int LengthBytes = 2;
-    private const int WriteBufferBytes = 64 * 1024;
+    private const int OverheadBytes = LengthBytes + NoiseCipher.TagBytes;
+
+    // A whole frame, and what is left for another: 64 KiB of a stream with their headers go out in one write.
+    private const int WriteBufferBytes = 128 * 1024;
+    private const int MinPlaintextBytes = 512;
 
     // Two frames: while one is used up, most of the next one is there.
     private const int LargeBufferBytes = 128 * 1024;
@@ -26,6 +31,7 @@ internal sealed class NoiseChannel : ISecureChannel
     private readonly NoiseCipher _send;
     private readonly NoiseCipher _receive;
     private byte[]? _writeBuffer;
+    private int _sealedBytes;
     private byte[] _readBuffer = ArrayPool<byte>.Shared.Rent(SmallBufferBytes);
     private int _readStart; // received bytes that are not decrypted yet: [_readStart, _readEnd)
     private int _readEnd;
@@ -46,17 +52,24 @@ internal sealed class NoiseChannel : ISecureChannel
     public Memory<byte> GetWriteBuffer()
     {
         _writeBuffer ??= ArrayPool<byte>.Shared.Rent(WriteBufferBytes);
-        return _writeBuffer.AsMemory(LengthBytes, MaxPlaintextBytes);
+        var room = Math.Min(WriteBufferBytes - _sealedBytes - OverheadBytes, MaxPlaintextBytes);
+        return _writeBuffer.AsMemory(_sealedBytes + LengthBytes, room);
     }
 
-    public ValueTask FlushAsync(int count, CancellationToken cancellationToken)
+    public bool Seal(int count)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)count, (uint)MaxPlaintextBytes);
-        if (count == 0) return default;
-        var buffer = _writeBuffer ?? throw new InvalidOperationException("nothing was written");
-        BinaryPrimitives.WriteUInt16BigEndian(buffer, (ushort)(count + NoiseCipher.TagBytes));
-        _send.Encrypt(buffer.AsSpan(LengthBytes, count), buffer.AsSpan(LengthBytes + count, NoiseCipher.TagBytes));
-        return _transport.WriteAsync(buffer.AsMemory(0, LengthBytes + count + NoiseCipher.TagBytes), cancellationToken);
+        var frame = _writeBuffer.AsSpan(_sealedBytes, OverheadBytes + count);
+        BinaryPrimitives.WriteUInt16BigEndian(frame, checked((ushort)(count + NoiseCipher.TagBytes)));
+        _send.Encrypt(frame.Slice(LengthBytes, count), frame[^NoiseCipher.TagBytes..]);
+        _sealedBytes += frame.Length;
+        return WriteBufferBytes - _sealedBytes >= OverheadBytes + MinPlaintextBytes;
+    }
+
+    public ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        var count = _sealedBytes;
+        _sealedBytes = 0;
+        return _transport.WriteAsync(_writeBuffer.AsMemory(0, count), cancellationToken);
     }
 
     public void ReleaseWriteBuffer()
@@ -64,8 +77,15 @@ internal sealed class NoiseChannel : ISecureChannel
         if (Interlocked.Exchange(ref _writeBuffer, null) is { } buffer) ArrayPool<byte>.Shared.Return(buffer);
     }
 
+    public bool TryPeek(out ReadOnlyMemory<byte> bytes)
+    {
+        var isThere = !_plaintext.IsEmpty || TryDecryptFrame();
+        bytes = _plaintext;
+        return isThere;
+    }
+
     public ValueTask<ReadOnlyMemory<byte>> PeekAsync(CancellationToken cancellationToken) =>
-        !_plaintext.IsEmpty || TryDecryptFrame() ? new ValueTask<ReadOnlyMemory<byte>>(_plaintext) : ReceiveAsync(cancellationToken);
+        TryPeek(out var bytes) ? new ValueTask<ReadOnlyMemory<byte>>(bytes) : ReceiveAsync(cancellationToken);
 
     public void Consume(int count) => _plaintext = _plaintext[count..];
 
@@ -76,6 +96,7 @@ internal sealed class NoiseChannel : ISecureChannel
         // The buffers are left to the collector: an operation that was cut off may still touch them.
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ReadOnlyMemory<byte>> ReceiveAsync(CancellationToken cancellationToken)
     {
         while (true)

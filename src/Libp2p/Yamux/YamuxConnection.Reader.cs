@@ -10,6 +10,7 @@ internal sealed partial class YamuxConnection
     private uint _payloadLeft;
     private YamuxStream? _payloadStream; // null: the payload is skipped
     private bool _payloadEndsStream;
+    private readonly List<YamuxStream> _toWake = []; // they have bytes that their readers were not told of
     private long _bytesIn;
     private bool _remoteGoesAway; // guarded by _gate
 
@@ -17,8 +18,13 @@ internal sealed partial class YamuxConnection
     {
         while (true)
         {
-            var bytes = await _channel.PeekAsync(cancellationToken);
-            if (bytes.IsEmpty) return;
+            if (!_channel.TryPeek(out var bytes))
+            {
+                // Readers are woken once for everything that came together, and answers are written then.
+                WakeReaders();
+                bytes = await _channel.PeekAsync(cancellationToken);
+                if (bytes.IsEmpty) return;
+            }
             _bytesIn += bytes.Length;
             Interlocked.Exchange(ref _lastReceived, _time.GetTimestamp());
             Process(bytes.Span);
@@ -35,7 +41,7 @@ internal sealed partial class YamuxConnection
             if (_payloadLeft > 0)
             {
                 var count = (int)Math.Min(_payloadLeft, (uint)bytes.Length);
-                _payloadStream?.Append(bytes[..count]);
+                if (_payloadStream is not null && _payloadStream.Append(bytes[..count])) _toWake.Add(_payloadStream);
                 bytes = bytes[count..];
                 _payloadLeft -= (uint)count;
                 if (_payloadLeft == 0) EndPayload();
@@ -50,6 +56,12 @@ internal sealed partial class YamuxConnection
             if (YamuxFrame.TryRead(_header, out var frame) != ParseStatus.Done) Violate("a frame of unknown version, type or stream");
             Handle(frame);
         }
+    }
+
+    private void WakeReaders()
+    {
+        foreach (var stream in _toWake) stream.Wake();
+        _toWake.Clear();
     }
 
     private void Handle(YamuxFrame frame)
@@ -145,6 +157,7 @@ internal sealed partial class YamuxConnection
             {
                 var count = Math.Min(input.Length, 1 + input[0] % 64); // pieces of all sizes
                 connection.Process(input[..count]);
+                connection.WakeReaders();
                 input = input[count..];
             }
         }
@@ -165,6 +178,12 @@ internal sealed partial class YamuxConnection
 
         public string? EarlyMuxer => null;
 
+        public bool TryPeek(out ReadOnlyMemory<byte> bytes)
+        {
+            bytes = default;
+            return false;
+        }
+
         public ValueTask<ReadOnlyMemory<byte>> PeekAsync(CancellationToken cancellationToken) => new(ReadOnlyMemory<byte>.Empty);
 
         public void Consume(int count)
@@ -173,7 +192,9 @@ internal sealed partial class YamuxConnection
 
         public Memory<byte> GetWriteBuffer() => _buffer;
 
-        public ValueTask FlushAsync(int count, CancellationToken cancellationToken) => default;
+        public bool Seal(int count) => false;
+
+        public ValueTask FlushAsync(CancellationToken cancellationToken) => default;
 
         public void ReleaseWriteBuffer()
         {

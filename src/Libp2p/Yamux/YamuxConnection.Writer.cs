@@ -10,14 +10,17 @@ namespace PeoplesCloud.Libp2p.Yamux;
 /// </content>
 internal sealed partial class YamuxConnection
 {
-    // A stream's share of a buffer while others wait: small messages of others follow within a quarter of a frame.
+    // What a stream may send as one of those that were idle; beyond, it waits its turn behind them. As fq_codel has it (RFC 8290).
     private const int QuantumBytes = 16 * 1024;
+
+    // After so many bytes of the connection a stream counts as having been idle.
+    private const int IdleAfterBytes = 512 * 1024;
 
     // Below this a Data frame is left to the next buffer rather than cut into crumbs.
     private const int MinDataRoomBytes = 512;
 
-    // How long a caller is kept as the writer for others before a pool thread takes over, in buffers.
-    private const int MaxInlineBuffers = 4;
+    // How long a caller is kept as the writer for others before a pool thread takes over, in writes of up to 128 KiB.
+    private const int MaxInlineWrites = 4;
 
     // Idle streams go first; after this many in a row one of the waiting ones has its turn.
     private const int MaxFreshInARow = 8;
@@ -56,7 +59,9 @@ internal sealed partial class YamuxConnection
             if (!stream.InDataQueue)
             {
                 stream.InDataQueue = true;
-                _fresh.Enqueue(stream);
+                var wasIdle = stream.RecentBytes < QuantumBytes || _bytesOut - stream.LastSentAt > IdleAfterBytes;
+                if (wasIdle) stream.RecentBytes = 0;
+                (wasIdle ? _fresh : _waiting).Enqueue(stream);
             }
             if (!TryBecomeWriter()) return;
         }
@@ -110,10 +115,9 @@ internal sealed partial class YamuxConnection
     {
         try
         {
-            for (var buffers = 1; ; buffers++)
+            for (var writes = 1; ; writes++)
             {
-                var count = Fill(_channel.GetWriteBuffer().Span);
-                if (count == 0)
+                if (!FillChannel())
                 {
                     lock (_gate)
                     {
@@ -123,11 +127,10 @@ internal sealed partial class YamuxConnection
                         return;
                     }
                 }
-                _bytesOut += count;
                 Interlocked.Exchange(ref _writeStarted, _time.GetTimestamp());
-                await _channel.FlushAsync(count, _lifetime.Token);
+                await _channel.FlushAsync(_lifetime.Token);
                 Interlocked.Exchange(ref _writeStarted, 0);
-                if (buffers % MaxInlineBuffers == 0) await Task.Yield();
+                if (writes % MaxInlineWrites == 0) await Task.Yield();
             }
         }
         catch (Exception failure)
@@ -166,6 +169,21 @@ internal sealed partial class YamuxConnection
         }
     }
 
+    /// <summary>Fills the channel with as many messages as it takes; false when there is nothing to say.</summary>
+    private bool FillChannel()
+    {
+        var isAnything = false;
+        int count;
+        do
+        {
+            count = Fill(_channel.GetWriteBuffer().Span);
+            _bytesOut += count;
+            isAnything |= count > 0;
+        }
+        while (count > 0 && _channel.Seal(count));
+        return isAnything;
+    }
+
     /// <summary>Fills one buffer and answers how much of it.</summary>
     private int Fill(Span<byte> buffer)
     {
@@ -173,12 +191,13 @@ internal sealed partial class YamuxConnection
         while (buffer.Length - written >= YamuxFrame.HeaderBytes && TryNextControl(out var stream))
         {
             written += stream.FillControl(buffer[written..], out var opened);
-            if (opened) RequeueData(stream); // its data may have had its turn in the last buffer, before the opening frame, and found it had to wait
+            if (opened) FinishTurn(stream, 0, again: true); // its data may have had its turn in the last buffer, before the opening frame, and found it had to wait
         }
-        while (buffer.Length - written >= YamuxFrame.HeaderBytes + MinDataRoomBytes && TryNextData(out var stream, out var alone))
+        while (buffer.Length - written >= YamuxFrame.HeaderBytes + MinDataRoomBytes && TryNextData(out var stream, out var quantum))
         {
-            written += stream.FillData(buffer[written..], alone ? int.MaxValue : QuantumBytes, out var again);
-            if (again) RequeueData(stream);
+            var count = stream.FillData(buffer[written..], quantum, out var again);
+            written += count;
+            FinishTurn(stream, count, again);
         }
         return written;
     }
@@ -209,25 +228,31 @@ internal sealed partial class YamuxConnection
         }
     }
 
-    private bool TryNextData([NotNullWhen(true)] out YamuxStream? stream, out bool alone)
+    private bool TryNextData([NotNullWhen(true)] out YamuxStream? stream, out int quantum)
     {
         lock (_gate)
         {
             var waitingFirst = _waiting.Count > 0 && _freshInARow >= MaxFreshInARow;
-            if (!waitingFirst && _fresh.TryDequeue(out stream)) _freshInARow++;
+            quantum = int.MaxValue;
+            if (!waitingFirst && _fresh.TryDequeue(out stream))
+            {
+                _freshInARow++;
+                if (_fresh.Count + _waiting.Count > 0) quantum = QuantumBytes;
+            }
             else if (_waiting.TryDequeue(out stream)) _freshInARow = 0;
-            alone = _fresh.Count + _waiting.Count == 0;
             if (stream is null) return false;
             stream.InDataQueue = false;
             return true;
         }
     }
 
-    private void RequeueData(YamuxStream stream)
+    private void FinishTurn(YamuxStream stream, int count, bool again)
     {
         lock (_gate)
         {
-            if (stream.InDataQueue) return; // flushed meanwhile, and queued by that
+            stream.RecentBytes = Math.Min(stream.RecentBytes + count, QuantumBytes);
+            stream.LastSentAt = _bytesOut;
+            if (!again || stream.InDataQueue) return; // or flushed meanwhile, and queued by that
             stream.InDataQueue = true;
             _waiting.Enqueue(stream);
         }

@@ -18,7 +18,6 @@ internal sealed class YamuxStream : IDuplexPipe
 #pragma warning restore CA1001
 {
     private readonly YamuxConnection _connection;
-    private readonly Pipe _received;
     private readonly Pipe _written;
     private readonly YamuxInput _input;
 
@@ -31,6 +30,7 @@ internal sealed class YamuxStream : IDuplexPipe
     private bool _sendClosed;
     private bool _resetPending;
     private bool _writerDone;
+    private ReadOnlyMemory<byte> _borrowed; // the application's own bytes, while its WriteAsync runs
 
     // -- receiving, guarded by _receiveGate
     private readonly Lock _receiveGate = new();
@@ -41,6 +41,7 @@ internal sealed class YamuxStream : IDuplexPipe
     private bool _receiveClosed;
     private bool _readerDone;
     private bool _discarded;
+    private bool _mustWake;
 
     private readonly CancellationTokenSource _aborted = new();
     private int _credit;       // window to announce; interlocked
@@ -53,9 +54,8 @@ internal sealed class YamuxStream : IDuplexPipe
         _openFlags = isInbound ? YamuxFlags.Ack : YamuxFlags.Syn;
         _announced = isInbound;
         _awaitsAck = isInbound ? 0 : 1;
-        _received = new Pipe(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false)); // bounded by the window
         _written = new Pipe(new PipeOptions(pauseWriterThreshold: limits.StreamSendBufferBytes, resumeWriterThreshold: limits.StreamSendBufferBytes / 2, useSynchronizationContext: false));
-        _input = new YamuxInput(this, _received.Reader);
+        _input = new YamuxInput(this);
         Output = new YamuxOutput(this, _written.Writer);
     }
 
@@ -79,6 +79,12 @@ internal sealed class YamuxStream : IDuplexPipe
     /// <inheritdoc cref="InControlQueue"/>
     internal bool InDataQueue { get; set; }
 
+    /// <summary>Bytes sent since the stream was idle, up to the quantum; guarded by the connection's gate.</summary>
+    internal int RecentBytes { get; set; }
+
+    /// <summary>The connection's count of bytes when the stream sent last; guarded by the connection's gate.</summary>
+    internal long LastSentAt { get; set; }
+
     /// <summary>When the application was done with the stream while the peer was not; guarded by the connection's gate.</summary>
     internal long? ClosingSince { get; set; }
 
@@ -93,6 +99,23 @@ internal sealed class YamuxStream : IDuplexPipe
     // -- the application's side -------------------------------------------------------------------------------
 
     internal void OnFlushed() => _connection.ScheduleData(this, inline: true);
+
+    /// <summary>Sends what can be sent at once straight from the application's memory; answers what is left of it.</summary>
+    internal ReadOnlyMemory<byte> Lend(ReadOnlyMemory<byte> bytes)
+    {
+        lock (_sendGate)
+        {
+            if (_sendClosed || _isBlocked) return bytes;
+            _borrowed = bytes;
+        }
+        _connection.ScheduleData(this, inline: true);
+        lock (_sendGate)
+        {
+            var rest = _borrowed;
+            _borrowed = default;
+            return rest;
+        }
+    }
 
     internal void OnWriterDone(Exception? failure)
     {
@@ -159,32 +182,32 @@ internal sealed class YamuxStream : IDuplexPipe
         return false;
     }
 
-    internal void Append(ReadOnlySpan<byte> bytes)
+    /// <summary>Takes a part of a Data frame; whether the reader has to be woken for it.</summary>
+    internal bool Append(ReadOnlySpan<byte> bytes)
     {
+        bool mustWake;
         lock (_receiveGate)
         {
             if (_receiveClosed || _readerDone)
             {
                 _discarded = true;
-                return;
+                return false;
             }
             _unread += bytes.Length;
             _connection.AddBuffered(bytes.Length);
-            var writer = _received.Writer;
-            while (!bytes.IsEmpty)
-            {
-                // First what is left of the last segment, then one that fits the rest.
-                var room = writer.GetSpan();
-                if (room.Length < bytes.Length && room.Length < 512) room = writer.GetSpan(bytes.Length);
-                var count = Math.Min(room.Length, bytes.Length);
-                bytes[..count].CopyTo(room);
-                writer.Advance(count);
-                bytes = bytes[count..];
-            }
-            var flush = writer.FlushAsync(CancellationToken.None).AsTask(); // a completed task that is shared
-            Base.Invariant.Check(flush.IsCompletedSuccessfully, "a pipe without a threshold never pauses");
+            mustWake = !_mustWake;
+            _mustWake = true;
         }
-        _connection.EnforceBudget(); // outside of the gate: it may end another stream
+        _input.Append(bytes); // dropped if the stream ended just now, and given back by that
+        _connection.EnforceBudget();
+        return mustWake;
+    }
+
+    /// <summary>Shows the reader what was appended.</summary>
+    internal void Wake()
+    {
+        lock (_receiveGate) _mustWake = false;
+        _input.Wake();
     }
 
     /// <summary>A Data frame ended. Data that nobody reads is drained; once we have nothing left to say, the peer is told.</summary>
@@ -199,7 +222,7 @@ internal sealed class YamuxStream : IDuplexPipe
         {
             if (_receiveClosed) return;
             _receiveClosed = true;
-            _received.Writer.Complete();
+            _input.End();
         }
         ForgetWhenClosed();
     }
@@ -257,14 +280,22 @@ internal sealed class YamuxStream : IDuplexPipe
         {
             if (_sendClosed || _openFlags != YamuxFlags.None) return 0; // the opening frame goes first and is queued as control
             var reader = _written.Reader;
-            if (!reader.TryRead(out var result)) return 0;
+            var hasBuffer = reader.TryRead(out var result);
             var buffer = result.Buffer;
-            count = (int)Math.Min(Math.Min(buffer.Length, _sendWindow), Math.Min(quantum, room.Length - 2 * YamuxFrame.HeaderBytes));
-            last = result.IsCompleted && count == buffer.Length;
-            _isBlocked = count < buffer.Length && count == _sendWindow;
-            again = count < buffer.Length && !_isBlocked;
-            if (count > 0) buffer.Slice(0, count).CopyTo(room[YamuxFrame.HeaderBytes..]);
-            reader.AdvanceTo(buffer.GetPosition(count));
+            var borrowed = buffer.IsEmpty ? _borrowed : default; // what is buffered was written before what is lent
+            var available = buffer.Length + borrowed.Length;
+            count = (int)Math.Min(Math.Min(available, _sendWindow), Math.Min(quantum, room.Length - 2 * YamuxFrame.HeaderBytes));
+            last = result.IsCompleted && count == available;
+            _isBlocked = count < available && count == _sendWindow;
+            again = !_isBlocked && (count < available || buffer.Length + _borrowed.Length > count);
+            var target = room.Slice(YamuxFrame.HeaderBytes, count);
+            if (buffer.IsEmpty)
+            {
+                borrowed.Span[..count].CopyTo(target);
+                _borrowed = _borrowed[count..];
+            }
+            else buffer.Slice(0, count).CopyTo(target);
+            if (hasBuffer) reader.AdvanceTo(buffer.GetPosition(buffer.IsEmpty ? 0 : count));
             _sendWindow -= count;
             if (count == 0 && !last) return 0;
             if (count > 0)
@@ -315,7 +346,6 @@ internal sealed class YamuxStream : IDuplexPipe
                 if (!_receiveClosed)
                 {
                     _receiveClosed = true;
-                    _received.Writer.Complete(reason);
                     DropUnread(reason);
                 }
             }
