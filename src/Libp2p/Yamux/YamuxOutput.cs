@@ -38,7 +38,8 @@ internal sealed class YamuxOutput(YamuxStream stream, PipeWriter inner) : PipeWr
             source = stream.Lend(source);
             if (source.IsEmpty) return default;
         }
-        inner.Write(source.Span);
+        source.CopyTo(inner.GetMemory(source.Length)); // one segment, not many small ones
+        inner.Advance(source.Length);
         return FlushAsync(cancellationToken);
     }
 
