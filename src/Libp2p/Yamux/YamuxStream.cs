@@ -349,7 +349,7 @@ internal sealed class YamuxStream : IDuplexPipe
                     DropUnread(reason);
                 }
             }
-            _resetPending = tellPeer && wasOpen;
+            _resetPending |= tellPeer && wasOpen; // a second end must not take back what the first one has to say
         }
         if (wasOpen) _ = _aborted.CancelAsync(); // not on this thread: it may be the connection's reader
         ForgetWhenClosed();
