@@ -14,6 +14,8 @@ using PeoplesCloud.Libp2p;
 using PeoplesCloud.Libp2p.Noise;
 using PeoplesCloud.Libp2p.Yamux;
 
+namespace PeoplesCloud.Bench;
+
 /// <summary>
 /// yamux over Noise against a bare SslStream (TLS 1.3) on loopback, both ends in this process, in turns, medians of the rounds.
 /// <code>bench mesh [--mib 2048] [--rounds 3] [--streams 16] [--pings 20000] [--only NAME]</code>
@@ -189,7 +191,7 @@ internal static class MeshBenchmark
         await using var client = new SslStream(new NetworkStream(dialed, ownsSocket: true));
         await using var server = new SslStream(new NetworkStream(accepted, ownsSocket: true));
         await Task.WhenAll(
-            client.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "bench", EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true }),
+            client.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "bench", EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.GetCertHashString() == certificate.GetCertHashString() }),
             server.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate, EnabledSslProtocols = SslProtocols.Tls13 }));
         return await measure(client, server);
     }
