@@ -54,9 +54,18 @@ internal sealed class ContentAccess(Database database, Func<SwarmId, PeerId, boo
     }
 }
 
-/// <summary>The block store as one purpose sees it: what is put is granted to a swarm's members (null: to those of all swarms).</summary>
+/// <summary>
+/// The block store as one purpose sees it: what is put is granted to a swarm's members (null: to those of all swarms) before the
+/// put is acknowledged. Grants that come while a transaction is on its way to the disk share the next one: a transaction for each
+/// block would make an add wait for thousands of fsyncs.
+/// </summary>
 internal sealed class GrantingBlockStore(IBlockStore store, ContentAccess access, SwarmId? swarm) : IBlockStore
 {
+    private readonly Lock _gate = new();
+    private List<Cid> _gathering = [];
+    private TaskCompletionSource _granted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _isGranting;
+
     /// <inheritdoc/>
     public bool Contains(Cid cid) => store.Contains(cid);
 
@@ -67,9 +76,48 @@ internal sealed class GrantingBlockStore(IBlockStore store, ContentAccess access
     public async ValueTask PutAsync(IReadOnlyList<(Cid Cid, ReadOnlyMemory<byte> Bytes)> blocks, CancellationToken cancellationToken)
     {
         await store.PutAsync(blocks, cancellationToken);
-        access.Grant(blocks.Select(block => block.Cid), swarm);
+        Task granted;
+        lock (_gate)
+        {
+            _gathering.AddRange(blocks.Select(block => block.Cid));
+            granted = _granted.Task;
+            if (!_isGranting)
+            {
+                _isGranting = true;
+                _ = Task.Run(GrantUntilEmpty, CancellationToken.None); // every failure reaches those who wait
+            }
+        }
+        await granted;
     }
 
     /// <inheritdoc/>
     public IEnumerable<Cid> List() => store.List();
+
+    private void GrantUntilEmpty()
+    {
+        while (true)
+        {
+            List<Cid> group;
+            TaskCompletionSource granted;
+            lock (_gate)
+            {
+                if (_gathering.Count == 0)
+                {
+                    _isGranting = false;
+                    return;
+                }
+                (group, _gathering) = (_gathering, []);
+                (granted, _granted) = (_granted, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            }
+            try
+            {
+                access.Grant(group, swarm);
+                granted.SetResult();
+            }
+            catch (Exception error)
+            {
+                granted.SetException(error);
+            }
+        }
+    }
 }
