@@ -114,6 +114,16 @@ public sealed class ProgramSupervisorTests
     }
 
     [Fact]
+    public void An_alarm_of_an_earlier_pause_does_not_shorten_this_one()
+    {
+        Run();
+        CrashAndRunAgain(TimeSpan.Zero);
+        Handle(new SupervisorInput.Exited(Crash));
+        Assert.Empty(Handle(new SupervisorInput.Alarm(1)));
+        Assert.NotEmpty(Handle(new SupervisorInput.Alarm(2)));
+    }
+
+    [Fact]
     public void Stop_while_it_is_launched_ends_it_as_soon_as_it_runs()
     {
         Handle(new SupervisorInput.Begin(Resumed: false));
