@@ -198,6 +198,106 @@ public abstract class RuntimeConformance : IAsyncLifetime
         Assert.Equal(ErrorCode.RunSourceRefused, error.Code);
     }
 
+    [Fact]
+    public async Task A_memory_hog_dies_alone()
+    {
+        var neighbour = new Recorder();
+        await using var other = await Runtime.StartAsync(Python("import signal\nprint('alive', flush=True)\nsignal.pause()"), neighbour.Receive, Token);
+        await neighbour.WaitForAsync("alive");
+
+        // Each of the processes is below the limit, all together are not.
+        var (exit, _) = await RunAsync(
+            Python("import os, signal\nfor i in range(4): os.fork()\nkept = b'x' * (40 << 20)\nsignal.pause()") with { Limits = new RunLimits { MemoryBytes = 96L << 20, Pids = 64 } });
+
+        Assert.Equal(RunExitReason.OutOfMemory, exit.Reason);
+        Assert.Equal(137, exit.ExitCode);
+        Assert.False(other.Exited.IsCompleted);
+    }
+
+    [Fact]
+    public async Task One_process_cannot_take_more_than_the_memory_limit()
+    {
+        var (exit, output) = await RunAsync(Python("kept = b'x' * (600 << 20)\nprint('took it')") with { Limits = new RunLimits { MemoryBytes = 64L << 20 } });
+
+        Assert.NotEqual(0, exit.ExitCode);
+        Assert.DoesNotContain("took it", output.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_fork_bomb_is_contained()
+    {
+        const int pids = 24;
+        var (exit, output) = await RunAsync(Python("""
+            import os, signal
+            count = 1
+            try:
+              while True:
+                if os.fork() == 0: signal.pause()
+                count += 1
+            except OSError as e: print(count, e.strerror)
+            """) with { Limits = new RunLimits { Pids = pids } });
+
+        Assert.Equal($"{pids} Resource temporarily unavailable\n", output.Out);
+        Assert.Equal(0, exit.ExitCode);
+    }
+
+    [Fact]
+    public async Task Processor_time_is_limited_where_the_host_can()
+    {
+        var report = (await Runtime.ProbeAsync(Token)).Single(report => string.Equals(report.Name, "cpu", StringComparison.Ordinal));
+        Assert.SkipUnless(report.Holds, report.How);
+
+        // 0.3 s of work at a fifth of a core takes 1.5 s; a slower host only takes longer.
+        var (_, output) = await RunAsync(
+            Python("import time\nstart = time.monotonic()\nwhile time.process_time() < 0.3: pass\nprint(time.monotonic() - start)") with { Limits = new RunLimits { Cpus = 0.2 } });
+
+        Assert.InRange(double.Parse(output.Out), 1.0, 60);
+    }
+
+    [Theory]
+    [InlineData("/tmp")]
+    [InlineData("/app")]
+    public async Task What_it_writes_is_limited(string folder)
+    {
+        const long disk = 8L << 20;
+
+        var (_, output) = await RunAsync(Python($"""
+            written = 0
+            with open('{folder}/fill', 'wb', buffering=0) as f:
+              try:
+                while True: written += f.write(bytes(65536))
+              except OSError as e: print(written, e.strerror)
+            """) with { Limits = new RunLimits { DiskBytes = disk } });
+
+        var words = output.Out.Split(' ', 2);
+        Assert.InRange(long.Parse(words[0]), disk / 2, disk);
+        Assert.Equal("No space left on device\n", words[1]);
+    }
+
+    [Fact]
+    public async Task What_a_command_uses_is_told()
+    {
+        var output = new Recorder();
+        await using var run = await Runtime.StartAsync(
+            Python("import signal, time\nkept = b'x' * (30 << 20)\nwhile time.process_time() < 0.2: pass\nprint('ready', flush=True)\nsignal.pause()"), output.Receive, Token);
+        await output.WaitForAsync("ready");
+
+        var usage = run.Usage();
+
+        Assert.InRange(usage.MemoryBytes, 30L << 20, 256L << 20);
+        Assert.InRange(usage.CpuTime, TimeSpan.FromSeconds(0.1), TimeSpan.FromSeconds(60));
+        Assert.Equal(1, usage.Pids);
+    }
+
+    [Fact]
+    public async Task Every_report_says_how()
+    {
+        var reports = await Runtime.ProbeAsync(Token);
+
+        foreach (var name in new[] { "memory", "cpu", "pids", "disk", "network", "seccomp", "user" }) Assert.NotEmpty(reports.Single(report => report.Name == name).How);
+        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', reports));
+    }
+
     /// <summary>A command line of Python.</summary>
     protected static RunSpec Python(string program) => Spec("python3", "-c", program);
 

@@ -5,15 +5,18 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// <summary>A command that runs in a place of its own.</summary>
 internal sealed class SandboxRun : IRun
 {
+    private static readonly TimeSpan MemoryInterval = TimeSpan.FromMilliseconds(250);
+
     private readonly SandboxSlot _slot;
     private readonly SandboxHost _host;
-    private readonly string _id;
+    private readonly RunSpec _spec;
     private int _stopping;
+    private int _outOfMemory;
 
     /// <summary>Takes over a place whose command has started.</summary>
-    public SandboxRun(SandboxSlot slot, SandboxHost host, string id)
+    public SandboxRun(SandboxSlot slot, SandboxHost host, RunSpec spec)
     {
-        (_slot, _host, _id) = (slot, host, id);
+        (_slot, _host, _spec) = (slot, host, spec);
         Exited = EndAsync();
     }
 
@@ -44,13 +47,29 @@ internal sealed class SandboxRun : IRun
 
     private async Task<RunExit> EndAsync()
     {
+        if (_host.Cgroups is not { HasMemory: true }) await WatchMemoryAsync();
         var code = await _slot.Shell.Ended;
         var reason = Volatile.Read(ref _stopping) != 0 ? RunExitReason.Stopped
-            : code != 0 && _slot.RanOutOfMemory() ? RunExitReason.OutOfMemory
+            : Volatile.Read(ref _outOfMemory) != 0 || (code != 0 && _slot.RanOutOfMemory()) ? RunExitReason.OutOfMemory
             : code > 128 ? RunExitReason.Signalled
             : RunExitReason.Exited;
         await _slot.DisposeAsync();
-        SandboxLog.Ended(_host.Logger, _id, code, reason);
+        SandboxLog.Ended(_host.Logger, _spec.Id, code, reason);
         return new RunExit(code, reason);
+    }
+
+    /// <summary>
+    /// Where no group counts, the rlimit holds each process alone, so that ten could take ten times the limit: what all take together is
+    /// measured, and too much ends the run.
+    /// </summary>
+    private async Task WatchMemoryAsync()
+    {
+        while (await Task.WhenAny(_slot.Shell.Ended, Task.Delay(MemoryInterval, _host.Time)) != _slot.Shell.Ended)
+        {
+            if (_slot.Usage().MemoryBytes <= _spec.Limits.MemoryBytes) continue;
+            Volatile.Write(ref _outOfMemory, 1);
+            _slot.Shell.Kill();
+            return;
+        }
     }
 }

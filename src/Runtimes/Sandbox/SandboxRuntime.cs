@@ -55,7 +55,7 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
             // 3. The command in it.
             await slot.StartAsync(spec, output, both.Token);
             SandboxLog.Started(_logger, spec.Id, slot.Number, spec.Network, _time.GetElapsedTime(started));
-            var run = new SandboxRun(slot, host, spec.Id);
+            var run = new SandboxRun(slot, host, spec);
             _runs[run] = true;
             _ = run.Exited.ContinueWith(_ => _runs.TryRemove(run, out var _), TaskScheduler.Default);
             // 4. The next one will find a place prepared.
@@ -92,6 +92,9 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
             _host.Folders.Remove();
         }
     }
+
+    /// <summary>The places that are prepared ahead, once they are ready; null for one that failed.</summary>
+    internal Task<SandboxSlot?[]> StandbyReadyAsync() => _standby?.ReadyAsync() ?? Task.FromResult<SandboxSlot?[]>([]);
 
     [GeneratedRegex("^[A-Za-z0-9-]{1,64}$", RegexOptions.NonBacktracking)]
     private static partial Regex IdPattern { get; }

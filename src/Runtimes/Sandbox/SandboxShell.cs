@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Threading.Channels;
 using Microsoft.Win32.SafeHandles;
+using PeoplesCloud.Runtimes.Sandbox.Limits;
 
 namespace PeoplesCloud.Runtimes.Sandbox;
 
@@ -109,16 +110,7 @@ internal sealed class SandboxShell
     /// <summary>Sends TERM to the command, the first child of the sandbox's first process, which itself would ignore it.</summary>
     public void Terminate()
     {
-        if (InitPid == 0) return;
-        try
-        {
-            var children = File.ReadAllText($"/proc/{InitPid}/task/{InitPid}/children");
-            if (children.AsSpan().IndexOf(' ') is > 0 and var end) _ = LibC.kill(int.Parse(children.AsSpan(0, end)), LibC.Terminate);
-        }
-        catch (IOException)
-        {
-            // It has just ended.
-        }
+        if (InitPid != 0 && ProcessTree.Children(InitPid) is [var command, ..]) _ = LibC.kill(command, LibC.Terminate);
     }
 
     /// <summary>Ends everything at once: the kernel ends a process namespace with its first process.</summary>

@@ -96,7 +96,16 @@ internal sealed class SandboxSlot : IAsyncDisposable
     public bool RanOutOfMemory() => _cgroup?.RanOutOfMemory() ?? false;
 
     /// <summary>What it uses now.</summary>
-    public RunUsage Usage() => _cgroup?.Usage() is { } usage && usage.Pids >= 0 ? usage with { Pids = Math.Max(0, usage.Pids - OverheadPids) } : new RunUsage(-1, TimeSpan.FromTicks(-1), -1);
+    public RunUsage Usage()
+    {
+        var measured = ProcessTree.Measure(Shell.InitPid);
+        if (_cgroup is null) return measured;
+        var usage = _cgroup.Usage();
+        return new RunUsage(
+            usage.MemoryBytes >= 0 ? usage.MemoryBytes : measured.MemoryBytes,
+            usage.CpuTime >= TimeSpan.Zero ? usage.CpuTime : measured.CpuTime,
+            usage.Pids >= 0 ? Math.Max(0, usage.Pids - OverheadPids) : measured.Pids);
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

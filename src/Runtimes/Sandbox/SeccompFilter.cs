@@ -104,6 +104,10 @@ internal static class SeccompFilter
     /// <summary>Whether libseccomp can be loaded.</summary>
     public static bool IsAvailable(IEnumerable<string> libraryFolders) => Library.Load(libraryFolders) is not null;
 
+    /// <summary>The number of a call on this machine; negative when it has none.</summary>
+    internal static int NumberOf(string name, IEnumerable<string> libraryFolders) =>
+        (Library.Load(libraryFolders) ?? throw ToolBox.Missing("libseccomp.so.2")).Resolve(name);
+
     /// <summary>struct scmp_arg_cmp of seccomp.h.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private readonly record struct Argument(uint Index, Compare Operation, ulong First, ulong Second = 0);

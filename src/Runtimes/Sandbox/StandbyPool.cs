@@ -34,6 +34,12 @@ internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> n
         return await SandboxSlot.PrepareAsync(host, network, cancellationToken);
     }
 
+    /// <summary>What is prepared, once it is ready; null for what failed.</summary>
+    public Task<SandboxSlot?[]> ReadyAsync()
+    {
+        lock (_lock) return Task.WhenAll(_prepared.Values);
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

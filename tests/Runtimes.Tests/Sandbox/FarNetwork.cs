@@ -52,6 +52,7 @@ public sealed class FarNetwork : IDisposable
 
     private readonly string _name = $"pcrt{Environment.ProcessId}";
     private readonly Process? _server;
+    private readonly FileStream? _turn;
 
     /// <summary>Makes the network, or takes over the parent's.</summary>
     public FarNetwork()
@@ -62,6 +63,7 @@ public sealed class FarNetwork : IDisposable
             return;
         }
         if (!Host.IsRoot) return;
+        _turn = TakeTurn();
         _server = Process.Start(new ProcessStartInfo("unshare", ["--net", "/usr/bin/python3", "-c", Server])
         {
             RedirectStandardInput = true,
@@ -92,7 +94,11 @@ public sealed class FarNetwork : IDisposable
     public int Port { get; }
 
     /// <summary>Skips a test that needs it.</summary>
-    public void Need() => Assert.SkipWhen(Port == 0, "only root can make the network beside this host");
+    public void Need()
+    {
+        Assert.SkipWhen(Port == 0, "only root can make the network beside this host");
+        if (_server is { HasExited: true }) Assert.Fail($"the server of the network beside this host has ended with {_server.ExitCode}");
+    }
 
     /// <summary>The datagrams it got so far; null in a child process, which cannot ask.</summary>
     public string? Datagrams() => _server is null ? null : Ask("datagrams");
@@ -125,6 +131,24 @@ public sealed class FarNetwork : IDisposable
         _server.Kill();
         _server.WaitForExit();
         _server.Dispose();
+        _turn!.Dispose();
+    }
+
+    /// <summary>The addresses are the host's: two runs of the tests on one host take turns.</summary>
+    private static FileStream TakeTurn()
+    {
+        var patience = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                return new FileStream(Path.Combine(Path.GetTempPath(), "pc-test-far-network.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (patience.Elapsed < 5 * RuntimeConformance.Patience)
+            {
+                Thread.Sleep(100);
+            }
+        }
     }
 
     // The namespace is the server's alone: with its end the veth goes, too.

@@ -1,0 +1,57 @@
+using System.Globalization;
+
+namespace PeoplesCloud.Runtimes.Sandbox.Limits;
+
+/// <summary>Measures a process and all below it from /proc, where no control group counts. Source: proc(5).</summary>
+internal static class ProcessTree
+{
+    private static readonly long PageBytes = Environment.SystemPageSize;
+
+    // Linux tells user space 100 ticks a second on every architecture (USER_HZ).
+    private const long TicksPerSecond = 100;
+
+    /// <summary>What the processes below one use, without itself. Pages that they share are counted for each.</summary>
+    public static RunUsage Measure(int root)
+    {
+        long pages = 0, ticks = 0;
+        var count = 0;
+        var open = new Stack<int>(Children(root));
+        while (open.TryPop(out var pid))
+        {
+            try
+            {
+                var stat = File.ReadAllText($"/proc/{pid}/stat");
+                var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+                ticks += Number(fields[11]) + Number(fields[12]);
+                pages += Number(fields[21]);
+                count += (int)Number(fields[17]);
+            }
+            catch (IOException)
+            {
+                continue;
+            }
+            foreach (var child in Children(pid)) open.Push(child);
+        }
+        return new RunUsage(pages * PageBytes, TimeSpan.FromSeconds((double)ticks / TicksPerSecond), count);
+    }
+
+    /// <summary>The children of a process, oldest first.</summary>
+    public static IReadOnlyList<int> Children(int pid)
+    {
+        try
+        {
+            return
+            [
+                .. from thread in Directory.EnumerateDirectories($"/proc/{pid}/task")
+                   from child in File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                   select int.Parse(child, CultureInfo.InvariantCulture),
+            ];
+        }
+        catch (IOException)
+        {
+            return [];
+        }
+    }
+
+    private static long Number(string field) => long.Parse(field, CultureInfo.InvariantCulture);
+}
