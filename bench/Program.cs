@@ -5,6 +5,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
 {
     ["add"] = AddBenchmark.RunAsync,
     ["mesh"] = MeshBenchmark.RunAsync,
+    ["sandbox"] = SandboxBenchmark.RunAsync,
 };
 
 if (args.Length > 0 && benchmarks.TryGetValue(args[0], out var run)) return await run(args[1..]);

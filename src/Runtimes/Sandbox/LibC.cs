@@ -7,6 +7,7 @@ internal static partial class LibC
 {
     public const int Kill = 9;
     public const int Terminate = 15;
+    public const int Stop = 19;
     public const short PollIn = 1;
 
     // The numbers of newer system calls are the same on every architecture.

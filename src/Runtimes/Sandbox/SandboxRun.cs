@@ -47,7 +47,7 @@ internal sealed class SandboxRun : IRun
 
     private async Task<RunExit> EndAsync()
     {
-        if (_host.Cgroups is not { HasMemory: true }) await WatchMemoryAsync();
+        await WatchMemoryAsync();
         var code = await _slot.Shell.Ended;
         var reason = Volatile.Read(ref _stopping) != 0 ? RunExitReason.Stopped
             : Volatile.Read(ref _outOfMemory) != 0 || (code != 0 && _slot.RanOutOfMemory()) ? RunExitReason.OutOfMemory
@@ -59,14 +59,14 @@ internal sealed class SandboxRun : IRun
     }
 
     /// <summary>
-    /// Where no group counts, the rlimit holds each process alone, so that ten could take ten times the limit: what all take together is
-    /// measured, and too much ends the run.
+    /// Ends all of a run of which some went over the memory limit: half a program is no program, and is started again as a whole. Version 2
+    /// of control groups does so by itself; version 1 ends one process and tells; without groups what all take together is measured.
     /// </summary>
     private async Task WatchMemoryAsync()
     {
         while (await Task.WhenAny(_slot.Shell.Ended, Task.Delay(MemoryInterval, _host.Time)) != _slot.Shell.Ended)
         {
-            if (_slot.Usage().MemoryBytes <= _spec.Limits.MemoryBytes) continue;
+            if (!_slot.IsOverMemory(_spec.Limits)) continue;
             Volatile.Write(ref _outOfMemory, 1);
             _slot.Shell.Kill();
             return;

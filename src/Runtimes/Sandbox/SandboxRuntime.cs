@@ -16,6 +16,9 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
     private const double MinCpus = 0.05;
     private const int MaxPids = 4096;
 
+    // A runtime such as Python needs some 10 ms of a core to get going; nothing is gained by competing with it.
+    private static readonly TimeSpan StandbyDelay = TimeSpan.FromMilliseconds(250);
+
     private readonly SandboxOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -59,7 +62,7 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
             _runs[run] = true;
             _ = run.Exited.ContinueWith(_ => _runs.TryRemove(run, out var _), TaskScheduler.Default);
             // 4. The next one will find a place prepared.
-            _standby.Fill();
+            _standby.Fill(StandbyDelay);
             return run;
         }
         catch (Exception e)
@@ -77,7 +80,7 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
         var host = Host();
         host.Cgroups?.Collect();
         host.Folders.Collect();
-        _standby!.Fill();
+        _standby!.Fill(TimeSpan.Zero);
         return ValueTask.CompletedTask;
     }
 

@@ -127,9 +127,13 @@ internal sealed class SandboxShell
         try
         {
             if (_ended.Task.IsCompleted) return;
-            _process.Task.Result.Kill();
+            var process = _process.Task.Result;
+            // Between its fork and its first instructions bubblewrap's child does not end with its parent, and would keep our pipes open.
+            if (!process.HasExited)
+                foreach (var child in ProcessTree.Freeze(process.Id)) _ = LibC.kill(child, LibC.Kill);
+            process.Kill();
             // A process that it was waiting for has the same input: at its end it ends too.
-            _process.Task.Result.StandardInput.Close();
+            process.StandardInput.Close();
         }
         catch (Exception e) when (e is InvalidOperationException or IOException)
         {

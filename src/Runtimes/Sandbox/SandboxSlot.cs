@@ -95,6 +95,10 @@ internal sealed class SandboxSlot : IAsyncDisposable
     /// <summary>Whether the kernel ended a process because of the memory limit.</summary>
     public bool RanOutOfMemory() => _cgroup?.RanOutOfMemory() ?? false;
 
+    /// <summary>Whether that happened, or what all take now is above the limit where no group counts.</summary>
+    public bool IsOverMemory(RunLimits limits) =>
+        _host.Cgroups is { HasMemory: true } ? RanOutOfMemory() : ProcessTree.Measure(Shell.InitPid).MemoryBytes > limits.MemoryBytes;
+
     /// <summary>What it uses now.</summary>
     public RunUsage Usage()
     {

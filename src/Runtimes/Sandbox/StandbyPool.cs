@@ -11,13 +11,14 @@ internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> n
     private readonly CancellationTokenSource _closing = new();
 
     /// <summary>Begins to prepare what is missing.</summary>
-    public void Fill()
+    /// <param name="delay">How long to leave the processors to the program that was just started.</param>
+    public void Fill(TimeSpan delay)
     {
         lock (_lock)
         {
             if (_closing.IsCancellationRequested) return;
             foreach (var network in networks)
-                if (!_prepared.ContainsKey(network)) _prepared[network] = PrepareAsync(network);
+                if (!_prepared.ContainsKey(network)) _prepared[network] = PrepareAsync(network, delay);
         }
     }
 
@@ -25,8 +26,13 @@ internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> n
     public async Task<SandboxSlot> TakeAsync(NetworkMode network, CancellationToken cancellationToken)
     {
         Task<SandboxSlot?>? prepared;
-        lock (_lock) _ = _prepared.Remove(network, out prepared);
-        if (prepared is not null && await WaitAsync(network, prepared, cancellationToken) is { } slot)
+        lock (_lock)
+        {
+            // One that is not ready yet may still be waiting for its turn.
+            if (_prepared.TryGetValue(network, out prepared) && prepared.IsCompleted) _ = _prepared.Remove(network);
+            else prepared = null;
+        }
+        if (prepared is not null && await prepared is { } slot)
         {
             if (slot.IsFresh) return slot;
             await slot.DisposeAsync();
@@ -55,26 +61,13 @@ internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> n
         _closing.Dispose();
     }
 
-    private async Task<SandboxSlot?> WaitAsync(NetworkMode network, Task<SandboxSlot?> prepared, CancellationToken cancellationToken)
+    private async Task<SandboxSlot?> PrepareAsync(NetworkMode network, TimeSpan delay)
     {
-        try
-        {
-            return await prepared.WaitAsync(cancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            // Somebody must dispose of it: the pool keeps it, and Fill adds none while it does.
-            lock (_lock) _prepared[network] = prepared;
-            throw;
-        }
-    }
-
-    private async Task<SandboxSlot?> PrepareAsync(NetworkMode network)
-    {
-        // The caller holds the lock and has a program to start.
+        // The caller holds the lock.
         await Task.Yield();
         try
         {
+            if (delay > TimeSpan.Zero) await Task.Delay(delay, host.Time, _closing.Token);
             return await SandboxSlot.PrepareAsync(host, network, _closing.Token);
         }
         catch (Exception e)
