@@ -21,6 +21,9 @@ public sealed partial class SwarmReplica
     private SwarmState? _restrictions; // the state before the batch, when it holds removals or forks: folding after each entry would cost too much
     private int _pendingBytes;
 
+    /// <summary>How many entries wait in memory.</summary>
+    internal int PendingCount => _pending.Count;
+
     private sealed class Pending(StoredEntry entry)
     {
         public StoredEntry Entry { get; } = entry;

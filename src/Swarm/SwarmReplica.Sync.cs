@@ -39,8 +39,11 @@ public sealed partial class SwarmReplica
     /// <summary>Whether a node with these heads holds something that this one does not.</summary>
     internal bool Lacks(FeedHeads theirs)
     {
-        var feeds = _graph.Feeds.Values.ToDictionary(feed => feed.Key);
-        if (theirs.Tips.Any(tip => !feeds.TryGetValue(tip.Author, out var feed) || feed.Find(tip.Sequence, tip.Hash) is null)) return true;
+        foreach (var tip in theirs.Tips)
+        {
+            if (!_graph.FeedsByKey.TryGetValue(tip.Author, out var feed) || feed.Find(tip.Sequence, tip.Hash) is null) return true;
+        }
+        if (theirs.Forks.Count == 0) return false;
         var forks = Heads.Forks.ToDictionary(fork => fork.Author, fork => fork.Sequence);
         return theirs.Forks.Any(fork => !forks.TryGetValue(fork.Author, out var number) || number > fork.Sequence);
     }

@@ -223,12 +223,29 @@ public sealed partial class SwarmReplica
         // the meaning of earlier entries is folded anew.
         onTop &= _graph.Tips.Count == 1 && folded is not null && entry.Body is not (MemberRemoved or MemberReadmitted);
         if (onTop && _graph.Feeds[entry.Author].Conflicts.Count == 0 && folded!.Find(entry.Author) is { IsActive: true })
+        {
             node.Verdict = folded.Apply(entry) == Objection.None ? Verdict.Counts : Verdict.NoRight;
+            SharePast(node);
+        }
         else
+        {
             _builder = null;
+        }
         _state = null;
         _heads = null;
         if (entry.Clock > _seen) _seen = entry.Clock;
         return node;
+    }
+
+    // What this entry builds on is offered from now on, even if it does not count.
+    private static void SharePast(Node node)
+    {
+        var open = new Stack<Node>(node.Past());
+        while (open.TryPop(out var before))
+        {
+            if (before.Shared) continue; // then so is its past
+            before.Shared = true;
+            foreach (var earlier in before.Past()) open.Push(earlier);
+        }
     }
 }

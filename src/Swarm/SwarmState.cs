@@ -80,7 +80,7 @@ public sealed record SwarmState
     /// <summary>Authors who wrote two entries with one number and were not readmitted, with the number from which their entries do not count.</summary>
     public required ImmutableSortedDictionary<PeerId, ulong> Forked { get; init; }
 
-    /// <summary>How many entries count, and how many are held but do not.</summary>
+    /// <summary>How many entries count, and how many this node holds that do not (others may hold fewer of those).</summary>
     public required (int Counted, int Ignored) Entries { get; init; }
 
     /// <summary>Those who are in, in order of their ids.</summary>

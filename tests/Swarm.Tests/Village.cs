@@ -77,10 +77,15 @@ internal sealed class Village
 
     public void MeetAll() => Meet(Replicas);
 
+    public static string Shown(SwarmReplica replica) => string.Join(
+        "; ", [.. replica.State.Members.Values.Select(member => $"{member.Name} {member.Role} {member.Status}"),
+            .. replica.State.Programs.Values.Select(program => $"{program.Deployed.Name} {program.Generation} {program.Stopped}"), string.Join(' ', replica.State.Forked.Values), $"{replica.State.Entries.Counted}"]);
+
     public void AssertAgree()
     {
         foreach (var replica in Replicas)
         {
+            Assert.Equal(Shown(Replicas[0]), Shown(replica));
             Assert.Equal(StateDigest.Of(Replicas[0].State), StateDigest.Of(replica.State));
             Assert.Equal(Replicas[0].Heads.Fingerprint, replica.Heads.Fingerprint);
         }

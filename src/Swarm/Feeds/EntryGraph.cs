@@ -106,6 +106,9 @@ internal sealed class EntryGraph
 
     public SortedDictionary<PeerId, AuthorFeed> Feeds { get; } = [];
 
+    /// <summary>The same by the authors' names in digests.</summary>
+    public Dictionary<ulong, AuthorFeed> FeedsByKey { get; } = [];
+
     /// <summary>
     /// Peers that any admin ever admitted (as admin), removals and forks left aside. Depends only on what an entry has seen, so
     /// that all nodes agree which feeds are held, whatever they know about removals.
@@ -136,7 +139,11 @@ internal sealed class EntryGraph
             _tips.Remove(past);
         }
         _tips.Add(node);
-        if (!Feeds.TryGetValue(entry.Author, out var feed)) Feeds[entry.Author] = feed = new AuthorFeed(entry.Author);
+        if (!Feeds.TryGetValue(entry.Author, out var feed))
+        {
+            Feeds[entry.Author] = feed = new AuthorFeed(entry.Author);
+            FeedsByKey.TryAdd(feed.Key, feed);
+        }
         feed.Add(node);
         NoteMembership(entry);
         HasControl |= feed.Conflicts.Count > 0 || entry.Body is MemberRemoved or MemberReadmitted;

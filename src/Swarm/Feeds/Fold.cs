@@ -40,10 +40,7 @@ internal sealed class Fold
         fold.FindSeniority();
         while (true)
         {
-            foreach (var node in graph.Nodes) node.Verdict = Verdict.Counts;
-            var forks = fold.MarkForked();
-            var removals = fold.DecideRemovals();
-            fold.MarkRevoked(removals);
+            var (forks, removals) = fold.Decide();
             var builder = fold.Pass(removals, out var newlyInvalid);
             if (newlyInvalid.Count == 0)
             {
@@ -108,10 +105,28 @@ internal sealed class Fold
         return builder;
     }
 
+    // What a removal has not seen cannot make a fork of what it has seen: else a removed member could undo its own past. So forks
+    // are looked for again without what is revoked, until nothing changes. (Three times at most: admins who forked and removed each
+    // other could swing for ever; whatever comes out then is the same everywhere.)
+    private (SortedDictionary<PeerId, ForkInfo> Forks, HashSet<Node> Removals) Decide()
+    {
+        var revoked = new HashSet<Node>();
+        for (var turn = 0; ; turn++)
+        {
+            foreach (var node in _graph.Nodes) node.Verdict = Verdict.Counts;
+            var forks = MarkForked(revoked);
+            var removals = DecideRemovals();
+            var now = RevokedBy(removals);
+            foreach (var node in now) node.Verdict = Verdict.Revoked;
+            if (turn == 3 || now.SetEquals(revoked)) return (forks, removals);
+            revoked = now;
+        }
+    }
+
     // -- Forks ------------------------------------------------------------------------------------------------
 
     // A readmission counts when it is not itself in a forked part; so two forked admins cannot readmit each other.
-    private SortedDictionary<PeerId, ForkInfo> MarkForked()
+    private SortedDictionary<PeerId, ForkInfo> MarkForked(HashSet<Node> revoked)
     {
         var forks = new SortedDictionary<PeerId, ForkInfo>();
         _readmissions.Clear();
@@ -121,7 +136,7 @@ internal sealed class Fold
             forks.Clear();
             foreach (var feed in _graph.Feeds.Values.Where(feed => feed.Conflicts.Count > 0))
             {
-                if (MarkForked(feed, heads.GetValueOrDefault(feed.Author)) is { } fork) forks[feed.Author] = fork;
+                if (MarkForked(feed, heads.GetValueOrDefault(feed.Author), revoked) is { } fork) forks[feed.Author] = fork;
             }
             var changed = false;
             foreach (var node in _order)
@@ -142,7 +157,7 @@ internal sealed class Fold
 
     // Counts: before the first number that was used twice. Once readmitted after `head`: head's own branch, up to the next number
     // that was used twice after head on that branch. What is on other branches never counts and is no new fork.
-    private static ForkInfo? MarkForked(AuthorFeed feed, Node? head)
+    private static ForkInfo? MarkForked(AuthorFeed feed, Node? head, HashSet<Node> revoked)
     {
         var after = head?.Entry.Sequence ?? 0;
         var branch = new HashSet<Node>();
@@ -152,6 +167,7 @@ internal sealed class Fold
         {
             var onBranch = same.Where(node => head is null || branch.Contains(node) || (node.Entry.Sequence > after && branch.Contains(node.Previous!))).ToList();
             branch.UnionWith(onBranch);
+            onBranch.RemoveAll(revoked.Contains);
             if (fork is null && onBranch.Count > 1) fork = new ForkInfo(onBranch[0].Entry.Sequence, [.. onBranch.Take(2)], onBranch[0]);
             if (fork is not null && onBranch.Count > 0) fork = fork with { Longest = onBranch.MinBy(node => node.Entry.Hash)! };
             foreach (var node in same) node.Verdict = fork is null && onBranch.Contains(node) ? Verdict.Counts : Verdict.Forked;
@@ -199,16 +215,15 @@ internal sealed class Fold
         return !_admissions[node.Entry.Author].Any(admission => PastOf(admission)[removal.Index] && FutureOf(admission)[node.Index]);
     }
 
-    private void MarkRevoked(HashSet<Node> removals)
+    private HashSet<Node> RevokedBy(HashSet<Node> removals)
     {
+        var revoked = new HashSet<Node>();
         foreach (var removal in removals)
         {
-            if (!_graph.Feeds.TryGetValue(((MemberRemoved)removal.Entry.Body).Peer, out var feed)) continue;
-            foreach (var node in feed.Nodes)
-            {
-                if (node.Verdict == Verdict.Counts && !removals.Contains(node) && Revokes(removal, node)) node.Verdict = Verdict.Revoked;
-            }
+            if (_graph.Feeds.TryGetValue(((MemberRemoved)removal.Entry.Body).Peer, out var feed))
+                revoked.UnionWith(feed.Nodes.Where(node => !removals.Contains(node) && Revokes(removal, node)));
         }
+        return revoked;
     }
 
     private ulong SeenOf(Node removal, PeerId peer)

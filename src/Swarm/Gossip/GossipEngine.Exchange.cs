@@ -143,7 +143,7 @@ public sealed partial class GossipEngine
 
     private void OnClaims(List<PresenceClaim> claims, bool final, GossipMessage answer, ref int budget)
     {
-        var known = new Dictionary<PeerId, PresenceVersion>();
+        foreach (var (_, slot) in _table.Slots) slot.Theirs = default;
         var lacking = false;
         foreach (var claim in claims)
         {
@@ -152,8 +152,8 @@ public sealed partial class GossipEngine
                 lacking = true;
                 continue;
             }
-            known[peer] = claim.Version;
             var slot = _table.Find(peer)!;
+            slot.Theirs = claim.Version;
             if (claim.Version > slot.Record.Version) lacking = true;
             else if (claim.Version == slot.Record.Version && claim.Liveness > slot.Liveness)
             {
@@ -161,9 +161,9 @@ public sealed partial class GossipEngine
                 else Doubt(peer, slot, claim.Liveness);
             }
         }
-        foreach (var (peer, slot) in _table.Slots)
+        foreach (var (_, slot) in _table.Slots)
         {
-            if (known.TryGetValue(peer, out var theirs) && theirs >= slot.Record.Version) continue;
+            if (slot.Theirs >= slot.Record.Version) continue;
             if (slot.Record.Bytes.Length > budget)
             {
                 answer.More = true;

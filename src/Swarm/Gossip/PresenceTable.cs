@@ -22,6 +22,9 @@ internal sealed class PresenceSlot(PresenceRecord record)
     /// <summary>Since when it is suspected here.</summary>
     public TimeSpan SuspectSince { get; set; }
 
+    /// <summary>The version that the digest at hand names; scratch.</summary>
+    public PresenceVersion Theirs { get; set; }
+
     /// <summary>Whether we told it that it is suspected.</summary>
     public bool Nudged { get; set; }
 }

@@ -110,21 +110,17 @@ public sealed record Ticket
         if (trimmed.Length > SwarmLimits.MaxTicketCharacters || !trimmed.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)) return false;
         var body = trimmed[Prefix.Length..].ToString().ToLowerInvariant();
         if (body.AsSpan().ContainsAnyExcept(Base32Letters)) return false;
-        var bytes = DecodeStart(body);
 
-        // Version and length come first, so that a ticket that lacks its end is told from one that was changed.
-        if (bytes.Length > 0 && bytes[0] != Version)
-        {
-            error = bytes[0] > Version ? TicketError.Version : TicketError.Malformed;
-            return false;
-        }
+        // Version and length come first (in the first 8 characters), so that a ticket that lacks its end is told from a changed one.
         error = TicketError.Truncated;
-        if (bytes.Length < HeaderBytes) return false;
-        var payloadBytes = BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(1));
+        if (body.Length < 8 || !Multibase.TryFromBase32(body.AsSpan(0, 8), out var start)) return false;
+        error = start[0] > Version ? TicketError.Version : TicketError.Malformed;
+        if (start[0] != Version) return false;
+        var payloadBytes = BinaryPrimitives.ReadUInt16BigEndian(start.AsSpan(1));
         var total = HeaderBytes + payloadBytes + ChecksumBytes;
-        if (bytes.Length < total) return false;
-        error = TicketError.Damaged;
-        if (bytes.Length > total || !Multibase.ToBase32(bytes).Equals(body, StringComparison.Ordinal)) return false;
+        var characters = (total * 8 + 4) / 5;
+        error = body.Length < characters ? TicketError.Truncated : TicketError.Damaged;
+        if (body.Length != characters || !Multibase.TryFromBase32(body, SwarmLimits.MaxTicketCharacters, out var bytes)) return false;
         if (!SHA256.HashData(bytes.AsSpan(0, total - ChecksumBytes)).AsSpan(0, ChecksumBytes).SequenceEqual(bytes.AsSpan(total - ChecksumBytes))) return false;
         error = TicketError.Malformed;
         ticket = FromPayload(bytes.AsSpan(HeaderBytes, payloadBytes));
@@ -154,16 +150,6 @@ public sealed record Ticket
     {
         if (TryParse(System.Text.Encoding.Latin1.GetString(input), out var ticket, out _)) _ = ticket.ToText();
         _ = FromPayload(input);
-    }
-
-    private static byte[] DecodeStart(string body)
-    {
-        // A text that was cut anywhere ends in bits that are no byte: they are left out here and noticed by the length.
-        for (var cut = 0; cut < 8 && cut <= body.Length; cut++)
-        {
-            if (Multibase.TryFromBase32(body.AsSpan(0, body.Length - cut), SwarmLimits.MaxTicketCharacters, out var bytes)) return bytes;
-        }
-        return [];
     }
 
     private static Ticket? FromPayload(ReadOnlySpan<byte> payload)

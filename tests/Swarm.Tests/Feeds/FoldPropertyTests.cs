@@ -1,0 +1,83 @@
+using PeoplesCloud.Simulation;
+
+namespace PeoplesCloud.Swarm.Tests;
+
+// The state is a function of the set of entries: random histories with removals, forks and readmissions, written by replicas that
+// met by chance, give one state in every order of arrival.
+public sealed class FoldPropertyTests
+{
+    [Fact]
+    public void Every_order_of_arrival_gives_the_same_state()
+    {
+        for (var seed = 1; seed <= 40 * Seeds.Count; seed++)
+        {
+            var random = new Random(seed);
+            var village = History(random, out var all);
+            village.MeetAll();
+            village.MeetAll();
+            var shared = village[0].MissingFor(FeedHeads.None, int.MaxValue, out _).ToList();
+            foreach (var replica in village.Replicas)
+                Assert.True(StateDigest.Of(village[0].State) == StateDigest.Of(replica.State), $"seed {seed}: replicas that met disagree");
+            for (var order = 0; order < 4; order++)
+            {
+                var arriving = (order % 2 == 0 ? all : shared).Select(entry => entry.Bytes).ToArray();
+                random.Shuffle(arriving);
+                var fresh = SwarmReplica.Load(village.Keys.Signer(0), village.Keys, village[0].Id, village.Beginning);
+                foreach (var part in arriving.Chunk(1 + random.Next(6))) fresh.Receive(part, village.Now);
+                Assert.True(StateDigest.Of(village[0].State) == StateDigest.Of(fresh.State), $"seed {seed}, order {order}: another order gives another state: {Village.Shown(village[0])} / {Village.Shown(fresh)}, {fresh.PendingCount} wait of {all.Count}, {fresh.Count} {village[0].Count}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Loading_what_was_stored_gives_the_same_state()
+    {
+        for (var seed = 100; seed < 110; seed++)
+        {
+            var village = History(new Random(seed), out _);
+            village.MeetAll();
+            var stored = village[1].MissingFor(FeedHeads.None, int.MaxValue, out _);
+            var loaded = SwarmReplica.Load(village.Keys.Signer(1), village.Keys, village[0].Id, stored);
+            Assert.Equal(StateDigest.Of(village[1].State), StateDigest.Of(loaded.State));
+        }
+    }
+
+    private static Village History(Random random, out List<StoredEntry> all)
+    {
+        var village = new Village(Role.Admin, Role.Admin, Role.Member, Role.Member, Role.Guest);
+        var entries = new Dictionary<EntryHash, StoredEntry>();
+        var twin = village.Load(3); // a second home of member 3 makes forks
+        var replicas = village.Replicas.Append(twin).ToArray();
+        for (var step = 0; step < 40; step++)
+        {
+            var replica = replicas[random.Next(replicas.Length)];
+            if (random.Next(3) == 0) village.Give(replicas[random.Next(replicas.Length)], replica);
+            else if (Something(random, village, replica) is { } entry) entries[entry.Hash] = entry;
+        }
+        village.Give(twin, village[4]);
+        all = [.. entries.Values];
+        return village;
+    }
+
+    private static StoredEntry? Something(Random random, Village village, SwarmReplica replica)
+    {
+        var state = replica.State;
+        var somebody = village.Peer(random.Next(6));
+        var program = state.Programs.Keys.ElementAtOrDefault(random.Next(5));
+        EntryBody? body = random.Next(14) switch
+        {
+            0 => new MemberRemoved(somebody, 0),
+            1 => new MemberAdmitted(somebody, $"again-{random.Next(9)}", new byte[32], (Role)random.Next(1, 4), null),
+            2 when state.Forked.Count > 0 => null,
+            3 => new TicketIssued(EntryHash.Of(BitConverter.GetBytes(random.Next())), Role.Member, village.Now, 2),
+            4 or 5 when !program.IsDefault => new ProgramPlaced(program, somebody, (ulong)random.Next(4)),
+            6 when !program.IsDefault => new ProgramStopped(program),
+            7 when random.Next(4) == 0 => new MemberLeft(),
+            _ => Village.Program($"p-{random.Next(100)}"),
+        };
+        if (state.Forked.ContainsKey(replica.Self)) return null;
+        if (body is null)
+            return state.Find(replica.Self) is { IsAdmin: true } && !state.Forked.Keys.First().Equals(replica.Self) ? replica.Readmit(state.Forked.Keys.First(), village.Now) : null;
+        return replica.WouldRefuse(body) is null ? replica.Append(body, village.Now) : null;
+    }
+}
