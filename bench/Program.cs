@@ -4,6 +4,7 @@ using PeoplesCloud.Bench;
 var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
 {
     ["add"] = AddBenchmark.RunAsync,
+    ["deploy"] = DeployBenchmark.RunAsync,
     ["mesh"] = MeshBenchmark.RunAsync,
     ["sandbox"] = SandboxBenchmark.RunAsync,
 };
