@@ -100,9 +100,22 @@ internal sealed class SandboxFolders
     public void Collect()
     {
         foreach (var folder in Directory.EnumerateDirectories(_options.Folder))
-            if (SandboxOwner.Parse(Path.GetFileName(folder)) is { IsAlive: false }) Directory.Delete(folder, recursive: true);
+            if (SandboxOwner.Parse(Path.GetFileName(folder)) is { IsAlive: false }) Try(() => Directory.Delete(folder, recursive: true));
         foreach (var claim in Directory.EnumerateFileSystemEntries(UidFolder))
-            if (new FileInfo(claim).LinkTarget is { } target && SandboxOwner.Parse(target) is { IsAlive: false }) File.Delete(claim);
+            if (new FileInfo(claim).LinkTarget is { } target && SandboxOwner.Parse(target) is { IsAlive: false }) Try(() => File.Delete(claim));
+
+        // Another daemon that starts now removes the same.
+        static void Try(Action remove)
+        {
+            try
+            {
+                remove();
+            }
+            catch (IOException)
+            {
+                // Removed by the other one, or left to the next start.
+            }
+        }
     }
 
     /// <summary>Removes the owner's own folder; its sandboxes have ended.</summary>

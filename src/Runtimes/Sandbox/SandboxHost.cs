@@ -28,6 +28,12 @@ internal static partial class SandboxLog
     [LoggerMessage(5003, LogLevel.Warning, "The control group of sandbox {Number} was still in use 10 s after its end and stays until the next start")]
     public static partial void GroupNotRemoved(ILogger logger, uint number);
 
+    [LoggerMessage(5005, LogLevel.Warning, "Sandboxes cannot run on this host: {What}; try: {Hint}")]
+    public static partial void CannotRun(ILogger logger, string what, string hint);
+
+    [LoggerMessage(5006, LogLevel.Warning, "What {Run} left on the host could not be removed and stays until the next start")]
+    public static partial void CleanupFailed(ILogger logger, string run, Exception error);
+
     [LoggerMessage(5004, LogLevel.Warning, "A sandbox could not be prepared ahead for network {Network}; the next start will tell")]
     public static partial void StandbyFailed(ILogger logger, NetworkMode network, Exception error);
 }

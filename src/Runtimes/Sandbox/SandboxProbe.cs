@@ -32,7 +32,7 @@ internal sealed class SandboxProbe(SandboxRuntime runtime, ToolBox box)
             new("seccomp", Holds: true, "libseccomp"),
             groups is { HasMemory: true }
                 ? new("memory", Holds: true, groups.Name)
-                : new("memory", Holds: true, $"rlimit for each process, all together measured 4 times a second, files in /tmp and /app not counted; for a control group {Delegate}"),
+                : new("memory", Holds: true, $"rlimit for each process, all together measured 4 times a second, memory that no process has mapped (files in /tmp and /app) not counted; for a control group {Delegate}"),
             groups is { HasCpu: true }
                 ? new("cpu", Holds: true, groups.Name)
                 : new("cpu", Holds: false, $"not limited; {Delegate}"),

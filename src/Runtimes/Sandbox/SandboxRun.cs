@@ -53,7 +53,14 @@ internal sealed class SandboxRun : IRun
             : Volatile.Read(ref _outOfMemory) != 0 || (code != 0 && _slot.RanOutOfMemory()) ? RunExitReason.OutOfMemory
             : code > 128 ? RunExitReason.Signalled
             : RunExitReason.Exited;
-        await _slot.DisposeAsync();
+        try
+        {
+            await _slot.DisposeAsync();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            SandboxLog.CleanupFailed(_host.Logger, _spec.Id, e);
+        }
         SandboxLog.Ended(_host.Logger, _spec.Id, code, reason);
         return new RunExit(code, reason);
     }

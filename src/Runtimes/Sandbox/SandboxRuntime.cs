@@ -77,7 +77,17 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask CollectAsync(CancellationToken cancellationToken)
     {
-        var host = Host();
+        SandboxHost host;
+        try
+        {
+            host = Host();
+        }
+        catch (PcException e)
+        {
+            // A daemon starts on a host that has no bubblewrap, too; the next start of a program says what is missing.
+            SandboxLog.CannotRun(_logger, e.Message, e.Hint);
+            return ValueTask.CompletedTask;
+        }
         host.Cgroups?.Collect();
         host.Folders.Collect();
         _standby!.Fill(TimeSpan.Zero);

@@ -68,7 +68,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
     /// <exception cref="PcException">The host refused.</exception>
     public async Task StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
     {
-        var source = spec.SourceFolder is null ? null : _host.Folders.Stage(spec.SourceFolder, Number, spec.Limits.DiskBytes);
+        var source = spec.SourceFolder is { } folder ? await Task.Run(() => _host.Folders.Stage(folder, Number, spec.Limits.DiskBytes), cancellationToken) : null;
         _cgroup?.Limit(spec.Limits, OverheadPids);
         var line = SandboxCommand.Line(
             _host.Tools, spec, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile,

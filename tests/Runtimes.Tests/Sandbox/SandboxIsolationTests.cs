@@ -1,3 +1,5 @@
+using PeoplesCloud.Runtimes.Sandbox;
+
 namespace PeoplesCloud.Runtimes.Tests.Sandbox;
 
 /// <summary>What a sandboxed command sees of the host: nothing but the system's programs.</summary>
@@ -27,6 +29,26 @@ public sealed class SandboxIsolationTests : SandboxTestBase
             """));
 
         Assert.Equal("/app\n/tmp\n/dev/shm\n", output);
+    }
+
+    [Theory]
+    [InlineData(NetworkMode.None)]
+    [InlineData(NetworkMode.Internet)]
+    public async Task Settings_of_the_kernel_can_be_read_only(NetworkMode network)
+    {
+        Assert.SkipUnless(network == NetworkMode.None || SandboxNetwork.Obstacle(Runtime.Host().Tools) is null, "no networks on this host");
+
+        var output = await OutputAsync(Python("""
+            import os
+            print(open('/proc/sys/net/ipv4/ip_forward').read().strip())
+            for folder, _, files in os.walk('/proc/sys'):
+              for file in files:
+                try:
+                  os.close(os.open(os.path.join(folder, file), os.O_WRONLY)); print(folder, file)
+                except OSError: pass
+            """) with { Network = network });
+
+        Assert.Equal("0\n", output);
     }
 
     [Fact]

@@ -49,10 +49,17 @@ internal abstract class Cgroups
         foreach (var folder in Directory.EnumerateDirectories(parent, Prefix + "*"))
         {
             if (SandboxOwner.Parse(Path.GetFileName(folder)[Prefix.Length..]) is not { IsAlive: false }) continue;
-            foreach (var group in Directory.EnumerateDirectories(folder))
+            try
             {
-                Kill(group);
-                _ = TryRemove(group);
+                foreach (var group in Directory.EnumerateDirectories(folder))
+                {
+                    Kill(group);
+                    _ = TryRemove(group);
+                }
+            }
+            catch (DirectoryNotFoundException)
+            {
+                // Another daemon that starts now removes the same.
             }
             _ = TryRemove(folder);
         }

@@ -35,8 +35,7 @@ internal sealed class CgroupsV2 : Cgroups
         try
         {
             if (Offered(own).Count == 0) return null;
-            var parent = LibC.geteuid() == 0 ? root : DelegatedParent(own);
-            _ = Enable(parent);
+            var parent = Parent(root, own);
             var folder = Directory.CreateDirectory(Path.Combine(parent, Prefix + owner)).FullName;
             return new CgroupsV2(folder, Enable(folder));
         }
@@ -54,6 +53,26 @@ internal sealed class CgroupsV2 : Cgroups
 
     /// <inheritdoc/>
     public override void Remove() => _ = TryRemove(_folder);
+
+    /// <summary>The group that ours stand in, ready to give them controllers.</summary>
+    private static string Parent(string root, string own)
+    {
+        if (LibC.geteuid() == 0)
+        {
+            try
+            {
+                _ = Enable(root);
+                return root;
+            }
+            catch (IOException)
+            {
+                // In a container the root has processes and is a group like any other.
+            }
+        }
+        var parent = DelegatedParent(own);
+        _ = Enable(parent);
+        return parent;
+    }
 
     /// <summary>
     /// A group that has processes cannot give controllers to groups below it: the daemon moves itself, with all in its group, into a leaf beside them.
