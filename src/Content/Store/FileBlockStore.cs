@@ -14,8 +14,8 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     // Few folders, because each group fsyncs every folder that it renamed into; 16 still hold millions of blocks.
     private const int Shards = 16;
 
-    // Groups on their way at a time. A disk serves some fsyncs at once much faster than one after the other (bench add: 4 took a
-    // third of the time of 1); more only make groups smaller.
+    // Groups on their way at a time. A disk serves some fsyncs at once faster than one after the other: 2,048 files of 256 KiB took
+    // 0.48 s with one thread, 0.32 with two, 0.30 with four, 0.34 with eight (write and fsync of each, ext4 on a virtual disk).
     private const int MaxCommitters = 4;
     private const int MaxGroupBlocks = 64;
     private const int BlocksForAnotherCommitter = 16;

@@ -29,7 +29,7 @@ internal sealed class AddPipeline : IDisposable
     {
         _store = store;
         _cancellationToken = cancellationToken;
-        _maxThreads = Math.Max(2, Environment.ProcessorCount);
+        _maxThreads = Environment.ProcessorCount + 1; // one may wait for the disk while the others hash
     }
 
     /// <summary>A buffer for one chunk with room for its framing, as soon as there is one and the disk is not too far behind.</summary>
