@@ -98,8 +98,26 @@ public sealed partial class Libp2pHost
 
     private async ValueTask<IdentifyInfo> IdentifyAsync(Libp2pConnection connection, CancellationToken cancellationToken)
     {
-        await using var stream = await connection.OpenAsync(IdentifyProtocol.Id, cancellationToken);
-        return await TimeLimit.RunAsync(_limits.RequestTimeout, _time, "identify", token => IdentifyProtocol.ReadAsync(stream, _limits, token), cancellationToken);
+        var stream = await connection.OpenAsync(IdentifyProtocol.Id, cancellationToken);
+        return await RequestAsync(stream, "identify", token => IdentifyProtocol.ReadAsync(stream, _limits, token), cancellationToken);
+    }
+
+    // One question on a stream of its own. When it fails, the stream is reset: a peer that never answers would keep it open otherwise.
+    private async ValueTask<T> RequestAsync<T>(Libp2pStream stream, string step, Func<CancellationToken, ValueTask<T>> request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TimeLimit.RunAsync(_limits.RequestTimeout, _time, step, request, cancellationToken);
+        }
+        catch
+        {
+            stream.Reset();
+            throw;
+        }
+        finally
+        {
+            await stream.DisposeAsync();
+        }
     }
 
     private Task AnswerIdentifyAsync(Libp2pStream stream, CancellationToken cancellationToken)

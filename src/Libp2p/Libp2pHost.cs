@@ -124,8 +124,8 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     /// <exception cref="Libp2pException">The peer could not be reached, or answered wrongly or too late.</exception>
     public async ValueTask<TimeSpan> PingAsync(PeerId peer, CancellationToken cancellationToken = default)
     {
-        await using var stream = await OpenStreamAsync(peer, PingProtocol.Id, cancellationToken);
-        return await TimeLimit.RunAsync(_limits.RequestTimeout, _time, "a ping", token => PingProtocol.MeasureAsync(stream, _time, token), cancellationToken);
+        var stream = await OpenStreamAsync(peer, PingProtocol.Id, cancellationToken);
+        return await RequestAsync(stream, "a ping", token => PingProtocol.MeasureAsync(stream, _time, token), cancellationToken);
     }
 
     /// <summary>Asks the peer what it says about itself.</summary>

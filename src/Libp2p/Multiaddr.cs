@@ -140,6 +140,18 @@ public sealed class Multiaddr : IEquatable<Multiaddr>
         return hash.ToHashCode();
     }
 
+    /// <summary>For the fuzzer: both forms of whatever bytes; what is accepted must survive a round trip through both.</summary>
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        foreach (var isText in (ReadOnlySpan<bool>)[false, true])
+        {
+            Multiaddr? address;
+            if (!(isText ? TryParse(Encoding.Latin1.GetString(input), out address) : TryFromBytes(input, out address))) continue;
+            Base.Invariant.Check(TryFromBytes(address!.Bytes, out var fromBytes) && fromBytes.Equals(address), "an address survives its binary form");
+            Base.Invariant.Check(TryParse(address.ToString(), out var fromText) && fromText.Equals(address), "an address survives its text form");
+        }
+    }
+
     private static bool TryReadHost(string protocol, string value, out ulong kind, out string host)
     {
         (kind, host) = (0, "");

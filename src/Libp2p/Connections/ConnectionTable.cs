@@ -40,7 +40,7 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
         lock (_lock) return [.. _byPeer.Values.SelectMany(c => c)];
     }
 
-    /// <summary>Adds a connection; <paramref name="surplus"/> is the peer's oldest one, to be closed, when it has too many.</summary>
+    /// <summary>Adds a connection; <paramref name="surplus"/> is the peer's oldest one when it has too many: out of the table, to be closed by the caller.</summary>
     public Admission Add(Libp2pConnection connection, out Libp2pConnection? surplus)
     {
         surplus = null;
@@ -52,7 +52,7 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
             list.Add(connection);
             _count++;
             if (connection.IsStranger) _strangers++;
-            if (list.Count > limits.MaxConnectionsPerPeer) surplus = list[0];
+            if (list.Count > limits.MaxConnectionsPerPeer) Forget(list, surplus = list[0]); // now, so that the next one to come finds the next oldest
             if (list.Count == 1) PresenceChanged?.Invoke(connection.RemotePeer, true);
             return Admission.Admitted;
         }
@@ -63,9 +63,7 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
     {
         lock (_lock)
         {
-            if (!_byPeer.TryGetValue(connection.RemotePeer, out var list) || !list.Remove(connection)) return;
-            _count--;
-            if (connection.IsStranger) _strangers--;
+            if (!_byPeer.TryGetValue(connection.RemotePeer, out var list) || !Forget(list, connection)) return;
             if (list.Count > 0) return;
             _byPeer.Remove(connection.RemotePeer);
             PresenceChanged?.Invoke(connection.RemotePeer, false);
@@ -82,6 +80,14 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
     public IReadOnlyList<Libp2pConnection> Of(PeerId peer)
     {
         lock (_lock) return _byPeer.TryGetValue(peer, out var list) ? [.. list] : [];
+    }
+
+    private bool Forget(List<Libp2pConnection> list, Libp2pConnection connection)
+    {
+        if (!list.Remove(connection)) return false;
+        _count--;
+        if (connection.IsStranger) _strangers--;
+        return true;
     }
 
     private Libp2pConnection? Best(List<Libp2pConnection> list)

@@ -66,6 +66,18 @@ internal static class IdentifyMessage
         return true;
     }
 
+    /// <summary>For the fuzzer: a message of some peer; what is accepted is within its bounds and can be written again.</summary>
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        var peer = PublicKeys.PeerIdOf(PublicKeys.EncodeEd25519(new byte[32]));
+        if (input.Length >= 38 && PublicKeys.TryDecode(input.Slice(2, 36), out var key)) peer = key.PeerId; // as the seeds begin
+        if (!TryRead(input, peer, out var info)) return;
+        Base.Invariant.Check(info.ListenAddresses.Count <= MaxAddresses && info.Protocols.Count <= MaxProtocols, "lists are bounded");
+        Base.Invariant.Check(info.AgentVersion.Length <= MaxTextCharacters && !info.AgentVersion.Any(char.IsControl), "texts are bounded and clean");
+        var again = Write(PublicKeys.EncodeEd25519(new byte[32]), info.ProtocolVersion, info.AgentVersion, info.ListenAddresses, info.ObservedAddress, info.Protocols);
+        Base.Invariant.Check(TryRead(again, PublicKeys.PeerIdOf(PublicKeys.EncodeEd25519(new byte[32])), out var same) && same.ListenAddresses.SequenceEqual(info.ListenAddresses), "a message survives");
+    }
+
     // A stranger's text ends up in terminals and logs: no control characters, and not endless.
     private static string Text(ReadOnlySpan<byte> utf8)
     {

@@ -79,6 +79,14 @@ internal static class PublicKeys
         }
     }
 
+    /// <summary>For the fuzzer: a key; what is accepted is canonical, and verifies nothing that it did not sign.</summary>
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        if (!TryDecode(input, out var key)) return;
+        Base.Invariant.Check(Encode(key.Type, key.Data).AsSpan().SequenceEqual(input), "a key has one encoding");
+        Base.Invariant.Check(!key.Verify(input, input[^Math.Min(input.Length, 64)..]), "a key's own bytes are no signature");
+    }
+
     private static bool IsUsable(KeyType type, ReadOnlySpan<byte> data)
     {
         try

@@ -69,4 +69,14 @@ internal static class MultistreamMessage
         bytesRead += length;
         return valid ? ParseStatus.Done : ParseStatus.Invalid;
     }
+
+    /// <summary>For the fuzzer: messages in a row; what is accepted is encoded to the same bytes.</summary>
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        while (TryRead(input, Libp2pLimits.Default.MaxNegotiationMessageBytes, out var text, out var bytes) == ParseStatus.Done)
+        {
+            Base.Invariant.Check(Encode(text).AsSpan().SequenceEqual(input[..bytes]), "a message has one encoding");
+            input = input[bytes..];
+        }
+    }
 }

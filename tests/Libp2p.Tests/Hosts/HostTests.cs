@@ -152,6 +152,7 @@ public sealed class HostTests
         var connections = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => elm.Host.ConnectAsync(oak.Self).AsTask()));
         Assert.All(connections, c => Assert.Same(connections[0], c));
         Assert.Single(elm.Host.Connections);
+        await Eventually.TrueAsync(() => oak.Host.Connections.Count > 0, "oak has it in its table");
         Assert.Single(oak.Host.Connections);
     }
 
