@@ -33,6 +33,7 @@ public sealed class ProgramHost : IAsyncDisposable
     private ImmutableDictionary<EntryHash, HostedProgram> _programs = ImmutableDictionary<EntryHash, HostedProgram>.Empty;
     private ImmutableDictionary<EntryHash, ProgramStatus> _finished = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
     private ImmutableHashSet<EntryHash> _startFailed = [];
+    private ImmutableHashSet<string> _marked; // local names of programs that had finished when the daemon started
     private bool _closed;
 
     /// <summary>Makes a host; it runs nothing until <see cref="StartAsync"/> or <see cref="ReconcileAsync"/>. Call the runtime's CollectAsync before.</summary>
@@ -58,7 +59,8 @@ public sealed class ProgramHost : IAsyncDisposable
         _random = random;
         _time = time;
         _logger = logger;
-        Directory.CreateDirectory(options.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var folder = Directory.CreateDirectory(options.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        _marked = [.. folder.EnumerateDirectories().Where(IsMarked).Select(marked => marked.Name)];
     }
 
     /// <summary>Raised after a program's status changed; on any thread, and quickly handled.</summary>
@@ -113,6 +115,7 @@ public sealed class ProgramHost : IAsyncDisposable
         program.Stop(why);
         await program.Ended;
         Forget(program, startFailed: false);
+        if (program.Finished) Unmark(program.Spec);
         return true;
     }
 
@@ -165,17 +168,14 @@ public sealed class ProgramHost : IAsyncDisposable
     {
         if (ReasonToEnd(state, spec) is not null)
         {
-            // Its mark goes, so that its log is one of the old ones.
-            if (!_finished.ContainsKey(spec.Id)) return;
-            lock (_lock) _finished = _finished.Remove(spec.Id);
-            File.Delete(MarkOf(spec));
+            if (_marked.Contains(spec.LocalName)) Unmark(spec);
         }
         else if (_finished.ContainsKey(spec.Id) || _startFailed.Contains(spec.Id))
         {
             // Its owner knows that the start failed and moves it; starting it meanwhile could make it run twice.
             return;
         }
-        else if (File.Exists(MarkOf(spec)))
+        else if (_marked.Contains(spec.LocalName))
         {
             lock (_lock) _finished = _finished.SetItem(spec.Id, new ProgramStatus(spec, ProgramState.Stopped, ProgramSupervisor.FinishedDetail, 0));
         }
@@ -214,7 +214,6 @@ public sealed class ProgramHost : IAsyncDisposable
             var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), _runtime, _time, _logger, () => OnChanged(), () => EndAsync(namesake));
             program.Start(resumed);
             _programs = _programs.SetItem(spec.Id, program);
-            _finished = _finished.Remove(spec.Id);
             return program;
         }
     }
@@ -225,7 +224,7 @@ public sealed class ProgramHost : IAsyncDisposable
         try
         {
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            File.Delete(Path.Combine(folder, Workplace.FinishedMark));
+            Unmark(spec);
             return new Workplace(folder, spec, _self, _key, _open, _options, _time, _logger);
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
@@ -260,7 +259,18 @@ public sealed class ProgramHost : IAsyncDisposable
         return program.Host is { } host && host != _self ? "was moved to another host" : null;
     }
 
-    private string MarkOf(ProgramSpec spec) => Path.Combine(FolderOf(spec.LocalName), Workplace.FinishedMark);
+    private static bool IsMarked(DirectoryInfo folder) => File.Exists(Path.Combine(folder.FullName, Workplace.FinishedMark));
+
+    // It may run again, or is over for good and its log one of the old ones.
+    private void Unmark(ProgramSpec spec)
+    {
+        lock (_lock)
+        {
+            _finished = _finished.Remove(spec.Id);
+            _marked = _marked.Remove(spec.LocalName);
+            File.Delete(Path.Combine(FolderOf(spec.LocalName), Workplace.FinishedMark));
+        }
+    }
 
     private string FolderOf(string localName) => Path.Combine(_options.Folder, localName);
 
@@ -279,7 +289,7 @@ public sealed class ProgramHost : IAsyncDisposable
     {
         var kept = _programs.Keys.Select(ProgramSpec.LocalNameOf).ToHashSet(StringComparer.Ordinal);
         var old = new DirectoryInfo(_options.Folder).EnumerateDirectories()
-            .Where(folder => !kept.Contains(folder.Name) && !File.Exists(Path.Combine(folder.FullName, Workplace.FinishedMark)))
+            .Where(folder => !kept.Contains(folder.Name) && !IsMarked(folder))
             .OrderByDescending(folder => folder.LastWriteTimeUtc)
             .Skip(_options.KeptLogs);
         foreach (var folder in old)

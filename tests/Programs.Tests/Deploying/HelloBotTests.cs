@@ -5,6 +5,7 @@ using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Programs.Tests.Support;
+using PeoplesCloud.Runtimes;
 using PeoplesCloud.Runtimes.Sandbox;
 
 namespace PeoplesCloud.Programs.Tests.Deploying;
@@ -51,11 +52,10 @@ public sealed class HelloBotTests : IAsyncDisposable
     [Fact]
     public async Task A_bot_that_crashes_is_started_again_and_one_that_ends_is_done()
     {
-        // The mark is outside of what a restart makes fresh: nothing is. So the bot crashes each time, with a traceback in its log.
         _swarm.Folder.With("crash/bot.py", "import sys\nprint('about to fail')\nprint('half a line', end='')\nraise SystemExit(7)\n");
         _swarm.Folder.With("once/bot.py", "print('done')\n");
-        var crash = await DeployAsync(_swarm.Folder["crash"]);
-        var once = await DeployAsync(_swarm.Folder["once"]);
+        var crash = await DeployAsync(_swarm.Folder["crash"], NetworkMode.None);
+        var once = await DeployAsync(_swarm.Folder["once"], NetworkMode.None);
 
         var seen = new List<string>();
         await foreach (var line in LogsAsync(crash))
@@ -75,7 +75,8 @@ public sealed class HelloBotTests : IAsyncDisposable
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    private Task<DeployResult> DeployAsync(string folder) => _oak.Deployer.DeployAsync(_oak, new DeployOrder(folder), null, Token).WaitAsync(Patience.Limit, Token);
+    private Task<DeployResult> DeployAsync(string folder, NetworkMode network = NetworkMode.Internet) =>
+        _oak.Deployer.DeployAsync(_oak, new DeployOrder(folder) { Network = network }, null, Token).WaitAsync(Patience.Limit, Token);
 
     private async IAsyncEnumerable<LogLine> LogsAsync(DeployResult result)
     {

@@ -97,6 +97,23 @@ public sealed class ProgramHostTests : IAsyncDisposable
         Assert.False(_runtime.HasMore);
     }
 
+    // The mark keeps a log from being one of the old ones: it may not outlive the program.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_finished_program_that_is_stopped_leaves_no_mark(bool whileAsleep)
+    {
+        var program = await DeployAsync();
+        (await _runtime.NextAsync()).Exit(0);
+        await UntilAsync(ProgramState.Stopped);
+        if (whileAsleep) await _owner.AppendAsync(new ProgramStopped(program.Id), Token);
+        else await _owner.StopAsync(program);
+        _host.ReceiveFrom(_owner);
+        await _host.RestartHostAsync();
+        Assert.Empty(_host.Host.Programs);
+        Assert.Equal(["log"], Directory.EnumerateFileSystemEntries(Path.Combine(_swarm.Folder["host/programs"], program.LocalName)).Select(Path.GetFileName));
+    }
+
     [Fact]
     public async Task What_was_stopped_while_the_host_slept_does_not_run_again()
     {
