@@ -152,6 +152,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         var http = MeshHttp.CreateClient(_host);
         Owns(http.Dispose);
         var client = new MeshClient(http, _time);
+        var addresses = new MeshAddresses(_host, new AddressTable(home.Database, _time));
+        addresses.Restore();
 
         // 3. Swarms and content as they are on the disk.
         var factory = new ReplicaFactory(new Ed25519Signer(identity), new Ed25519Verifier(), new GossipOptions(), NewSeed);
@@ -176,10 +178,10 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(Programs.DisposeAsync);
         presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, presence.InfoFor, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _time);
-        Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, client, () => Addresses, _time, Logger);
+        Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, addresses, client, () => Addresses, _time, Logger);
 
         // 5. The mesh's pipeline and gossip.
-        var gossip = new GossipService(Swarms, _host, client, new GossipOptions(), _time, loggers.CreateLogger("Gossip"));
+        var gossip = new GossipService(Swarms, addresses, client, new GossipOptions(), _time, loggers.CreateLogger("Gossip"));
         Owns(gossip.DisposeAsync);
         var endpoints = new MeshEndpoints(Swarms, blocks, programHost, new GuessLimiter(_time), _host, _time, Logger, Stopping);
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);

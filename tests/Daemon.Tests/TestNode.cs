@@ -1,7 +1,5 @@
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 
@@ -14,7 +12,7 @@ internal sealed class TestNode : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly bool _ownsHome;
-    private HttpClient _http = null!;
+    private LocalClient _client = null!;
 
     private TestNode(string home, string name, bool ownsHome)
     {
@@ -45,12 +43,12 @@ internal sealed class TestNode : IAsyncDisposable
     public async Task StartAgainAsync(bool hosts = false, TimeProvider? time = null)
     {
         Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts), time ?? TimeProvider.System, TestContext.Current.CancellationToken);
-        _http = SocketClient(Path.Combine(Home, "pc.sock"));
+        _client = new LocalClient(Path.Combine(Home, "pc.sock"));
     }
 
     public async Task StopAsync()
     {
-        _http.Dispose();
+        _client.Dispose();
         await Node.DisposeAsync();
     }
 
@@ -62,61 +60,35 @@ internal sealed class TestNode : IAsyncDisposable
 
     // -- The local API ----------------------------------------------------------------------------------------
 
-    public async Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type) => await ReadAsync(await _http.GetAsync(path, Cancelled), type);
+    public LocalClient Client => _client;
 
-    public async Task<T> PostAsync<TRequest, T>(string path, TRequest request, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<T> type) =>
-        await ReadAsync(await _http.PostAsync(path, JsonContent.Create(request, requestType), Cancelled), type);
+    public Task<SwarmReply> CreateAsync(string? name = null) => _client.PostAsync("/v1/swarms", new CreateRequest(name), Json.CreateRequest, Json.SwarmReply);
 
-    public async Task PostAsync<TRequest>(string path, TRequest request, JsonTypeInfo<TRequest> requestType)
-    {
-        using var response = await _http.PostAsync(path, JsonContent.Create(request, requestType), Cancelled);
-        await ThrowIfErrorAsync(response);
-    }
+    public Task<SwarmReply> JoinAsync(string ticket, string? name = null) => _client.PostAsync("/v1/swarms/join", new JoinRequest(ticket, name), Json.JoinRequest, Json.SwarmReply);
 
-    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, HttpContent? content = null) =>
-        await _http.SendAsync(new HttpRequestMessage(method, path) { Content = content }, HttpCompletionOption.ResponseHeadersRead, Cancelled);
-
-    /// <summary>The events of a long answer; an event of kind error is thrown.</summary>
-    public async IAsyncEnumerable<Event<T>> EventsAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<Event<T>> type)
-    {
-        using var response = await SendAsync(method, path, content);
-        await ThrowIfErrorAsync(response);
-        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(Cancelled));
-        while (await lines.ReadLineAsync(Cancelled) is { } line)
-        {
-            var happened = JsonSerializer.Deserialize(line, type)!;
-            if (happened.Error is { } error) throw new ApiException(error);
-            yield return happened;
-        }
-    }
-
-    public Task<SwarmReply> CreateAsync(string? name = null) => PostAsync("/v1/swarms", new CreateRequest(name), Json.CreateRequest, Json.SwarmReply);
-
-    public Task<SwarmReply> JoinAsync(string ticket, string? name = null) => PostAsync("/v1/swarms/join", new JoinRequest(ticket, name), Json.JoinRequest, Json.SwarmReply);
-
-    public async Task<SwarmInfo> ListAsync(string swarm) => (await GetAsync($"/v1/list?swarm={swarm}", Json.ListReply)).Swarms.Single();
+    public async Task<SwarmInfo> ListAsync(string swarm) => (await _client.GetAsync($"/v1/list?swarm={swarm}", Json.ListReply)).Swarms.Single();
 
     public async Task<DeployReply> DeployAsync(string swarm, string path, string? name = null, string? host = null)
     {
         DeployReply? reply = null;
-        await foreach (var happened in EventsAsync(HttpMethod.Post, $"/v1/swarms/{swarm}/deploy", JsonContent.Create(new DeployRequest(path, null, name, host), Json.DeployRequest), Json.EventDeployReply))
+        await foreach (var happened in _client.EventsAsync(HttpMethod.Post, $"/v1/swarms/{swarm}/deploy", JsonContent.Create(new DeployRequest(path, null, name, host), Json.DeployRequest), Json.EventDeployReply))
             reply = happened.Result ?? reply;
         return reply!;
     }
 
     public async Task<StopReply> StopProgramAsync(string swarm, string program) =>
-        await ReadAsync(await _http.PostAsync($"/v1/swarms/{swarm}/programs/{program}/stop", null, Cancelled), Json.StopReply);
+        await _client.PostAsync($"/v1/swarms/{swarm}/programs/{program}/stop", Json.StopReply);
 
     public async IAsyncEnumerable<LogLine> LogsAsync(string swarm, string program, bool follow = true, int tail = -1)
     {
-        await foreach (var happened in EventsAsync(HttpMethod.Get, $"/v1/swarms/{swarm}/programs/{program}/logs?follow={(follow ? "true" : "false")}&tail={tail}", null, Json.EventLogLine))
+        await foreach (var happened in _client.EventsAsync(HttpMethod.Get, $"/v1/swarms/{swarm}/programs/{program}/logs?follow={(follow ? "true" : "false")}&tail={tail}", null, Json.EventLogLine))
             if (happened.Result is { } line) yield return line;
     }
 
     public async Task<List<AddedReply>> AddAsync(string path, bool recursive = false, string? swarm = null)
     {
         var added = new List<AddedReply>();
-        await foreach (var happened in EventsAsync(HttpMethod.Post, "/v1/add", JsonContent.Create(new AddRequest(path, recursive, swarm), Json.AddRequest), Json.EventAddedReply))
+        await foreach (var happened in _client.EventsAsync(HttpMethod.Post, "/v1/add", JsonContent.Create(new AddRequest(path, recursive, swarm), Json.AddRequest), Json.EventAddedReply))
             if (happened is { Kind: "added", Result: { } result }) added.Add(result);
         return added;
     }
@@ -137,39 +109,5 @@ internal sealed class TestNode : IAsyncDisposable
         return last;
     }
 
-    public static HttpClient SocketClient(string path) => new(new SocketsHttpHandler
-    {
-        ConnectCallback = async (_, cancellationToken) =>
-        {
-            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        },
-    })
-    {
-        BaseAddress = new Uri("http://pc"),
-        Timeout = Timeout.InfiniteTimeSpan,
-    };
-
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
-
-    private static async Task<T> ReadAsync<T>(HttpResponseMessage response, JsonTypeInfo<T> type)
-    {
-        using (response)
-        {
-            await ThrowIfErrorAsync(response);
-            return (await response.Content.ReadFromJsonAsync(type, Cancelled))!;
-        }
-    }
-
-    private static async Task ThrowIfErrorAsync(HttpResponseMessage response)
-    {
-        if (!response.IsSuccessStatusCode) throw new ApiException((await response.Content.ReadFromJsonAsync(Json.ErrorReply, Cancelled))!);
-    }
-}
-
-/// <summary>The daemon answered an error.</summary>
-internal sealed class ApiException(ErrorReply reply) : Exception($"{reply.Code}: {reply.Message} (try: {reply.Hint})")
-{
-    public ErrorReply Reply { get; } = reply;
 }

@@ -11,7 +11,7 @@ namespace PeoplesCloud.Daemon.Swarms;
 
 /// <summary>What a person does about being in a swarm: create, invite, join, leave, remove.</summary>
 internal sealed class Membership(
-    SwarmRegistry swarms, ReplicaFactory factory, X25519Key sealingKey, string nodeName, Libp2pHost host, MeshClient client, Func<IReadOnlyList<string>> addresses, TimeProvider time, ILogger logger)
+    SwarmRegistry swarms, ReplicaFactory factory, X25519Key sealingKey, string nodeName, Libp2pHost host, MeshAddresses known, MeshClient client, Func<IReadOnlyList<string>> addresses, TimeProvider time, ILogger logger)
 {
     /// <summary>How long the ticket of a new swarm holds, and one of an invite that does not say.</summary>
     public static readonly TimeSpan DefaultValidity = TimeSpan.FromDays(7);
@@ -54,7 +54,7 @@ internal sealed class Membership(
         name = Names.Check(name ?? ticket.Name, "swarm");
         swarms.RequireFree(name, ticket.Swarm);
 
-        host.AddAddresses(ticket.Inviter, ticket.Addresses.Select(text => Multiaddr.TryParse(text, out var address) ? address : null).OfType<Multiaddr>());
+        known.Learn(ticket.Inviter, ticket.Addresses);
         var request = new Swarm.JoinRequest(ticket.Swarm, ticket.Secret, nodeName, sealingKey.PublicKey.ToArray(), time.GetUtcNow());
         byte[] answer;
         try
@@ -147,13 +147,22 @@ internal sealed class Membership(
 
     private async Task TellAsync(LocalSwarm swarm, PeerId peer, StoredEntry entry)
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            await client.PostAsync(peer, $"/mesh/v1/swarms/{swarm.Id}/entries", EntryList.Encode([entry.Bytes]), 64, CancellationToken.None, GoodbyeTimeout);
-        }
-        catch (PcException e)
-        {
-            DaemonLog.NotReached(logger, peer, e.Message); // it hears of it from the others
+            try
+            {
+                await client.PostAsync(peer, $"/mesh/v1/swarms/{swarm.Id}/entries", EntryList.Encode([entry.Bytes]), 64, CancellationToken.None, GoodbyeTimeout);
+                return;
+            }
+            catch (PcException e) when (e.Code == ErrorCode.PeerUnreachable && attempt == 1)
+            {
+                // The removal itself cuts the removed member's connections, this request's perhaps among them.
+            }
+            catch (PcException e)
+            {
+                DaemonLog.NotReached(logger, peer, e.Message); // it hears of it from the others
+                return;
+            }
         }
     }
 

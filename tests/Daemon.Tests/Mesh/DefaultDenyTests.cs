@@ -96,7 +96,7 @@ public sealed class DefaultDenyTests
         }
         foreach (var (method, path) in EndpointsOf(oak.Node.MeshApp).SelectMany(Requests))
         {
-            using var response = await oak.SendAsync(new HttpMethod(method), path);
+            using var response = await oak.Client.SendAsync(new HttpMethod(method), path);
             Assert.Equal(404, (int)response.StatusCode);
             Assert.Contains($"PC{(int)ErrorCode.UnknownRoute}", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
         }

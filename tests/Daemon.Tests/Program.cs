@@ -1,0 +1,8 @@
+using PeoplesCloud.Daemon.Tests;
+using PeoplesCloud.Daemon.Tests.Crash;
+
+if (args is [DaemonProcess.Mode, ..]) return await DaemonProcess.RunAsync(args[1..]);
+
+return args.Any(a => a is "-automated" or "@@")
+    ? await Xunit.Runner.InProc.SystemConsole.ConsoleRunner.Run(args)
+    : await Xunit.MicrosoftTestingPlatform.TestPlatformTestFramework.RunAsync(args, SelfRegisteredExtensions.AddSelfRegisteredExtensions);
