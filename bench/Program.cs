@@ -7,6 +7,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
     ["deploy"] = DeployBenchmark.RunAsync,
     ["mesh"] = MeshBenchmark.RunAsync,
     ["sandbox"] = SandboxBenchmark.RunAsync,
+    ["sim"] = SimBenchmark.RunAsync,
 };
 
 if (args.Length > 0 && benchmarks.TryGetValue(args[0], out var run)) return await run(args[1..]);

@@ -13,10 +13,9 @@ internal sealed class SimWorld
     private readonly Dictionary<PeerId, int> _indexOf = [];
     private long _eventNumber;
 
-    public SimWorld(SimRun run, GossipOptions? options = null)
+    public SimWorld(SimRun run)
     {
         Run = run;
-        Options = options ?? new GossipOptions();
         Random = new Random(unchecked((int)(run.Seed ^ (run.Seed >> 32))));
         // An unkind date: some day in sixty years, at an odd millisecond.
         Epoch = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000 + Random.NextInt64(1_900_000_000_000));
@@ -28,7 +27,8 @@ internal sealed class SimWorld
 
     public SimRun Run { get; }
 
-    public GossipOptions Options { get; }
+    /// <summary>Pace of gossip; set before the start.</summary>
+    public GossipOptions Options { get; set; } = new();
 
     public SimKeys Keys { get; } = new();
 

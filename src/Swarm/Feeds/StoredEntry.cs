@@ -136,6 +136,13 @@ public sealed class StoredEntry
         return entry;
     }
 
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        if (!TryDecode(input, out var entry, out _)) return;
+        Base.Invariant.Check(entry.Bytes.Span.SequenceEqual(input), "an entry keeps the bytes that it was read from");
+        _ = EntryBody.Decode((uint)entry.Body.Kind, ByteString.CopyFrom(entry.Body.Encode()));
+    }
+
     /// <summary>Whether the author signed it.</summary>
     internal bool VerifiedBy(ISignatureVerifier verifier) =>
         SignatureDomain.Verify(verifier, Author, SignatureDomain.Entry, EntryBytes.Span, Signature.Span);

@@ -32,4 +32,11 @@ internal static class GossipCodec
             return false;
         }
     }
+
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        if (!TryDecode(input, out var message)) return;
+        _ = FeedHeads.TryDecode(message.Heads.Span, message.Forks.Span, out _);
+        _ = PresenceTable.TryDecode(message.Presence.Span);
+    }
 }

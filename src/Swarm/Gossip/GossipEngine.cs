@@ -110,12 +110,6 @@ public sealed partial class GossipEngine
         return [.. _effects];
     }
 
-    internal static void Fuzz(ReadOnlySpan<byte> input)
-    {
-        if (GossipCodec.TryDecode(input, out var message) && message.HasPresence) _ = PresenceTable.TryDecode(message.Presence.Span);
-        _ = PresenceRecord.TryDecode(input, null, out _);
-    }
-
     private PeerView View(PeerId peer)
     {
         var slot = _table.Find(peer);

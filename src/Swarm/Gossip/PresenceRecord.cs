@@ -174,6 +174,8 @@ public sealed class PresenceRecord
         }
     }
 
+    internal static void Fuzz(ReadOnlySpan<byte> input) => _ = TryDecode(input, null, out _);
+
     private static bool IsLine(string text) => text.Length <= MaxText && !text.Any(char.IsControl);
 
     private static string Cut(string text)

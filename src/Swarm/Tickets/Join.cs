@@ -41,6 +41,8 @@ public sealed record JoinRequest(SwarmId Swarm, byte[] Secret, string Name, byte
         }
     }
 
+    internal static void Fuzz(ReadOnlySpan<byte> input) => _ = TryDecode(input, out _);
+
     /// <summary>Without the secret.</summary>
     public override string ToString() => $"request of {Name} to join {Swarm}";
 }
@@ -78,6 +80,8 @@ public sealed record JoinReply(IReadOnlyList<ReadOnlyMemory<byte>> Entries, byte
             return false;
         }
     }
+
+    internal static void Fuzz(ReadOnlySpan<byte> input) => _ = TryDecode(input, out _);
 
     /// <summary>Without the key.</summary>
     public override string ToString() => $"reply with {Entries.Count} entries";

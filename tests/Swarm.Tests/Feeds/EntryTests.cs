@@ -71,7 +71,7 @@ public sealed class EntryTests
             var bytes = i % 2 == 0 ? new byte[random.Next(200)] : (byte[])seed.Clone();
             if (i % 2 == 0) random.NextBytes(bytes);
             else for (var j = random.Next(1, 6); j > 0; j--) bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
-            FuzzTargets.Entry(bytes);
+            StoredEntry.Fuzz(bytes);
         }
     }
 

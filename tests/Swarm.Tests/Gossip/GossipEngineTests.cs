@@ -227,7 +227,7 @@ public sealed class GossipEngineTests
             {
                 var damaged = message[..random.Next(1, message.Length)];
                 damaged[random.Next(damaged.Length)] ^= (byte)(1 << random.Next(8));
-                FuzzTargets.Gossip(damaged);
+                GossipCodec.Fuzz(damaged);
                 wires.Do(0, new GossipInput.MessageReceived(village.Peer(1), damaged));
             }
         }

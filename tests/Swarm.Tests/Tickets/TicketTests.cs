@@ -163,8 +163,9 @@ public sealed class TicketTests
             {
                 var damaged = bytes[..random.Next(bytes.Length)];
                 if (damaged.Length > 0) damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
-                FuzzTargets.Join(damaged);
-                FuzzTargets.TicketText(damaged);
+                JoinRequest.Fuzz(damaged);
+                JoinReply.Fuzz(damaged);
+                Ticket.Fuzz(damaged);
             }
         }
         Assert.False(JoinRequest.TryDecode(new byte[SwarmLimits.MaxJoinRequestBytes + 1], out _));
