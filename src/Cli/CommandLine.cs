@@ -21,8 +21,15 @@ internal static class CommandLine
     public static int Run(string[] arguments)
     {
         var parsed = Root().Parse(arguments);
-        if (parsed.Errors.Count == 0) return parsed.Invoke(Configuration);
-        return Failure.Report(UsageError(parsed), Terminal.OfProcess(), arguments.Contains("--json"));
+        if (parsed.Errors.Count == 0 && UnknownOption(parsed, arguments) is null) return parsed.Invoke(Configuration);
+        return Failure.Report(UsageError(parsed, arguments), Terminal.OfProcess(), arguments.Contains("--json"));
+    }
+
+    // A misspelt option would be taken for the value of an argument. What follows -- is meant as it is.
+    private static string? UnknownOption(ParseResult parsed, string[] arguments)
+    {
+        var options = arguments.TakeWhile(argument => argument != "--").Where(argument => argument.Length > 1 && argument[0] == '-').ToHashSet(StringComparer.Ordinal);
+        return parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value).FirstOrDefault(options.Contains);
     }
 
     /// <summary>All commands.</summary>
@@ -64,13 +71,13 @@ internal static class CommandLine
         return root;
     }
 
-    private static PcException UsageError(ParseResult parsed)
+    private static PcException UsageError(ParseResult parsed, string[] arguments)
     {
         var command = parsed.CommandResult.Command;
         var hint = command is RootCommand ? "pc --help" : $"pc {command.Name} --help";
         if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..] && Closest(word, command) is { } near)
             return new PcException(ErrorCode.Usage, $"there is no command '{word}'", $"pc {near}");
-        return new PcException(ErrorCode.Usage, parsed.Errors[0].Message, hint);
+        return new PcException(ErrorCode.Usage, parsed.Errors is [var first, ..] ? first.Message : $"{command.Name} has no option '{UnknownOption(parsed, arguments)}'", hint);
     }
 
     private static string? Closest(string word, Command root) =>

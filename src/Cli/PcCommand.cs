@@ -54,6 +54,11 @@ internal sealed class PcCommand : Command
             // Whoever read the output has seen enough (pc logs | head).
             return 0;
         }
+        catch (IOException exception)
+        {
+            // The output itself cannot be written, so JSON would not arrive either.
+            return Failure.Report(exception, terminal, json: false);
+        }
     }
 
     // errno EPIPE, as .NET puts it into the exception of a write to a closed pipe.

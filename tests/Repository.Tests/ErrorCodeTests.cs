@@ -56,7 +56,7 @@ public sealed class ErrorCodeTests
         var text = new StringBuilder();
         text.Append("# Errors\n\nEvery error that a person sees has a code. The command line prints two lines, what happened in this case and what to try,\n");
         text.Append("and ends with the exit code of the error's class; with `--json` the error is one JSON object on standard output.\n\n");
-        text.Append("    error PC4007: this ticket of friends expired at 2026-11-01 12:00:00Z\n      try: ask the member who invited you for a new ticket: pc invite\n\n");
+        text.Append("    error PC4014: this ticket of friends expired at 2026-11-01 12:00:00Z\n      try: ask the member who invited you for a new ticket: pc invite\n\n");
         text.Append("Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 not found, 5 refused. This page is written from the code\n");
         text.Append("(`src/Base/ErrorCode.cs`); a test keeps the two the same.\n");
         foreach (var (first, last, area) in Areas)

@@ -117,7 +117,7 @@ internal static class TryCommand
                 SayWhatNext(terminal, oak, reply);
             }
         }
-        catch (Exception exception) when (seen < LinesThatProve && exception is IOException or ObjectDisposedException)
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException or DaemonErrorException)
         {
             // Reported below, with what was seen.
         }

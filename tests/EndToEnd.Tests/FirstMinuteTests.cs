@@ -1,0 +1,135 @@
+using System.Diagnostics;
+
+namespace PeoplesCloud.EndToEnd.Tests;
+
+/// <summary>What a newcomer does first: the README's commands with real processes.</summary>
+public sealed class FirstMinuteTests
+{
+    [Fact]
+    public void Try_once_shows_a_bot_on_another_node_and_leaves_nothing()
+    {
+        using var place = new Place();
+        var said = Pc.RunWith(place["home"], new Dictionary<string, string> { ["TMPDIR"] = place.Folder }, "try", "--once").Ok();
+        Assert.Matches("hello-bot runs on (elm|fir), because", said.Out);
+        Assert.Contains("does not host", said.Out);
+        Assert.Contains("│ hello number 3", said.Out);
+        Assert.Empty(Directory.GetFileSystemEntries(place.Folder, "pc-try-*"));
+    }
+
+    [Fact]
+    public async Task Try_that_is_ended_by_a_signal_cleans_up()
+    {
+        using var place = new Place();
+        using var process = Pc.Start(place["home"], Pc.Program, ["try"], new Dictionary<string, string> { ["TMPDIR"] = place.Folder });
+        while (await process.StandardOutput.ReadLineAsync() is { } line && !line.Contains("hello number 1 ", StringComparison.Ordinal)) { }
+        var folder = Assert.Single(Directory.GetDirectories(place.Folder, "pc-try-*"));
+        var pids = new[] { "oak", "elm", "fir" }.Select(name => Place.PidOf(Path.Combine(folder, name))).ToList();
+        Pc.Terminate(process);
+        Assert.Equal(0, Pc.Run(process).Exit);
+        Assert.False(Directory.Exists(folder));
+        Assert.DoesNotContain(pids, pid => Directory.Exists($"/proc/{pid}"));
+    }
+
+    [Fact]
+    public void Try_whose_host_dies_ends_with_a_reason()
+    {
+        using var place = new Place();
+        using var process = Pc.Start(place["home"], Pc.Program, ["try", "--once"], new Dictionary<string, string> { ["TMPDIR"] = place.Folder });
+        var host = "";
+        while (process.StandardOutput.ReadLine() is { } line && !line.StartsWith("its log", StringComparison.Ordinal))
+            if (line.StartsWith("hello-bot runs on ", StringComparison.Ordinal)) host = line.Split(' ')[3].TrimEnd(',');
+        Place.Kill(Path.Combine(Assert.Single(Directory.GetDirectories(place.Folder, "pc-try-*")), host));
+        var said = Pc.Run(process);
+        Assert.Equal(1, said.Exit);
+        Assert.Contains("error PC1004: the log of hello-bot", said.Err);
+    }
+
+    [Fact]
+    public void The_commands_of_the_readme_work_in_their_order()
+    {
+        using var place = new Place();
+        var oak = place.Up("oak", "--no-host");
+        var elm = place.Up("elm");
+        var created = Pc.Run(oak, "create", "--name", "friends").Ok();
+        var ticket = created.Out.Split('\n').Single(line => line.Contains("pc join pc1", StringComparison.Ordinal)).Trim()["pc join ".Length..];
+        Assert.Contains("joined swarm friends as member; it has 2 members", Pc.Run(elm, "join", ticket).Ok().Out);
+
+        var deployed = Pc.Run(oak, "deploy", "friends", Pc.HelloBot).Ok();
+        Assert.Contains("hello-bot (py3) runs on elm", deployed.Out);
+        using (var logs = Pc.Start(oak, Pc.Program, ["logs", "-f", "friends", "hello-bot"], null))
+        {
+            var lines = new List<string>();
+            while (lines.Count(line => line.StartsWith("hello number", StringComparison.Ordinal)) < 3 && logs.StandardOutput.ReadLine() is { } line) lines.Add(line);
+            Assert.Contains("hello number 2 from a program that nobody's server runs", lines);
+            logs.Kill();
+        }
+
+        var list = Pc.Run(oak, "list", "friends", "--json").Ok().Json.GetProperty("swarms")[0];
+        Assert.Equal("elm", list.GetProperty("programs")[0].GetProperty("host").GetString());
+        Assert.Contains("stopped hello-bot", Pc.Run(oak, "stop", "friends", "hello-bot").Ok().Out);
+        Place.Until(() => Pc.Run(elm, "list", "--json"), said => !said.Out.Contains("\"running\"", StringComparison.Ordinal), "the bot ended");
+        Assert.Contains("this node is down", Pc.Run(oak, "down").Ok().Out);
+        Assert.Contains("this node was not up", Pc.Run(oak, "down").Ok().Out);
+    }
+
+    [Fact]
+    public async Task A_signal_to_the_launcher_ends_the_daemon_in_order()
+    {
+        using var place = new Place();
+        using var process = Pc.Start(place["oak"], Pc.Launcher, ["daemon", "--port", "0", "--listen", "127.0.0.1"], null);
+        var ready = await process.StandardOutput.ReadLineAsync();
+        while (ready?.StartsWith("ready ", StringComparison.Ordinal) == false) ready = await process.StandardOutput.ReadLineAsync();
+        Assert.Matches("^ready 12D3KooW[1-9A-Za-z]+ /ip4/127.0.0.1/tcp/[0-9]+/p2p/12D3KooW", ready!);
+        Pc.Terminate(process);
+        Assert.Equal(0, Pc.Run(process).Exit);
+        Assert.False(File.Exists(Path.Combine(place["oak"], "pc.sock")));
+    }
+
+    [Fact]
+    public void A_host_that_lost_power_runs_its_programs_again_when_it_is_back()
+    {
+        using var place = new Place();
+        var oak = place.Up("oak", "--no-host");
+        var port = $"{Place.FreePort()}";
+        var elm = place.Up("elm", "--port", port);
+        Place.Swarm("friends", oak, elm);
+        Pc.Run(oak, "deploy", "friends", Pc.HelloBot).Ok();
+        var cid = Pc.Run(elm, "add", place.File("note.txt", "keep me"), "--json").Ok().Json.GetProperty("cid").GetString()!;
+
+        Place.Kill(elm);
+        Place.Kill(oak);
+        place.Up("elm", "--port", port); // oak finds it where it was
+        place.Up("oak", "--no-host");
+
+        Assert.Equal("keep me", Pc.Run(elm, "cat", cid).Ok().Out);
+        Assert.Contains(cid, Pc.Run(elm, "pin", "ls").Ok().Out);
+        var list = Place.Until(() => Pc.Run(oak, "list", "--json").Ok(), said => said.Out.Contains("\"state\":\"running\"", StringComparison.Ordinal), "hello-bot ran again").Json.GetProperty("swarms")[0];
+        Assert.Equal(2, list.GetProperty("members").GetArrayLength());
+        Assert.Equal("elm", list.GetProperty("programs")[0].GetProperty("host").GetString());
+    }
+
+    [Fact]
+    public void Content_that_one_adds_another_gets()
+    {
+        using var place = new Place();
+        var (oak, elm) = (place.Up("oak", "--no-host"), place.Up("elm", "--no-host"));
+        Place.Swarm("friends", oak, elm);
+        place.File("d/a.txt", "hello\n");
+        place.File("d/b.txt", "world\n");
+        // Vectors of tests/vectors/unixfs: what ipfs add -r prints.
+        Assert.Equal(
+            """
+            added QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN d/a.txt
+            added QmaRGe7bVmVaLmxbrMiVNXqW4pRNNp3xq7hFtyRKA3mtJL d/b.txt
+            added QmZaSAo5hX2gBd7uJEZUjcWfEpUnw5kE8P4g56bvZfgsxf d
+
+            """, Pc.Run(oak, "add", "-r", place["d"]).Ok().Out);
+        Assert.Equal("world\n", Pc.Run(elm, "cat", "QmZaSAo5hX2gBd7uJEZUjcWfEpUnw5kE8P4g56bvZfgsxf/b.txt").Ok().Out);
+        Pc.Run(elm, "get", "QmZaSAo5hX2gBd7uJEZUjcWfEpUnw5kE8P4g56bvZfgsxf", "-o", place["copy"]).Ok();
+        Assert.Equal("hello\n", File.ReadAllText(Path.Combine(place["copy"], "a.txt")));
+        Pc.Run(elm, "pin", "add", "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN").Ok();
+        Pc.Run(elm, "pin", "rm", "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN").Ok();
+        Assert.DoesNotContain("QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN", Pc.Run(elm, "pin", "ls").Ok().Out);
+        Pc.Run(elm, "add", place["d"]).Refused("PC3012", 2);
+    }
+}
