@@ -5,6 +5,8 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
 {
     ["add"] = AddBenchmark.RunAsync,
     ["deploy"] = DeployBenchmark.RunAsync,
+    ["idle"] = IdleBenchmark.RunAsync,
+    ["list"] = ListBenchmark.RunAsync,
     ["mesh"] = MeshBenchmark.RunAsync,
     ["sandbox"] = SandboxBenchmark.RunAsync,
     ["sim"] = SimBenchmark.RunAsync,
