@@ -56,13 +56,12 @@ public sealed class UnixFsAdder(IBlockStore store)
                 await durable;
                 yield return node;
             }
-            await running;
         }
         finally
         {
             // Also when the caller stops early or a block fails: nothing may go on reading or writing behind its back.
             await stop.CancelAsync();
-            await running.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await running; // never fails: what went wrong comes out of the channel
         }
     }
 
