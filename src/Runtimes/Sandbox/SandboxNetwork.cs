@@ -15,7 +15,8 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// The router namespace holds no process; it forwards by its routes, and the refused ranges are routes of kind "prohibit" in it. They are
 /// in the program's own namespace too, where they refuse at once, but there they can be passed by: a socket bound to an interface, or a
 /// datagram that names one (IP_PKTINFO), is sent "on the link" although no route leads there, and multicast needs no more than that.
-/// Forwarding knows no such exception. slirp4netns speaks IPv4 only here, so of IPv6 there is nothing but the own loopback.
+/// On this link is only the router, which answers for none of these addresses, forwards no multicast and knows no exception to its routes.
+/// slirp4netns speaks IPv4 only here, so of IPv6 there is nothing but the own loopback.
 /// </summary>
 internal static class SandboxNetwork
 {

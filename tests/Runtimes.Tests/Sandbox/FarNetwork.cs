@@ -107,7 +107,15 @@ public sealed class FarNetwork : IDisposable
     public async Task<string> HearAsync(string address, CancellationToken cancellationToken)
     {
         using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Parse(address), Port, cancellationToken);
+        try
+        {
+            await client.ConnectAsync(IPAddress.Parse(address), Port, cancellationToken);
+        }
+        catch (SocketException e)
+        {
+            // Somebody else on the host may have changed its routes.
+            Assert.Fail($"{address} did not answer: {e.Message}\n{Host.Run("ip", "route", "get", address)}{Host.Run("ip", "route")}{Host.Run("ip", "-br", "address")}");
+        }
         using var reader = new StreamReader(client.GetStream());
         return await reader.ReadToEndAsync(cancellationToken);
     }
