@@ -200,9 +200,15 @@ public sealed class MeshHttpTests
             });
             _app.MapGet("/endless", async (HttpContext c) =>
             {
-                c.RequestAborted.Register(() => Aborted.TrySetResult());
                 var piece = new byte[10_000];
-                while (true) await c.Response.Body.WriteAsync(piece, c.RequestAborted);
+                try
+                {
+                    while (true) await c.Response.Body.WriteAsync(piece, c.RequestAborted);
+                }
+                finally
+                {
+                    Aborted.TrySetResult(); // by the token or by a failed write, whichever sees the reset first
+                }
             });
         }
 
