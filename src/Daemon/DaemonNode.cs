@@ -162,7 +162,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var blocks = new FileBlockStore(home.Paths.Blocks, _time, loggers.CreateLogger("Blocks"));
         Owns(blocks.DisposeAsync);
         var access = new ContentAccess(home.Database, Swarms.IsMember, Swarms.SharedWith);
-        var members = new MeshBlockSource(client, access, [], AwakeMembers, id => Swarms.Find(id) is not null);
+        var members = new MeshBlockSource(client, access, [], AwakeMembers, id => Swarms.Find(id) is not null, _time);
         Content = new ContentService(blocks, access, new PinSet(home.Paths.Pins), members);
 
         // 4. Programs: nothing runs before the feeds are looked at in step 6.
@@ -274,9 +274,9 @@ internal sealed class DaemonNode : IAsyncDisposable
         };
     }
 
-    private static Task<Stream> OpenBundleAsync(FileBlockStore blocks, MeshClient client, ContentAccess access, Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken)
+    private Task<Stream> OpenBundleAsync(FileBlockStore blocks, MeshClient client, ContentAccess access, Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken)
     {
-        var source = new MeshBlockSource(client, access, keepers, () => [], _ => true);
+        var source = new MeshBlockSource(client, access, [.. keepers.Where(keeper => keeper != Self)], () => [], id => Swarms.Find(id) is not null, _time);
         return new UnixFsReader(new BlockFetcher(blocks, [source])).OpenAsync(bundle, null, cancellationToken);
     }
 

@@ -123,6 +123,40 @@ public sealed class BadInputTests
     }
 
     [Fact]
+    public async Task A_ticket_whose_inviter_sleeps_says_so()
+    {
+        await using var elm = await TestNode.StartAsync("elm");
+        string ticket;
+        await using (var oak = await TestNode.StartAsync("oak")) ticket = (await oak.CreateAsync("friends")).Ticket!;
+        var error = await AssertRefusedAsync(ErrorCode.PeerUnreachable, elm.JoinAsync(ticket));
+        Assert.Contains("inviter of friends", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_name_that_fits_several_members_is_not_guessed()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var elm = await TestNode.StartAsync("elm");
+        await elm.JoinAsync((await oak.CreateAsync("friends")).Ticket!);
+        await AssertRefusedAsync(ErrorCode.NameAmbiguous, oak.Client.PostAsync("/v1/swarms/friends/remove", new RemoveRequest("12D3KooW"), TestNode.Json.RemoveRequest));
+    }
+
+    [Fact]
+    public void What_nobody_foresaw_is_logged_and_said_to_be_a_bug()
+    {
+        var error = Daemon.Http.Errors.Explain(new InvalidOperationException("secret detail"), "GET /v1/x", Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        Assert.Equal(ErrorCode.Internal, error.Code);
+        Assert.DoesNotContain("secret detail", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_machine_without_sqlite_is_told_what_to_install()
+    {
+        var error = Assert.Throws<PcException>(() => Daemon.Storage.SqliteLibrary.Load("libsqlite3-that-is-missing.so"));
+        Assert.Equal(ErrorCode.SqliteMissing, error.Code);
+    }
+
+    [Fact]
     public async Task Guessing_secrets_is_cut_off()
     {
         await using var oak = await TestNode.StartAsync("oak");

@@ -16,7 +16,8 @@ namespace PeoplesCloud.Daemon.Contents;
 /// <param name="first">Members to ask first: a program's owner and guardians.</param>
 /// <param name="others">All members that are awake, in the order to ask them.</param>
 /// <param name="isMine">Whether this node is in a swarm; what another swarm's name came with is not passed on.</param>
-internal sealed class MeshBlockSource(MeshClient client, ContentAccess access, IReadOnlyList<PeerId> first, Func<IEnumerable<PeerId>> others, Func<SwarmId, bool> isMine) : IBlockSource
+/// <param name="time">For how long a member that failed is not asked again.</param>
+internal sealed class MeshBlockSource(MeshClient client, ContentAccess access, IReadOnlyList<PeerId> first, Func<IEnumerable<PeerId>> others, Func<SwarmId, bool> isMine, TimeProvider time) : IBlockSource
 {
     private static readonly TimeSpan Forgiven = TimeSpan.FromSeconds(30);
     private readonly Lock _gate = new();
@@ -42,7 +43,7 @@ internal sealed class MeshBlockSource(MeshClient client, ContentAccess access, I
             }
             catch (PcException e) when (e.Code is ErrorCode.PeerUnreachable or ErrorCode.PeerFailed)
             {
-                lock (_gate) _failed[peer] = Environment.TickCount64;
+                lock (_gate) _failed[peer] = time.GetTimestamp();
             }
         }
         return null;
@@ -56,7 +57,7 @@ internal sealed class MeshBlockSource(MeshClient client, ContentAccess access, I
             if (!_last.IsDefault) order.Add(_last);
             order.AddRange(first);
             order.AddRange(others());
-            return [.. order.Distinct().Where(peer => !_failed.TryGetValue(peer, out var at) || Environment.TickCount64 - at > Forgiven.TotalMilliseconds)];
+            return [.. order.Distinct().Where(peer => !_failed.TryGetValue(peer, out var at) || time.GetElapsedTime(at) > Forgiven)];
         }
     }
 }

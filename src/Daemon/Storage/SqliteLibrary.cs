@@ -8,7 +8,7 @@ namespace PeoplesCloud.Daemon.Storage;
 /// <summary>Uses the system's SQLite (Debian: libsqlite3-0), whose security updates come with the system.</summary>
 internal static class SqliteLibrary
 {
-    private static readonly Lazy<nint> Handle = new(Load);
+    private static readonly Lazy<nint> Handle = new(() => Load("libsqlite3.so.0", "libsqlite3.so"));
 
     private static readonly Lazy<bool> Provider = new(() =>
     {
@@ -22,12 +22,19 @@ internal static class SqliteLibrary
     /// <exception cref="PcException"><see cref="ErrorCode.SqliteMissing"/>.</exception>
     public static void Use()
     {
-        if (Handle.Value == 0) throw new PcException(ErrorCode.SqliteMissing, "the library libsqlite3.so.0 was not found on this machine");
+        _ = Handle.Value;
         _ = Provider.Value;
     }
 
-    private static nint Load() =>
-        NativeLibrary.TryLoad("libsqlite3.so.0", out var handle) || NativeLibrary.TryLoad("libsqlite3.so", out handle) ? handle : 0;
+    /// <summary>The first of these files that can be loaded.</summary>
+    internal static nint Load(params ReadOnlySpan<string> files)
+    {
+        foreach (var file in files)
+        {
+            if (NativeLibrary.TryLoad(file, out var handle)) return handle;
+        }
+        throw new PcException(ErrorCode.SqliteMissing, $"the library {files[0]} was not found on this machine");
+    }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) =>
         string.Equals(name, "e_sqlite3", StringComparison.Ordinal) ? Handle.Value : 0;
