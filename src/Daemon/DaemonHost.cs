@@ -1,6 +1,6 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Configuration;
-using PeoplesCloud.Libp2p;
+using PeoplesCloud.Daemon.Mesh;
 
 namespace PeoplesCloud.Daemon;
 
@@ -19,7 +19,7 @@ public static class DaemonHost
     public static async Task<int> RunAsync(DaemonConfig config, TextWriter stdout, CancellationToken cancellationToken)
     {
         await using var node = await DaemonNode.StartAsync(config, TimeProvider.System, cancellationToken);
-        var address = Multiaddr.TryParse(node.Addresses[0], out var best) ? best.WithPeer(node.Self).ToString() : node.Addresses[0];
+        var address = UsableAddresses.Choose(node.Host.ListenAddresses, UsableAddresses.Bridges()).FirstOrDefault(node.Host.ListenAddresses[0]).WithPeer(node.Self);
         await stdout.WriteLineAsync($"ready {node.Self} {address}".AsMemory(), cancellationToken);
         await stdout.FlushAsync(cancellationToken);
 

@@ -183,7 +183,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         // 5. The mesh's pipeline and gossip.
         var gossip = new GossipService(Swarms, addresses, client, new GossipOptions(), _time, loggers.CreateLogger("Gossip"));
         Owns(gossip.DisposeAsync);
-        var endpoints = new MeshEndpoints(Swarms, blocks, programHost, new GuessLimiter(_time), _host, _time, Logger, Stopping);
+        var endpoints = new MeshEndpoints(Swarms, blocks, programHost, Programs.Reconcile, new GuessLimiter(_time), _host, _time, Logger, Stopping);
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);
         Owns(MeshApp.DisposeAsync);
         await MeshApp.StartAsync(cancellationToken);

@@ -137,12 +137,17 @@ internal sealed class ProgramService : IAsyncDisposable
     /// <summary>Waits for what is under way.</summary>
     public ValueTask DisposeAsync() => _reconciling.DisposeAsync();
 
-    private void Reconcile(LocalSwarm swarm)
+    /// <summary>Brings what runs here in line with what the feeds say now; begins the work and returns.</summary>
+    public void Reconcile(LocalSwarm swarm) => _reconciling.TryRun(swarm.Id, async _ =>
     {
-        var state = swarm.State;
-        if (swarm.Me is null) _reconciling.TryRun(swarm.Id, _ => EndAllAsync(swarm.Id, "this host is no member any more"));
-        else _reconciling.TryRun(swarm.Id, _ => _host.ReconcileAsync(state));
-    }
+        Task ended;
+        lock (_reconciling)
+        {
+            // Decided one after another, each by the newest state, so that an older one never starts what a newer one ended.
+            ended = swarm.Me is null ? EndAllAsync(swarm.Id, "this host is no member any more") : _host.ReconcileAsync(swarm.State);
+        }
+        await ended;
+    });
 
     private async Task EndAllAsync(SwarmId swarm, string why) =>
         await Task.WhenAll(_host.Programs.Where(program => program.Spec.Swarm == swarm).Select(program => _host.StopAsync(program.Spec.Id, why)));

@@ -20,7 +20,7 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 /// <summary>The routes of the mesh (docs/protocols/mesh-api.md). Who calls was judged before; each endpoint bounds its body.</summary>
 internal sealed class MeshEndpoints(
-    SwarmRegistry swarms, IBlockStore blocks, ProgramHost programs, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
+    SwarmRegistry swarms, IBlockStore blocks, ProgramHost programs, Action<LocalSwarm> reconcile, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
 {
     private const int MaxJsonBytes = 16 << 10;
 
@@ -108,6 +108,7 @@ internal sealed class MeshEndpoints(
         var (swarm, program) = (Caller(context).Swarm!, Caller(context).Program!);
         if (program.Stopped || program.Host != swarms.Self) throw new PcException(ErrorCode.NotPermitted, $"{program.Deployed.Name} is not placed on this node");
         await programs.StartAsync(ProgramSpec.Of(swarm.Id, program), context.RequestAborted);
+        reconcile(swarm); // it may have been stopped meanwhile
     }
 
     private Task StopAsync(HttpContext context) => programs.StopAsync(Caller(context).Program!.Id, "was stopped");
