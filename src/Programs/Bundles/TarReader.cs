@@ -6,7 +6,7 @@ namespace PeoplesCloud.Programs.Bundles;
 /// Reads an archive of <see cref="TarFormat"/> from front to back in constant memory, and refuses everything that
 /// <see cref="TarStream"/> would not have written: also a wrong order, a path twice, content under a file, bytes after the end.
 /// </summary>
-internal sealed class TarReader(Stream archive, BundleLimits limits)
+internal sealed partial class TarReader(Stream archive, BundleLimits limits)
 {
     private readonly byte[] _block = new byte[TarFormat.BlockBytes];
     // Paths with an ending slash, folders and files apart: what may hold an entry, and what is taken.

@@ -43,4 +43,14 @@ internal static class LogRecord
         line = new LogLine(new DateTimeOffset(ticks, TimeSpan.Zero), (LogSource)source, Encoding.UTF8.GetString(record[3..]));
         return true;
     }
+
+    // Fuzz target: a record that is read and written again is read the same.
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        if (!TryRead(input, out var line)) return;
+        var again = new ArrayBufferWriter<byte>();
+        WritePrefix(again, line.Time, line.Source);
+        again.Write(Encoding.UTF8.GetBytes(line.Text));
+        Base.Invariant.Check(TryRead(again.WrittenSpan, out var same) && same == line, "a log line is read as it was written");
+    }
 }
