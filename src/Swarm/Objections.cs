@@ -5,12 +5,10 @@ namespace PeoplesCloud.Swarm;
 /// <summary>Says to a person why this node may not write an entry.</summary>
 internal static class Objections
 {
-    public static void ThrowIfAny(this Objection objection, SwarmReplica replica, EntryBody body)
-    {
-        if (objection == Objection.None) return;
-        var swarm = replica.State.Name;
-        throw objection switch
+    public static PcException? ToException(this Objection objection, string swarm, EntryBody body) =>
+        objection switch
         {
+            Objection.None => null,
             Objection.NotAMember => new PcException(ErrorCode.NotAMember, $"this node is not a member of {swarm}"),
             Objection.NotAdmin => new PcException(ErrorCode.NotAllowed, $"only an admin of {swarm} may do this ({body.Kind})"),
             Objection.GuestMayNot => new PcException(ErrorCode.NotAllowed, $"a guest of {swarm} may not deploy"),
@@ -23,5 +21,4 @@ internal static class Objections
             Objection.OldGeneration => new PcException(ErrorCode.NotAllowed, "a later choice of the host is known"),
             _ => new PcException(ErrorCode.NotAllowed, $"{swarm} has no use for this entry ({objection})"),
         };
-    }
 }

@@ -109,11 +109,7 @@ public sealed partial class SwarmReplica
     /// <exception cref="PcException">This node may not, or not now; nothing was changed.</exception>
     public StoredEntry Append(EntryBody body, DateTimeOffset now)
     {
-        if (!OwnHeadConfirmed) throw new PcException(ErrorCode.OwnHeadUnconfirmed, $"this node has not yet heard from another member of {State.Name} whether its own entries are complete");
-        if (State.Forked.TryGetValue(Self, out var number))
-            throw new PcException(ErrorCode.FeedForked, $"this node wrote two entries with number {number} in {State.Name}, so its entries do not count");
-        Builder().Judge(Self, body).ThrowIfAny(this, body);
-
+        if (WouldRefuse(body) is { } refusal) throw refusal;
         var own = OwnHead();
         var clock = HybridClock.Next(now, own?.Entry.Clock ?? default, _seen);
         if (own is not null && own.Entry.Clock.Day == clock.Day && own.OnDay >= SwarmLimits.MaxEntriesPerDay)
@@ -129,27 +125,17 @@ public sealed partial class SwarmReplica
         return entry;
     }
 
-    /// <summary>Whether this node may write this now; null when it may, else what <see cref="Append"/> would throw.</summary>
+    /// <summary>Why this node may not write this now, as <see cref="Append"/> would throw it; null when it may. (Today's number of entries is not looked at.)</summary>
     public PcException? WouldRefuse(EntryBody body)
     {
-        try
-        {
-            Builder().Judge(Self, body).ThrowIfAny(this, body);
-            return null;
-        }
-        catch (PcException refusal)
-        {
-            return refusal;
-        }
+        var state = State;
+        if (!OwnHeadConfirmed) return new PcException(ErrorCode.OwnHeadUnconfirmed, $"this node has not yet heard from another member of {state.Name} whether its own entries are complete");
+        if (state.Forked.TryGetValue(Self, out var number))
+            return new PcException(ErrorCode.FeedForked, $"this node wrote two entries with number {number} in {state.Name}, so its entries do not count");
+        return _builder!.Judge(Self, body).ToException(state.Name, body);
     }
 
     // -- Writing ----------------------------------------------------------------------------------------------
-
-    private StateBuilder Builder()
-    {
-        _ = State;
-        return _builder!;
-    }
 
     // The entry after which this node's next one comes: the end of the branch that counts.
     private Node? OwnHead()

@@ -364,10 +364,19 @@ public static class Scenarios
         }
     }
 
+    // A deploy; or, by an admin, the choice of a host, where concurrent ones of one generation must end the same everywhere.
     private static StoredEntry? WriteSome(SimWorld world, int number)
     {
         var node = Pick(world);
-        return node.IsUp ? node.Write(NewProgram(number)) : null;
+        if (node.Replica is not { } replica) return null;
+        var programs = replica.State.Programs.Keys.ToList();
+        if (programs.Count > 0 && world.Random.Next(2) == 0)
+        {
+            var admin = world.Nodes[world.Random.Next(2)];
+            var placed = new ProgramPlaced(programs[world.Random.Next(programs.Count)], Pick(world).Peer, 1);
+            if (admin.Replica is { } knowing && knowing.WouldRefuse(placed) is null) return admin.Write(placed);
+        }
+        return node.Write(NewProgram(number));
     }
 
     private static ProgramDeployed NewProgram(int number) => FeedStoreContract.Deploy($"program-{number}");

@@ -30,6 +30,15 @@ public sealed partial class GossipEngine
         if (_rumours.Count < MaxRumours) _rumours.Add(new Rumour(ByteString.CopyFrom(entry.Bytes.Span), false, from, Rounds, _options.MaxPartners));
     }
 
+    // Nobody talks to a removed member any more, so it is told once why.
+    private void TellRemoved(PeerId peer, StoredEntry removal)
+    {
+        if (peer == Self || !TryPartner(peer)) return;
+        var message = NewMessage();
+        message.Entries.Add(ByteString.CopyFrom(removal.Bytes.Span));
+        Send(peer, message);
+    }
+
     private void QueueOwnRecord()
     {
         _rumours.RemoveAll(rumour => rumour.IsRecord);

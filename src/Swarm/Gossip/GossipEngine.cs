@@ -89,7 +89,11 @@ public sealed partial class GossipEngine
                 OnMessage(received.From, received.Bytes.Span);
                 break;
             case GossipInput.EntriesAppended appended:
-                foreach (var entry in appended.Entries) QueueEntry(entry, null);
+                foreach (var entry in appended.Entries)
+                {
+                    QueueEntry(entry, null);
+                    if (entry.Body is MemberRemoved removed) TellRemoved(removed.Peer, entry);
+                }
                 break;
             case GossipInput.PresenceUpdated updated:
                 _info = updated.Info;

@@ -145,6 +145,7 @@ public sealed class GossipEngineTests
         Assert.Null(wires.Engines[0].ViewOf(wires.Village.Peer(2)));
         Assert.Equal(2, wires.Engines[0].Views().Count);
         wires.CarryAll();
+        Assert.Equal(MemberStatus.Removed, wires.Village[2].State.Members[wires.Village.Peer(2)].Status); // it was told
         wires.Seen.Clear();
         wires.Rounds(10);
         Assert.DoesNotContain(wires.Seen, seen => seen.Node != 2 && seen.Effect is GossipEffect.SendMessage send && send.To == wires.Village.Peer(2));
