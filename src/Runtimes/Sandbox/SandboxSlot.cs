@@ -102,6 +102,8 @@ internal sealed class SandboxSlot : IAsyncDisposable
     /// <summary>What it uses now.</summary>
     public RunUsage Usage()
     {
+        // Its process number may be another's now.
+        if (Shell.Ended.IsCompleted) return new RunUsage(-1, TimeSpan.FromTicks(-1), 0);
         var measured = ProcessTree.Measure(Shell.InitPid);
         if (_cgroup is null) return measured;
         var usage = _cgroup.Usage();
