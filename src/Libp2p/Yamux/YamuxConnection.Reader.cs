@@ -166,7 +166,7 @@ internal sealed partial class YamuxConnection
             // Refused.
         }
         connection.EndNow(new Libp2pException(Libp2pError.ConnectionClosed, "the input ended"));
-        Base.Invariant.Check(Interlocked.Read(ref connection._buffered) <= 1 << 20, "unread bytes stay within their limit");
+        Base.Invariant.Check(connection.BufferedBytes <= 1 << 20, "unread bytes stay within their limit");
     }
 
     /// <summary>A channel that swallows everything.</summary>

@@ -25,6 +25,9 @@ internal sealed partial class YamuxConnection
         }
     }
 
+    /// <summary>Received bytes that no reader has consumed, in all streams.</summary>
+    public long BufferedBytes => Interlocked.Read(ref _buffered);
+
     /// <summary>Opens a stream; waits while too many of ours are not acknowledged. The peer hears of it with the first bytes or at once, whichever is sooner.</summary>
     /// <exception cref="Libp2pException">The connection ended, or one side goes away.</exception>
     public async ValueTask<YamuxStream> OpenAsync(CancellationToken cancellationToken)

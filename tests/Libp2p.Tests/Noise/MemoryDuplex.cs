@@ -15,6 +15,7 @@ internal static class MemoryDuplex
     private sealed class End(PipeReader reader, PipeWriter writer) : Stream
     {
         private readonly Stream _input = reader.AsStream();
+        private volatile bool _isDisposed;
 
         public override bool CanRead => true;
 
@@ -26,7 +27,17 @@ internal static class MemoryDuplex
 
         public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => _input.ReadAsync(buffer, cancellationToken);
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                return await _input.ReadAsync(buffer, cancellationToken);
+            }
+            catch (Exception failure) when (_isDisposed && failure is OperationCanceledException or InvalidOperationException)
+            {
+                throw new ObjectDisposedException("this end is closed", failure);
+            }
+        }
 
         public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -51,9 +62,11 @@ internal static class MemoryDuplex
         {
             if (disposing)
             {
+                _isDisposed = true;
                 writer.CancelPendingFlush();
                 writer.Complete();
                 reader.CancelPendingRead();
+                reader.Complete(); // the other end's writes fail from now on
             }
             base.Dispose(disposing);
         }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base.Crypto;
@@ -14,26 +13,25 @@ internal sealed class YamuxPair : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly Channel<YamuxStream> _accepted = Channel.CreateUnbounded<YamuxStream>();
-    private Task[] _runs = [];
+
+    /// <summary>What is done with accepted streams instead of queueing them for <see cref="AcceptAsync"/>.</summary>
+    public Action<YamuxStream>? OnAccept { get; set; }
 
     public YamuxConnection Dialer { get; private set; } = null!;
 
     public YamuxConnection Listener { get; private set; } = null!;
 
-    public Task ListenerEnded => _runs[1];
-
-    public Task DialerEnded => _runs[0];
-
-    public static async Task<YamuxPair> StartAsync(Libp2pLimits? limits = null, TimeProvider? time = null, Libp2pLimits? dialerLimits = null)
+    public static async Task<YamuxPair> StartAsync(Libp2pLimits? limits = null, TimeProvider? time = null)
     {
         limits ??= Libp2pLimits.Default;
         time ??= TimeProvider.System;
         var pair = new YamuxPair();
         var (first, second) = MemoryDuplex.Create();
         var (dialed, accepted) = await ShakeHandsAsync(first, second);
-        pair.Dialer = new YamuxConnection(dialed, true, dialerLimits ?? limits, time, NullLogger.Instance, stream => pair._accepted.Writer.TryWrite(stream));
-        pair.Listener = new YamuxConnection(accepted, false, limits, time, NullLogger.Instance, stream => pair._accepted.Writer.TryWrite(stream));
-        pair._runs = [pair.Dialer.RunAsync(CancellationToken.None), pair.Listener.RunAsync(CancellationToken.None)];
+        pair.Dialer = new YamuxConnection(dialed, true, limits, time, NullLogger.Instance, pair.Accept);
+        pair.Listener = new YamuxConnection(accepted, false, limits, time, NullLogger.Instance, pair.Accept);
+        _ = pair.Dialer.RunAsync(CancellationToken.None); // DisposeAsync waits for both
+        _ = pair.Listener.RunAsync(CancellationToken.None);
         return pair;
     }
 
@@ -52,6 +50,12 @@ internal sealed class YamuxPair : IAsyncDisposable
     {
         var ours = await Dialer.OpenAsync(CancellationToken.None);
         return (ours, await AcceptAsync());
+    }
+
+    private void Accept(YamuxStream stream)
+    {
+        if (OnAccept is { } accept) accept(stream);
+        else _accepted.Writer.TryWrite(stream);
     }
 
     public async ValueTask DisposeAsync()
