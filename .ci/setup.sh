@@ -104,7 +104,7 @@ need_sdk() {
 # Builds pc in Release when a source is newer than the last build. Each build has a folder of its own, so that a running
 # daemon keeps the files that it was started with; folders that nothing runs from are removed.
 build_pc() {
-  local sources=("$root/src" "$root/Directory.Build.props" "$root/Directory.Packages.props" "$root/global.json") old
+  local sources=("$root/src" "$root/Directory.Build.props" "$root/Directory.Build.targets" "$root/Directory.Packages.props" "$root/global.json") old
   local built=$root/artifacts/pc
   pc_is_fresh() { [ -x "$built/current/pc" ] && [ -z "$(find "${sources[@]}" -newer "$built/stamp" ! -name packages.lock.json -print -quit)" ]; }
   pc_is_fresh && return
