@@ -104,9 +104,9 @@ public static class Scenarios
     private static SimReport Partition(SimWorld world)
     {
         world.StartAll();
-        world.RunFor(Seconds(15));
+        WriteFor(world, Seconds(15), every: Seconds(1));
         Split(world, Half(world));
-        WriteFor(world, Seconds(40), every: Seconds(4));
+        WriteFor(world, Seconds(40), every: Seconds(1));
         world.Heal();
         world.MustConverge(Seconds(120));
         return world.Report();
