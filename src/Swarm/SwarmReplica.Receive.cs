@@ -5,9 +5,12 @@ namespace PeoplesCloud.Swarm;
 /// <summary>What became of received entries.</summary>
 /// <param name="Accepted">New entries in causal order. Persist them before the next message is sent.</param>
 /// <param name="Refused">What was not taken, with the reason and the author when it could be read.</param>
-/// <param name="Missing">Entries that waiting ones name and that are not held: ask whoever sent them. At most 64; empty when
-/// nothing of this was new, so that asking ends.</param>
-public sealed record ReceiveResult(IReadOnlyList<StoredEntry> Accepted, IReadOnlyList<(EntryRefusal Reason, PeerId Author)> Refused, IReadOnlyList<EntryHash> Missing);
+/// <param name="Missing">Entries that waiting ones name and that are not held: ask whoever sent them. At most 64.</param>
+public sealed record ReceiveResult(IReadOnlyList<StoredEntry> Accepted, IReadOnlyList<(EntryRefusal Reason, PeerId Author)> Refused, IReadOnlyList<EntryHash> Missing)
+{
+    /// <summary>Whether anything of this was not known before. When not, ask for what is missing seldom, or two nodes keep each other busy.</summary>
+    public bool AnyNew { get; init; }
+}
 
 // Receiving: any order, any duplicates, anything forged. An entry waits (in memory, bounded) until all that it names is held.
 public sealed partial class SwarmReplica
@@ -51,7 +54,7 @@ public sealed partial class SwarmReplica
             else if (entry is not null) isNew |= Place(entry, accepted, refused);
         }
         if (_pending.Count > 0) ReviewHeldBack(accepted, refused);
-        return new ReceiveResult(accepted, refused, isNew ? Wants() : []);
+        return new ReceiveResult(accepted, refused, Wants()) { AnyNew = isNew };
     }
 
     // Everything that can be said without the entry's past. No entry and no refusal: it is held or waiting already.

@@ -56,6 +56,7 @@ internal sealed class Village
             var answer = from.Wanted(result.Missing, int.MaxValue);
             if (answer.Count == 0) break;
             result = to.Receive(answer.Select(entry => entry.Bytes), Now);
+            if (!result.AnyNew) break;
         }
         return result;
     }

@@ -65,7 +65,7 @@ public sealed partial class GossipEngine
         var result = _replica.Receive(message.Entries.Select(entry => entry.Memory), _now.Wall);
         foreach (var (reason, author) in result.Refused)
             _effects.Add(new GossipEffect.Refused(from, author.IsDefault ? $"an entry: {reason}" : $"an entry of {author}: {reason}"));
-        wants = result.Missing;
+        if (result.Missing.Count > 0 && (result.AnyNew || _askedAgain.Add(from))) wants = result.Missing;
         if (result.Accepted.Count == 0) return false;
         _effects.Add(new GossipEffect.PersistEntries(result.Accepted));
         foreach (var entry in result.Accepted) QueueEntry(entry, from);

@@ -37,6 +37,7 @@ public sealed partial class GossipEngine
             _roundStart = _now.Uptime;
             Rounds++;
             _partners.Clear();
+            _askedAgain.Clear();
         }
         // 2. Probes that wait: first ask others, then doubt.
         foreach (var (number, probe) in _probes.OrderBy(probe => probe.Key).ToList()) FollowUp(number, probe);

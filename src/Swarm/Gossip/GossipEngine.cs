@@ -28,6 +28,7 @@ public sealed partial class GossipEngine
     private readonly HashSet<PeerId> _changed = [];
     private readonly HashSet<PeerId> _clockWarned = [];
     private readonly HashSet<PeerId> _partners = []; // of this round
+    private readonly HashSet<PeerId> _askedAgain = []; // in this round, for entries that still lack
     private readonly HashSet<PeerId> _confirmedBy = []; // members who hold nothing newer of our own feed
     private readonly Dictionary<PeerId, FeedHeads> _contradictedBy = []; // members who held more of it than we
     private readonly HashSet<PeerId> _unreachable = []; // since the start, until heard of

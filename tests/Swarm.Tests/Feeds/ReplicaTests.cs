@@ -28,7 +28,8 @@ public sealed class ReplicaTests
         var early = village[2].Receive([two.Bytes], village.Now);
         Assert.Empty(early.Accepted);
         Assert.Equal([one.Hash], early.Missing);
-        Assert.Empty(village[2].Receive([two.Bytes], village.Now).Missing); // nothing new: asking ends
+        Assert.True(early.AnyNew);
+        Assert.False(village[2].Receive([two.Bytes], village.Now).AnyNew);
         var late = village[2].Receive([one.Bytes], village.Now);
         Assert.Equal([one.Hash, two.Hash], late.Accepted.Select(entry => entry.Hash));
     }
