@@ -18,6 +18,7 @@ internal sealed class Membership(
 
     private static readonly TimeSpan LongestValidity = TimeSpan.FromDays(365);
     private static readonly TimeSpan JoinTimeout = TimeSpan.FromSeconds(60);
+    private const int MostTold = 16;
     private static readonly TimeSpan GoodbyeTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>Creates a swarm with this node as its first admin, and a ticket for members.</summary>
@@ -81,7 +82,9 @@ internal sealed class Membership(
         var swarm = swarms.Require(swarmName);
         if (swarm.Me is not null)
         {
-            var others = swarm.State.ActiveMembers.Where(member => member.Peer != factory.Self && swarm.IsAwake(member.Peer)).Select(member => member.Peer).ToList();
+            // Those who seem to be there first; one that hears of it tells the rest. Who just joined does not know yet who is there.
+            var others = swarm.State.ActiveMembers.Where(member => member.Peer != factory.Self).Select(member => member.Peer)
+                .OrderByDescending(swarm.IsAwake).Take(MostTold).ToList();
             var entry = await swarm.AppendAsync(new MemberLeft(), cancellationToken);
             await Task.WhenAll(others.Select(peer => TellAsync(swarm, peer, entry)));
         }
