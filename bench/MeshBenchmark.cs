@@ -18,9 +18,10 @@ namespace PeoplesCloud.Bench;
 
 /// <summary>
 /// yamux over Noise against a bare SslStream (TLS 1.3) on loopback, both ends in this process, in turns, medians of the rounds.
-/// <code>bench mesh [--mib 2048] [--rounds 3] [--streams 16] [--pings 20000] [--only NAME]</code>
+/// <code>bench mesh [--mib 2048] [--rounds 3] [--streams 16] [--pings 20000] [--only NAME] [--unsent BYTES] [--window BYTES]</code>
+/// The first round warms up and does not count. js-libp2p is compared when tests/Interop.Tests/js/setup has installed it.
 /// </summary>
-internal static class MeshBenchmark
+internal static partial class MeshBenchmark
 {
     private const int ChunkBytes = 64 * 1024;
 
@@ -49,27 +50,31 @@ internal static class MeshBenchmark
 
         var bytes = (long)mib << 20;
         const string baseline = "SslStream, TLS 1.3";
-        var cases = new (string Name, Func<Task<Sample>> Run)[]
+        var js = FindJs();
+        if (js is null) Console.WriteLine("js-libp2p is left out: run tests/Interop.Tests/js/setup to have it compared");
+        var cases = new List<(string Name, Func<Task<Sample>> Run)>
         {
             (baseline, () => WithTlsAsync((one, two) => BulkAsync([one], [two], bytes))),
             ("yamux on Noise, 1 stream, pipes", () => WithYamuxAsync(1, (ours, theirs) => PipeBulkAsync(ours, theirs, bytes))),
             ("yamux on Noise, 1 stream, as Stream", () => WithYamuxAsync(1, (ours, theirs) => BulkAsync(AsStreams(ours), AsStreams(theirs), bytes))),
             ($"yamux on Noise, {streams} streams, pipes", () => WithYamuxAsync(streams, (ours, theirs) => PipeBulkAsync(ours, theirs, bytes))),
         };
+        if (js is not null) cases.Add(("js-libp2p with itself, 1 stream", () => RunJsAsync(js, JsMib, pings: 1)));
         await PrintAsync($"{mib} MiB one way, {rounds} rounds", "MB/s", "CPU-s/GiB", cases, rounds, only, baseline,
             sample => (sample.Bytes / 1e6 / sample.Elapsed.TotalSeconds, sample.Processor.TotalSeconds / (sample.Bytes / (double)(1 << 30))));
 
-        var pingCases = new (string Name, Func<Task<Sample>> Run)[]
+        var pingCases = new List<(string Name, Func<Task<Sample>> Run)>
         {
             (baseline, () => WithTlsAsync((one, two) => PingPongAsync(one, two, pings))),
             ("yamux on Noise", () => WithYamuxAsync(1, (ours, theirs) => PingPongAsync(AsStreams(ours)[0], AsStreams(theirs)[0], pings))),
         };
+        if (js is not null) pingCases.Add(("js-libp2p with itself", () => RunJsAsync(js, mib: 1, JsPings)));
         await PrintAsync($"64 bytes there and back, {pings} times, {rounds} rounds", "p50 us", "p99 us", pingCases, rounds, only, baseline,
             sample => (sample.Median.TotalMicroseconds, sample.Slow.TotalMicroseconds));
         return 0;
     }
 
-    private static async Task PrintAsync(string title, string first, string second, (string Name, Func<Task<Sample>> Run)[] cases, int rounds, string only, string baseline, Func<Sample, (double, double)> measure)
+    private static async Task PrintAsync(string title, string first, string second, List<(string Name, Func<Task<Sample>> Run)> cases, int rounds, string only, string baseline, Func<Sample, (double, double)> measure)
     {
         cases = [.. cases.Where(one => only.Length == 0 || one.Name.Contains(only, StringComparison.OrdinalIgnoreCase))];
         var results = cases.ToDictionary(one => one.Name, _ => new List<(double First, double Second)>(), StringComparer.Ordinal);
