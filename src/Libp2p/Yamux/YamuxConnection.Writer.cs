@@ -103,7 +103,7 @@ internal sealed partial class YamuxConnection
         return _isWriting = true;
     }
 
-    [SuppressMessage("Usage", "VSTHRD110", Justification = "WriteAsync handles every failure itself and is awaited through _writerIdle.")]
+    // Nothing awaits the task: it handles every failure itself, and WaitForWriterAsync waits for its end.
     private void Write(bool inline)
     {
         if (inline) _ = WriteAsync();
