@@ -92,6 +92,30 @@ public sealed class MeshHttpTests
     }
 
     [Fact]
+    public async Task A_cancelled_request_is_a_reset_on_the_wire_and_not_an_orderly_end()
+    {
+        // A server that only sees our direction end would go on with its answer. Method: a server of plain streams that watches for the reset;
+        // the client would reset a stream that lingers only much later.
+        await using var oak = await TestHost.StartAsync();
+        await using var elm = (await TestHost.StartAsync(Libp2pLimits.Default with { StreamCloseTimeout = TimeSpan.FromMinutes(10) }, listen: false)).Knows(oak);
+        var started = new TaskCompletionSource();
+        var reset = new TaskCompletionSource();
+        oak.Host.Handle(MeshHttp.Protocol, async (stream, token) =>
+        {
+            await stream.Input.ReadAsync(token);
+            started.SetResult();
+            await Task.Delay(Timeout.Infinite, stream.Closed).ContinueWith(_ => reset.TrySetResult(), TaskScheduler.Default);
+        });
+        using var client = MeshHttp.CreateClient(elm.Host);
+        using var cancel = new CancellationTokenSource();
+        var request = client.GetAsync(MeshHttp.UriOf(oak.Self, "/"), cancel.Token);
+        await started.Task.WaitAsync(TestHost.Patience);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
+        await reset.Task.WaitAsync(TestHost.Patience);
+    }
+
+    [Fact]
     public async Task Leaving_a_streaming_response_stops_its_handler()
     {
         await using var web = await Web.StartAsync();
