@@ -14,6 +14,9 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time)
     /// <summary>How long an ordinary question may take, with dialing. A sleeping peer's address answers nothing, so this is also how long that is noticed late.</summary>
     public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a block may take: 2 MiB at 1 Mbit/s.</summary>
+    private static readonly TimeSpan BlockTimeout = TimeSpan.FromSeconds(20);
+
     private const int MaxErrorBytes = 16 << 10;
 
     /// <summary>Posts bytes; the answer's bytes.</summary>
@@ -28,7 +31,7 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time)
     public async Task<(byte[] Body, string? Header)?> GetAsync(PeerId peer, string path, string header, int maxReplyBytes, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, MeshHttp.UriOf(peer, path));
-        using var limit = new CancellationTokenSource(DefaultTimeout, time);
+        using var limit = new CancellationTokenSource(BlockTimeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
