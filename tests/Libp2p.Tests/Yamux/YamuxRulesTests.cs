@@ -106,6 +106,19 @@ public sealed class YamuxRulesTests
         Assert.Equal(0, peer.Connection.StreamCount);
     }
 
+    [Fact]
+    public async Task A_reset_that_waits_for_the_writer_is_not_forgotten_when_the_stream_is_ended_again()
+    {
+        await using var peer = await RawPeer.StartAsync(pipeBytes: 1024);
+        await peer.OpenAsync(1);
+        await peer.OpenAsync(3);
+        await YamuxStreamTests.UntilAsync(() => peer.Connection.StreamCount == 2);
+        await peer.Accepted[0].Output.WriteAsync(new byte[50_000]); // nobody reads: the writer is stuck with it
+        peer.Accepted[1].Reset();
+        peer.Accepted[1].Reset();
+        await peer.ReceiveAsync(frame => frame is { StreamId: 3, Flags: YamuxFlags.Rst });
+    }
+
     [Theory]
     [InlineData((int)YamuxType.Data, (int)YamuxFlags.None, 1, 256 * 1024 + 1)]     // beyond its window
     [InlineData((int)YamuxType.Data, (int)YamuxFlags.None, 1, 4294967295)]
