@@ -40,12 +40,6 @@ internal static partial class DaemonLog
     [LoggerMessage(1110, LogLevel.Warning, "This machine's clock and the clock of {Peer} are {Apart} apart: set the clock (timedatectl set-ntp true)")]
     public static partial void ClocksApart(ILogger logger, PeerId peer, TimeSpan apart);
 
-    [LoggerMessage(1111, LogLevel.Warning, "Program {Program} of swarm {Swarm} did not start again: {Reason}")]
-    public static partial void ProgramNotStarted(ILogger logger, string program, string swarm, string reason);
-
-    [LoggerMessage(1112, LogLevel.Warning, "Recovered {Count} entries of our own in swarm {Swarm} that this home had lost (was it restored from a backup?)")]
-    public static partial void OwnEntriesRecovered(ILogger logger, int count, string swarm);
-
     [LoggerMessage(1113, LogLevel.Information, "This node is no longer in swarm {Swarm}: {Reason}")]
     public static partial void NoLongerIn(ILogger logger, string swarm, string reason);
 

@@ -22,9 +22,6 @@ internal sealed class Supervisor(TimeProvider time, ILogger logger) : IAsyncDisp
     private readonly Lock _gate = new();
     private readonly List<Task> _parts = [];
 
-    /// <summary>Cancelled when the node stops.</summary>
-    public CancellationToken Stopping => _stop.Token;
-
     /// <summary>Completes with the cause when a part stops the node.</summary>
     public Task<Exception> Failed => _failed.Task;
 
