@@ -10,8 +10,8 @@ internal sealed record AskMessage(string Language, long MemoryBytes, int CpuMill
 /// <summary>The answer of ask.</summary>
 internal sealed record OfferMessage(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal);
 
-/// <summary>A line of GET .../logs: time in ticks of UTC, o, e or p for out, err and pc. Or the error that ended the answer.</summary>
-internal sealed record LogMessage(long Time, string Source, string Text, Api.ErrorReply? Error = null);
+/// <summary>A line of GET .../logs: time in ticks of UTC; o, e or p for out, err and pc.</summary>
+internal sealed record LogMessage(long Time, string Source, string Text);
 
 /// <summary>The answer of GET .../status.</summary>
 internal sealed record ProgramStatusMessage(string State, string? Detail, int Restarts);
