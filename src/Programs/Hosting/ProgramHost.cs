@@ -43,7 +43,7 @@ public sealed class ProgramHost : IAsyncDisposable
     /// <param name="runtime">Runs the programs.</param>
     /// <param name="open">Opens bundles.</param>
     /// <param name="meter">Measures this machine's load.</param>
-    /// <param name="canRun">Whether this machine has what a language needs; see <see cref="HasInterpreter"/>.</param>
+    /// <param name="canRun">Whether this machine has what a language needs where the runtime sees it.</param>
     /// <param name="random">For the jitter of pauses.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
@@ -76,9 +76,6 @@ public sealed class ProgramHost : IAsyncDisposable
     public double Rank => HostRank.Of(Running, _meter.Read());
 
     private int Running => _programs.Values.Count(program => !program.IsOver);
-
-    /// <summary>Whether a language's interpreter is installed where the sandbox sees it.</summary>
-    public static bool HasInterpreter(Language language) => File.Exists(Path.Combine("/usr/bin", language.Command[0]));
 
     /// <summary>Answers an owner that looks for a host. The caller has checked that it is a member.</summary>
     public HostOffer Offer(ProgramAsk ask) => new(_options.Hosts, Languages, Rank, Refusal(ask.Limits));

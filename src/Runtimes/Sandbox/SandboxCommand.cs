@@ -34,7 +34,7 @@ internal static class SandboxCommand
     }
 
     /// <summary>Bubblewrap's arguments, each ended by a NUL.</summary>
-    public static byte[] Arguments(RunSpec spec, string? sourceFolder, string etcFolder, bool networkIsPrepared)
+    public static byte[] Arguments(RunSpec spec, string? sourceFolder, string etcFolder, bool networkIsPrepared, UnpackedFolders unpacked)
     {
         var disk = spec.Limits.DiskBytes.ToString(CultureInfo.InvariantCulture);
         var shared = Math.Min(spec.Limits.DiskBytes, MaxSharedMemoryBytes).ToString(CultureInfo.InvariantCulture);
@@ -55,15 +55,17 @@ internal static class SandboxCommand
         if (networkIsPrepared) arguments.AddRange(["--ro-bind", Path.Combine(etcFolder, "resolv.conf"), "/etc/resolv.conf"]);
         else arguments.Add("--unshare-net");
         if (sourceFolder is not null) arguments.AddRange(["--ro-bind", sourceFolder, SourceInside]);
+        arguments.AddRange(unpacked.Arguments());
         arguments.AddRange(["--remount-ro", "/", "--chdir", "/app", "--clearenv"]);
-        foreach (var (name, value) in Environment(spec)) arguments.AddRange(["--setenv", name, value]);
+        foreach (var (name, value) in Environment(spec, unpacked)) arguments.AddRange(["--setenv", name, value]);
         return [.. arguments.SelectMany(argument => Encoding.UTF8.GetBytes(argument).Append((byte)0))];
     }
 
-    private static Dictionary<string, string> Environment(RunSpec spec)
+    private static Dictionary<string, string> Environment(RunSpec spec, UnpackedFolders unpacked)
     {
         var all = new Dictionary<string, string>(spec.Environment, StringComparer.Ordinal);
-        foreach (var (name, value) in new[] { ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/app"), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp") }) all[name] = value;
+        foreach (var (name, value) in new[] { ("PATH", $"/usr/local/bin:/usr/bin:/bin{unpacked.PathSuffix()}"), ("HOME", "/app"), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp") }) all[name] = value;
+        if (unpacked.LibraryPath() is { } libraries) all["LD_LIBRARY_PATH"] = libraries;
         return all;
     }
 

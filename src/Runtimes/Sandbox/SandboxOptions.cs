@@ -10,7 +10,8 @@ public sealed record SandboxOptions
     public string Folder { get; init; } = DefaultFolder();
 
     /// <summary>
-    /// Folders that .deb files were unpacked into (each with usr/bin, usr/lib below); looked into after PATH, for users who cannot install. Default none.
+    /// Folders that .deb files were unpacked into (each with usr/bin, usr/lib below); looked into after PATH, for users who cannot install. Programs
+    /// inside see them too, read-only below /opt/pc-tools, after the system's own. Default none.
     /// </summary>
     public IReadOnlyList<string> ToolFolders { get; init; } = [];
 

@@ -38,6 +38,9 @@ public sealed partial class SandboxRuntime : IRuntime, IAsyncDisposable
     /// <inheritdoc/>
     public string Name => "sandbox";
 
+    /// <summary>Whether a command of this name is found inside a sandbox: the system's, or one of <see cref="SandboxOptions.ToolFolders"/>.</summary>
+    public bool Sees(string program) => _toolBox.Unpacked.Sees(program);
+
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => new SandboxProbe(this, _toolBox).RunAsync(cancellationToken);
 

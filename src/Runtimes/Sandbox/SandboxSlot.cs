@@ -73,7 +73,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
         var line = SandboxCommand.Line(
             _host.Tools, spec, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile,
             cgroupLimitsPids: _host.Cgroups is { HasPids: true }, cgroupLimitsMemory: _host.Cgroups is { HasMemory: true });
-        var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, networkIsPrepared: _network != NetworkMode.None);
+        var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, networkIsPrepared: _network != NetworkMode.None, _host.Tools.Unpacked);
         Shell.ReceiveOutput(output);
         try
         {

@@ -6,10 +6,11 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// <param name="Slirp">slirp4netns, for sandboxes with a network.</param>
 /// <param name="Ip">ip, for sandboxes with a network.</param>
 /// <param name="Unshare">unshare, for sandboxes with a network.</param>
-internal sealed record SandboxTools(Tool Bubblewrap, Tool? SetPriv, Tool? Slirp, Tool? Ip, Tool? Unshare)
+/// <param name="Unpacked">Folders of unpacked packages that programs see too, after the system's own.</param>
+internal sealed record SandboxTools(Tool Bubblewrap, Tool? SetPriv, Tool? Slirp, Tool? Ip, Tool? Unshare, UnpackedFolders Unpacked)
 {
     /// <summary>Finds them.</summary>
     /// <exception cref="Base.PcException">One that every sandbox needs is missing.</exception>
     public static SandboxTools Find(ToolBox box) => new(
-        box.Require("bwrap"), SandboxFolders.IsRoot ? box.Require("setpriv") : null, box.Find("slirp4netns"), box.Find("ip"), box.Find("unshare"));
+        box.Require("bwrap"), SandboxFolders.IsRoot ? box.Require("setpriv") : null, box.Find("slirp4netns"), box.Find("ip"), box.Find("unshare"), box.Unpacked);
 }

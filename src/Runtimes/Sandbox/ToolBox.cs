@@ -51,6 +51,9 @@ internal sealed class ToolBox(IReadOnlyList<string> toolFolders)
     /// <summary>The command that installs a tool.</summary>
     public static string InstallLine(string name) => $"apt-get install -y {Packages.GetValueOrDefault(name, name)}";
 
+    /// <summary>What of the tool folders programs see.</summary>
+    public UnpackedFolders Unpacked { get; } = new(toolFolders);
+
     /// <summary>Folders with shared libraries below the tool folders: the multiarch ones and plain lib.</summary>
     public IEnumerable<string> LibraryFolders() =>
         from root in toolFolders
