@@ -31,7 +31,7 @@ internal sealed class ToolBox(IReadOnlyList<string> toolFolders)
     public Tool? Find(string name)
     {
         // PATH of a daemon may lack the sbin folders, which hold ip on some systems.
-        var path = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries).Where(Path.IsPathRooted);
+        var path = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries).Where(folder => Path.IsPathRooted(folder) && !IsUnpacked(folder));
         foreach (var folder in path.Concat(SystemFolders))
             if (Path.Combine(folder, name) is var file && File.Exists(file)) return new Tool(file, LibraryPath: null);
         foreach (var root in toolFolders)
@@ -39,6 +39,9 @@ internal sealed class ToolBox(IReadOnlyList<string> toolFolders)
                 if (Path.Combine(root, folder, name) is var file && File.Exists(file)) return new Tool(file, string.Join(':', LibraryFolders()));
         return null;
     }
+
+    // The launcher puts the unpacked folders on PATH too; what lies there needs the libraries beside it.
+    private bool IsUnpacked(string folder) => toolFolders.Any(root => folder.StartsWith(root + "/", StringComparison.Ordinal));
 
     /// <summary>The tool.</summary>
     /// <exception cref="PcException">It is nowhere: <see cref="ErrorCode.SandboxToolMissing"/> with the line that installs it.</exception>
