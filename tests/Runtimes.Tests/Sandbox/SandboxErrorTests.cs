@@ -43,7 +43,7 @@ public sealed class SandboxErrorTests : SandboxTestBase
         await File.WriteAllTextAsync(fake, "#!/bin/sh\necho \"libraries $LD_LIBRARY_PATH\" >&2\nexit 9\n", Token);
         File.SetUnixFileMode(fake, (UnixFileMode)0b111_101_101);
         foreach (var folder in new[] { Folder, Path.Combine(Folder, "unpacked"), Path.Combine(Folder, "unpacked", "usr"), bin }) File.SetUnixFileMode(folder, (UnixFileMode)0b111_101_101);
-        var tools = new SandboxTools(new Tool(fake, Path.Combine(Folder, "unpacked", "usr", "lib", "x86_64-linux-gnu")), Host.IsRoot ? new ToolBox([]).Find("setpriv") : null, null, null, null);
+        var tools = new SandboxTools(new Tool(fake, Path.Combine(Folder, "unpacked", "usr", "lib", "x86_64-linux-gnu")), Host.IsRoot ? new ToolBox([]).Find("setpriv") : null, null, null, null, new UnpackedFolders([]));
         var host = Runtime.Host() with { Tools = tools };
         await using var slot = await SandboxSlot.PrepareAsync(host, NetworkMode.None, Token);
 
@@ -52,6 +52,25 @@ public sealed class SandboxErrorTests : SandboxTestBase
         Assert.Equal(ErrorCode.SandboxFailed, error.Code);
         Assert.Contains("exit code 9", error.Message, StringComparison.Ordinal);
         Assert.Contains($"libraries {Folder}/unpacked/usr/lib/x86_64-linux-gnu", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_program_sees_the_interpreter_that_a_user_unpacked_and_cannot_change_it()
+    {
+        var unpacked = Path.Combine(Folder, "unpacked");
+        var bin = Directory.CreateDirectory(Path.Combine(unpacked, "usr", "bin")).FullName;
+        _ = Directory.CreateDirectory(Path.Combine(unpacked, "usr", "lib", "x86_64-linux-gnu"));
+        var interpreter = Path.Combine(bin, "only-unpacked");
+        await File.WriteAllTextAsync(interpreter, "#!/bin/sh\necho \"$0 $LD_LIBRARY_PATH\"; echo x 2> /dev/null >> \"$0\" || echo read-only\n", Token);
+        foreach (var folder in Directory.GetDirectories(unpacked, "*", SearchOption.AllDirectories).Append(unpacked).Append(Folder).Append(interpreter)) File.SetUnixFileMode(folder, (UnixFileMode)0b111_101_101);
+        await using var runtime = new SandboxRuntime(new SandboxOptions { Folder = Path.Combine(Folder, "sandbox"), Standby = [], ToolFolders = [unpacked] }, TimeProvider.System, NullLogger.Instance);
+
+        Assert.True(runtime.Sees("only-unpacked"));
+        Assert.False(runtime.Sees("nowhere-at-all"));
+        var output = new Recorder();
+        await using var run = await runtime.StartAsync(Spec("only-unpacked"), output.Receive, Token);
+        await run.Exited.WaitAsync(Patience, Token);
+        Assert.Equal("/opt/pc-tools/0/usr/bin/only-unpacked /opt/pc-tools/0/usr/lib/x86_64-linux-gnu\nread-only\n", output.Out);
     }
 
     [Fact]
