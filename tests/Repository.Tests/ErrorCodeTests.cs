@@ -47,7 +47,7 @@ public sealed class ErrorCodeTests
         foreach (var file in Tree.Under("tests/", ".cs").Where(file => !file.StartsWith("tests/Repository.Tests/", StringComparison.Ordinal))) tests.Append(Tree.Read(file));
         var text = tests.ToString();
         var lacking = Enum.GetValues<ErrorCode>().Where(code =>
-            !System.Text.RegularExpressions.Regex.IsMatch(text, $@"ErrorCode\.{code}\b|""PC{(int)code:0000}""", System.Text.RegularExpressions.RegexOptions.None, TimeSpan.FromSeconds(5)));
+            !System.Text.RegularExpressions.Regex.IsMatch(text, $@"ErrorCode\.{code}\b|\bPC{(int)code:0000}\b", System.Text.RegularExpressions.RegexOptions.None, TimeSpan.FromSeconds(5)));
         Assert.Empty(lacking);
     }
 

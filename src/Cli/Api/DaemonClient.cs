@@ -36,6 +36,15 @@ internal sealed class DaemonClient(string home)
     /// <summary>Asks and reads an answer.</summary>
     public T Get<T>(string path, JsonTypeInfo<T> type) => Read(Open("GET", path, null), type);
 
+    /// <summary>Asks and returns the answer as it came.</summary>
+    public byte[] GetBytes(string path)
+    {
+        using var body = Open("GET", path, null);
+        var content = new MemoryStream();
+        body.CopyTo(content);
+        return content.ToArray();
+    }
+
     /// <summary>Sends nothing but the request and reads an answer.</summary>
     public T Send<T>(string method, string path, JsonTypeInfo<T> type) => Read(Open(method, path, null), type);
 

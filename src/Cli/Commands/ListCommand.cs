@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json;
+using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Api;
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Daemon.Api;
@@ -30,9 +32,9 @@ internal static class ListCommand
     {
         var swarm = invocation.Parsed.GetValue(Swarm);
         var path = swarm is null ? "/v1/list" : $"/v1/list?swarm={DaemonClient.Escape(swarm)}";
-        var list = invocation.Client.Get(path, LocalApiJson.Default.ListReply);
-        if (invocation.Json) invocation.WriteJson(list, LocalApiJson.Default.ListReply);
-        else Write(list, invocation.Terminal, invocation.Home);
+        var answer = invocation.Client.GetBytes(path);
+        if (invocation.Json) invocation.Terminal.Line(System.Text.Encoding.UTF8.GetString(answer));
+        else Write(Read(answer), invocation.Terminal, invocation.Home);
         return 0;
     }
 
@@ -51,6 +53,19 @@ internal static class ListCommand
         {
             if (index > 0) terminal.Line();
             WriteSwarm(swarm, terminal);
+        }
+    }
+
+    private static ListReply Read(byte[] answer)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(answer);
+            return ListReader.Read(document.RootElement);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            throw new PcException(ErrorCode.DaemonAnswer, "the daemon's answer could not be understood", inner: exception);
         }
     }
 
