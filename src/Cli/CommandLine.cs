@@ -10,6 +10,30 @@ namespace PeoplesCloud.Cli;
 /// <summary>The tree of commands, and one run of it.</summary>
 internal static class CommandLine
 {
+    private static readonly (string Name, Func<PcCommand> Create)[] Commands =
+    [
+        ("try", TryCommand.Create),
+        ("daemon", DaemonCommand.Create),
+        ("up", UpCommand.Create),
+        ("down", DownCommand.Create),
+        ("create", CreateCommand.Create),
+        ("invite", InviteCommand.Create),
+        ("join", JoinCommand.Create),
+        ("leave", LeaveCommand.Create),
+        ("remove", RemoveCommand.Create),
+        ("list", ListCommand.Create),
+        ("network", NetworkCommand.Create),
+        ("deploy", DeployCommand.Create),
+        ("logs", LogsCommand.Create),
+        ("stop", StopCommand.Create),
+        ("add", AddCommand.Create),
+        ("get", GetCommand.Create),
+        ("cat", CatCommand.Create),
+        ("pin", PinCommand.Create),
+        ("version", VersionCommand.Create),
+        ("doctor", DoctorCommand.Create),
+    ];
+
     private static readonly InvocationConfiguration Configuration = new()
     {
         // Commands report their errors themselves, and those that must end in order watch for signals themselves.
@@ -20,10 +44,17 @@ internal static class CommandLine
     /// <summary>Runs a command line and returns the exit code.</summary>
     public static int Run(string[] arguments)
     {
-        var parsed = Root().Parse(arguments);
-        if (parsed.Errors.Count == 0 && UnknownOption(parsed, arguments) is null) return parsed.Invoke(Configuration);
-        return Failure.Report(UsageError(parsed, arguments), Terminal.OfProcess(), arguments.Contains("--json"));
+        var only = arguments is [var first, ..] && Array.Exists(Commands, command => command.Name == first) ? first : null;
+        var parsed = Root(only).Parse(arguments);
+        return Refusal(parsed, arguments) is { } refusal ? Failure.Report(refusal, Terminal.OfProcess(), arguments.Contains("--json")) : parsed.Invoke(Configuration);
     }
+
+    /// <summary>Why a command line is not run; null when it is.</summary>
+    public static PcException? Refusal(string[] arguments) => Refusal(Root().Parse(arguments), arguments);
+
+    // Who asks for help is not told what is missing.
+    private static PcException? Refusal(ParseResult parsed, string[] arguments) =>
+        parsed.Action is ManualPage || (parsed.Errors.Count == 0 && UnknownOption(parsed, arguments) is null) ? null : UsageError(parsed, arguments);
 
     // A misspelt option would be taken for the value of an argument. What follows -- is meant as it is.
     private static string? UnknownOption(ParseResult parsed, string[] arguments)
@@ -32,32 +63,12 @@ internal static class CommandLine
         return parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value).FirstOrDefault(options.Contains);
     }
 
-    /// <summary>All commands.</summary>
-    public static RootCommand Root()
+    /// <summary>All commands, or the one that is run: making the others too takes as long as running it.</summary>
+    public static RootCommand Root(string? only = null)
     {
-        var root = new RootCommand("the computers of people who trust each other, as one cloud")
-        {
-            TryCommand.Create(),
-            DaemonCommand.Create(),
-            UpCommand.Create(),
-            DownCommand.Create(),
-            CreateCommand.Create(),
-            InviteCommand.Create(),
-            JoinCommand.Create(),
-            LeaveCommand.Create(),
-            RemoveCommand.Create(),
-            ListCommand.Create(),
-            NetworkCommand.Create(),
-            DeployCommand.Create(),
-            LogsCommand.Create(),
-            StopCommand.Create(),
-            AddCommand.Create(),
-            GetCommand.Create(),
-            CatCommand.Create(),
-            PinCommand.Create(),
-            VersionCommand.Create(),
-            DoctorCommand.Create(),
-        };
+        var root = new RootCommand("the computers of people who trust each other, as one cloud");
+        foreach (var (name, create) in Commands)
+            if (only is null || name == only) root.Subcommands.Add(create());
         root.Options.Add(CommonOptions.Json);
         root.Options.Add(CommonOptions.Home);
         foreach (var option in root.Options.ToArray())

@@ -11,9 +11,18 @@ public static class HostCheck
     /// <summary>The sandbox's limits, each with what enforces it or what is missing and the command that installs it.</summary>
     public static async Task<IReadOnlyList<RuntimeReport>> ProbeAsync(string home, CancellationToken cancellationToken)
     {
-        await using var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(new HomePaths(home), hosts: false), TimeProvider.System, NullLogger.Instance);
+        await using var runtime = RuntimeOf(home);
         return await runtime.ProbeAsync(cancellationToken);
     }
+
+    /// <summary>Whether programs in a sandbox find a command of this name.</summary>
+    public static async Task<bool> SeesAsync(string home, string command)
+    {
+        await using var runtime = RuntimeOf(home);
+        return runtime.Sees(command);
+    }
+
+    private static SandboxRuntime RuntimeOf(string home) => new(SandboxFolders.OptionsOf(new HomePaths(home), hosts: false), TimeProvider.System, NullLogger.Instance);
 }
 
 /// <summary>Where the sandbox keeps its files on this machine.</summary>

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -109,22 +108,12 @@ internal sealed class DaemonClient(string home)
     /// <summary>A part of a path, escaped.</summary>
     public static string Escape(string part) => Uri.EscapeDataString(part);
 
-    private NetworkStream Connect()
+    private UnixSocket Connect()
     {
-        var path = HomeFolder.SocketOf(Home);
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            socket.Connect(new UnixDomainSocketEndPoint(path));
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch (Exception exception) when (exception is SocketException or ArgumentException)
-        {
-            socket.Dispose();
-            if (exception is SocketException { SocketErrorCode: SocketError.AccessDenied })
-                throw new PcException(ErrorCode.AccessDenied, $"the daemon of {Home} belongs to another user", "run the command as the user who started the daemon", exception);
-            throw new PcException(ErrorCode.NoDaemon, $"no daemon answers in {Home}", Launcher.Line(Home, "up"), exception);
-        }
+        const int AccessDenied = 13; // EACCES
+        if (UnixSocket.Connect(HomeFolder.SocketOf(Home), out var error) is { } connection) return connection;
+        if (error == AccessDenied) throw new PcException(ErrorCode.AccessDenied, $"the daemon of {Home} belongs to another user", "run the command as the user who started the daemon");
+        throw new PcException(ErrorCode.NoDaemon, $"no daemon answers in {Home}", Launcher.Line(Home, "up"));
     }
 
     private static T Read<T>(HttpBody body, JsonTypeInfo<T> type)

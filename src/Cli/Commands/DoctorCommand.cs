@@ -18,7 +18,7 @@ internal static class DoctorCommand
         {
             Library("libsqlite3.so.0", "keeps what this node knows", "libsqlite3-0"),
             Library("libcrypto.so.3", "keys and encryption", "libssl3"),
-            Program("python3", "runs py3 programs", "python3"),
+            await InterpreterAsync("python3", "runs py3 programs", invocation.Home),
             Daemon(invocation),
         };
         foreach (var report in await HostCheck.ProbeAsync(invocation.Home, CancellationToken.None))
@@ -51,10 +51,10 @@ internal static class DoctorCommand
         return new Finding("node", package, loaded, Needed: true, loaded ? use : $"{file} was not found ({use})", $"apt-get install {package}");
     }
 
-    private static Finding Program(string name, string use, string package)
+    private static async Task<Finding> InterpreterAsync(string name, string use, string home)
     {
-        var place = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Where(folder => folder.Length > 0).Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
-        return new Finding("programs", name, place is not null, Needed: false, place is null ? $"not found ({use})" : $"{place} ({use})", $"apt-get install {package}");
+        var seen = await HostCheck.SeesAsync(home, name);
+        return new Finding("programs", name, seen, Needed: false, seen ? use : $"not found where sandboxes see it ({use})", $"apt-get install {name}");
     }
 
     private static Finding Daemon(Invocation invocation)

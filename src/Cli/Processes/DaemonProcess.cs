@@ -57,6 +57,7 @@ internal sealed class DaemonProcess : IDisposable
                 ["PC_START_LOG"] = Path.Combine(logs, "daemon.log"),
                 // What was compiled ahead of time is good enough for a process that idles; compiling it again costs 10 MiB and a tenth of its time.
                 ["DOTNET_TieredCompilation"] = "0",
+                ["MALLOC_ARENA_MAX"] = "1", // libcrypto's allocations are few; an arena a thread would cost 2 MiB
             },
         };
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
