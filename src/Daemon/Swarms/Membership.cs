@@ -70,7 +70,7 @@ internal sealed class Membership(
         if (!JoinReply.TryDecode(answer, out var reply)) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer about {ticket.Name} could not be read");
 
         // From here on the inviter counts us as a member: finish rather than give up.
-        var replica = SwarmReplica.Join(factory.Signer, factory.Verifier, ticket, reply, time.GetUtcNow(), out var entries);
+        var replica = SwarmReplica.Join(factory.Signer, factory.Verifier, ticket, reply, time.GetUtcNow(), out var entries, swarms.Held(ticket.Swarm));
         var swarm = swarms.Add(replica, name, reply.SwarmKey, entries);
         DaemonLog.Joined(logger, swarm.Name, swarm.Id.ToString(), swarm.State.ActiveMembers.Count());
         return Describe(swarm, null);

@@ -93,6 +93,9 @@ internal sealed class SwarmRegistry
         return swarm;
     }
 
+    /// <summary>The entries that are kept of a swarm in which this node is no member any more: with them it goes on where it was.</summary>
+    public IReadOnlyList<StoredEntry> Held(SwarmId id) => _store.Load(id);
+
     /// <summary>Refuses a name that another swarm has on this machine.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.SwarmNameTaken"/>.</exception>
     public void RequireFree(string name, SwarmId? except = null)
