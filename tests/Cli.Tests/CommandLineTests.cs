@@ -1,0 +1,98 @@
+using System.CommandLine;
+using PeoplesCloud.Cli.Commands;
+using PeoplesCloud.Cli.Help;
+using PeoplesCloud.Cli.Output;
+
+namespace PeoplesCloud.Cli.Tests;
+
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("pc depoly", "depoly", "pc deploy")]
+    [InlineData("pc lsit", "lsit", "pc list")]
+    public void A_misspelt_command_is_answered_with_the_near_one(string line, string word, string near)
+    {
+        var (exit, output) = Run(line);
+        Assert.Equal(2, exit);
+        Assert.Contains($"there is no command '{word}'", output, StringComparison.Ordinal);
+        Assert.Contains($"\"hint\":\"{near}\"", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("pc somethingelse", "pc --help")]
+    [InlineData("pc logs a b --folow", "pc logs --help")]
+    [InlineData("pc create --nmae friends", "pc create --help")]
+    [InlineData("pc deploy friends ./bot --hots elm", "pc deploy --help")]
+    public void What_is_not_known_is_refused_and_points_to_the_help(string line, string hint)
+    {
+        var (exit, output) = Run(line);
+        Assert.Equal(2, exit);
+        Assert.Contains("\"code\":\"PC1000\"", output, StringComparison.Ordinal);
+        Assert.Contains($"\"hint\":\"{hint}\"", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_command_has_a_page_with_usage_and_an_example_that_fits()
+    {
+        foreach (var command in Commands(CommandLine.Root()))
+        {
+            var page = Page(command);
+            Assert.All(page.Split('\n'), line => Assert.True(line.Length <= 120, $"{command.Name}: {line}"));
+            Assert.DoesNotContain('\e', page);
+            if (command is RootCommand) continue;
+            Assert.False(string.IsNullOrWhiteSpace(command.Description), command.Name);
+            Assert.All(command.Options.Where(option => !option.Hidden), option => Assert.False(string.IsNullOrWhiteSpace(option.Description), $"{command.Name} {option.Name}"));
+            Assert.Contains("\nUsage\n  pc ", page, StringComparison.Ordinal);
+            if (command.Name != "version" && command.Subcommands.Count == 0 && command.Parents.First() is RootCommand) Assert.Contains("\nExamples\n  pc ", page, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void The_page_of_pc_names_every_command()
+    {
+        var root = CommandLine.Root();
+        var lines = Page(root).Split('\n');
+        Assert.All(root.Subcommands, command => Assert.Contains(lines, line => line.StartsWith($"  {command.Name} ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void The_page_of_a_command_shows_its_options_and_those_of_all()
+    {
+        var page = Page(CommandLine.Root().Subcommands.Single(command => command.Name == "deploy"));
+        Assert.StartsWith("pc deploy: ", page, StringComparison.Ordinal);
+        Assert.Contains("  -n, --name NAME", page, StringComparison.Ordinal);
+        Assert.Contains("  --json", page, StringComparison.Ordinal);
+        Assert.Contains("  --home FOLDER", page, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bot", null, "bot", null)]
+    [InlineData("friends bot", "friends", "bot", null)]
+    [InlineData("bot py3", null, "bot", "py3")]
+    [InlineData("bot bot", "bot", "bot", null)] // a swarm that is called as a folder
+    [InlineData("bot ./missing", "bot", "./missing", null)]
+    [InlineData("friends missing", "friends", "missing", null)]
+    [InlineData("friends bot py3", "friends", "bot", "py3")]
+    public void The_words_of_deploy_mean_what_is_there(string words, string? swarm, string path, string? language) =>
+        Assert.Equal((swarm, path, language), DeployCommand.Split(words.Split(' '), name => name == "bot"));
+
+    private static IEnumerable<Command> Commands(Command command) => command.Subcommands.SelectMany(Commands).Prepend(command);
+
+    private static string Page(Command command)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        ManualPage.Write(command, new Terminal(output, TextWriter.Null, outputIsTerminal: false, errorIsTerminal: false, color: false));
+        return output.ToString();
+    }
+
+    // What a person types, parsed as CommandLine.Run does, with the answer of --json.
+    private static (int Exit, string Output) Run(string line)
+    {
+        using var output = new StringWriter();
+        var terminal = new Terminal(output, TextWriter.Null, outputIsTerminal: false, errorIsTerminal: false, color: false);
+        var error = CommandLine.Refusal(line.Split(' ')[1..]);
+        Assert.NotNull(error);
+        var exit = Failure.Report(error, terminal, json: true);
+        return (exit, System.Text.RegularExpressions.Regex.Unescape(output.ToString()));
+    }
+}
