@@ -91,7 +91,11 @@ internal static class SandboxNetwork
         // 2. slirp4netns makes tap0 in it and serves it from outside, in an empty root without rights and with a filter of its own.
         var slirp = host.Tools.Slirp!;
         var libraries = slirp.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}\n" : "";
-        var start = $"{join}{libraries}exec {ShellWords.Quote(slirp.Path)} --ready-fd=3 --exit-fd=4 --disable-host-loopback --enable-sandbox --enable-seccomp --mtu={LargestFrame} {router} tap0 3>&1 1>&2 4<&0\n";
+        // Its way into the empty root detaches the old one, but makes only / private before: as root that would unmount the host's
+        // own shared mounts too (/run/netns/*, /dev/shm). In a mount namespace of slaves nothing gets back to the host; an ordinary
+        // user's namespace consists of slaves anyway.
+        var apart = SandboxFolders.IsRoot ? $"{ShellWords.Quote(host.Tools.Unshare!.Path)} --mount --propagation slave " : "";
+        var start = $"{join}{libraries}exec {apart}{ShellWords.Quote(slirp.Path)} --ready-fd=3 --exit-fd=4 --disable-host-loopback --enable-sandbox --enable-seccomp --mtu={LargestFrame} {router} tap0 3>&1 1>&2 4<&0\n";
         var network = await SandboxShell.StartAsync(["/bin/sh", "-c", start], host.OutputFailed);
         try
         {
