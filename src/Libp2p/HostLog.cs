@@ -1,4 +1,3 @@
-using System.Net;
 using Microsoft.Extensions.Logging;
 
 namespace PeoplesCloud.Libp2p;
@@ -25,7 +24,7 @@ internal static partial class HostLog
     public static partial void AcceptFailed(ILogger logger, string reason);
 
     [LoggerMessage(2006, LogLevel.Debug, "An inbound connection from {Address} failed: {Reason}")]
-    public static partial void InboundFailed(ILogger logger, IPAddress address, string reason);
+    public static partial void InboundFailed(ILogger logger, Multiaddr address, string reason);
 
     [LoggerMessage(2007, LogLevel.Debug, "A dial of {Peer} failed: {Reason}")]
     public static partial void DialFailed(ILogger logger, PeerId peer, string reason);

@@ -26,6 +26,9 @@ public sealed class Libp2pConnection
     /// <summary>The other side's address; for an inbound connection its outgoing port, which nobody listens on.</summary>
     public Multiaddr RemoteAddress { get; }
 
+    /// <summary>Whether it goes through a relay, which may limit its bytes and its time. A direct connection with the same peer is preferred.</summary>
+    public bool IsRelayed => RemoteAddress.IsRelayed;
+
     /// <summary>Whether we dialed.</summary>
     public bool IsOutbound { get; }
 

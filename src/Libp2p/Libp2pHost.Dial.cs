@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using PeoplesCloud.Libp2p.Connections;
 
 namespace PeoplesCloud.Libp2p;
 
@@ -12,6 +13,12 @@ public sealed partial class Libp2pHost
 
     /// <summary>Dials in a row that failed, and until when (a timestamp of the clock) the peer is left alone.</summary>
     private sealed record DialFailure(int Count, long Until, Libp2pException Reason);
+
+    /// <summary>Adds a way to dial; those that are there are asked first.</summary>
+    internal void AddTransport(IDialTransport transport)
+    {
+        lock (_dialLock) _transports = [.. _transports, transport];
+    }
 
     private Task<Libp2pConnection> DialSharedAsync(PeerId peer)
     {
@@ -64,16 +71,16 @@ public sealed partial class Libp2pHost
         if (_table.Count >= _limits.MaxConnections) throw new Libp2pException(Libp2pError.LimitReached, $"this node has {_limits.MaxConnections} connections, as many as it may");
         var failures = new List<string>();
         Libp2pException? handshakeFailure = null;
-        var endPoints = new Queue<IPEndPoint>(await ResolveAsync(_book.Get(peer), failures, cancellationToken));
-        while (await _dialer.ConnectFirstAsync(endPoints, failures, cancellationToken) is var (socket, endPoint))
+        var targets = new Queue<DialTarget>(await FindTargetsAsync(_book.Get(peer), failures, cancellationToken));
+        while (await _race.ConnectFirstAsync(peer, targets, failures, cancellationToken) is var (raw, target))
         {
             try
             {
-                return await UpgradeAsync(socket, peer, isOutbound: true, cancellationToken);
+                return await UpgradeAsync(raw, target.Address, peer, isOutbound: true, cancellationToken);
             }
             catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
             {
-                failures.Add($"{Multiaddr.FromEndPoint(endPoint)}: {e.Message}");
+                failures.Add($"{target.Address}: {e.Message}");
                 // Another peer at this address is the more telling reason, also when a later address does not answer.
                 if (e is Libp2pException told && handshakeFailure?.Error is not Libp2pError.WrongPeer) handshakeFailure = told;
             }
@@ -82,18 +89,21 @@ public sealed partial class Libp2pHost
         throw new Libp2pException(handshakeFailure?.Error ?? Libp2pError.Unreachable, $"{peer} cannot be reached: {what}", handshakeFailure);
     }
 
-    private async Task<List<IPEndPoint>> ResolveAsync(IReadOnlyList<Multiaddr> addresses, List<string> failures, CancellationToken cancellationToken)
+    /// <summary>What to dial, cheapest kind first. A name becomes its IP addresses, each of them raced; one behind a relay is the relay's to resolve.</summary>
+    private async Task<IEnumerable<DialTarget>> FindTargetsAsync(IReadOnlyList<Multiaddr> addresses, List<string> failures, CancellationToken cancellationToken)
     {
-        var endPoints = new List<IPEndPoint>();
+        var targets = new List<DialTarget>();
+        var transports = Volatile.Read(ref _transports);
         foreach (var address in addresses)
         {
-            if (address.TryGetEndPoint(out var endPoint)) endPoints.Add(endPoint);
+            if (Array.Find(transports, t => t.CanDial(address)) is not { } transport) failures.Add($"{address}: addresses of this kind are not dialed here");
+            else if (!address.IsName || address.IsRelayed) targets.Add(new DialTarget(transport, address));
             else
             {
                 try
                 {
                     var resolved = await Dns.GetHostAddressesAsync(address.Host, address.Family, cancellationToken);
-                    endPoints.AddRange(resolved.Select(ip => new IPEndPoint(ip, address.Port!.Value)));
+                    targets.AddRange(resolved.Select(ip => new DialTarget(transport, address.WithIP(ip))));
                 }
                 catch (SocketException e)
                 {
@@ -101,7 +111,7 @@ public sealed partial class Libp2pHost
                 }
             }
         }
-        return [.. endPoints.Distinct().Take(_limits.MaxAddressesPerDial)];
+        return targets.Distinct().OrderBy(t => t.Preference).Take(_limits.MaxAddressesPerDial);
     }
 
     // Guarded by _dialLock.

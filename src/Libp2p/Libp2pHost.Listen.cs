@@ -1,9 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using PeoplesCloud.Base;
-using PeoplesCloud.Libp2p.Connections;
-using PeoplesCloud.Libp2p.Negotiation;
-using PeoplesCloud.Libp2p.Noise;
 
 namespace PeoplesCloud.Libp2p;
 
@@ -14,7 +11,7 @@ public sealed partial class Libp2pHost
 
     private readonly Lock _listenLock = new();
     private readonly List<Socket> _listeners = [];
-    private readonly Dictionary<IPAddress, int> _pendingByAddress = [];
+    private readonly Dictionary<string, int> _pendingByHost = new(StringComparer.Ordinal);
     private int _pending;
     private long _refused;
 
@@ -83,8 +80,13 @@ public sealed partial class Libp2pHost
             try
             {
                 var socket = await listener.AcceptAsync(_stopping.Token);
-                if (!TryReserve(socket, out var address)) Refuse(socket);
-                else _ = _tasks.Start(() => WelcomeAsync(socket, address));
+                var address = Multiaddr.FromEndPoint(socket.RemoteEndPoint as IPEndPoint ?? new IPEndPoint(IPAddress.None, 0));
+                if (TryReserve(address)) _ = _tasks.Start(() => WelcomeAsync(socket, address));
+                else
+                {
+                    CountRefused();
+                    socket.Close(timeout: 0); // a reset instead of a close in order: nothing of it stays behind, here or in the kernel
+                }
             }
             catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
             {
@@ -101,93 +103,74 @@ public sealed partial class Libp2pHost
 
     private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
 
-    private bool TryReserve(Socket socket, out IPAddress address)
+    /// <summary>Takes in a connection that came another way than to our sockets, through a relay for example, and keeps it until it ends.
+    /// It counts as any other; never throws what a peer can cause.</summary>
+    internal async Task WelcomeAsync(Stream raw, Multiaddr remoteAddress)
     {
-        address = (socket.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
-        lock (_listenLock)
+        if (TryReserve(remoteAddress))
         {
-            var same = _pendingByAddress.GetValueOrDefault(address);
-            if (_pending >= _limits.MaxPendingInbound || same >= _limits.MaxPendingInboundPerAddress || _table.Count + _pending >= _limits.MaxConnections) return false;
-            _pending++;
-            _pendingByAddress[address] = same + 1;
-            return true;
+            await WelcomeAsync(() => raw, remoteAddress);
+            return;
         }
+        CountRefused();
+        await raw.DisposeAsync();
     }
 
-    private void Unreserve(IPAddress address)
+    private Task WelcomeAsync(Socket socket, Multiaddr remoteAddress) => WelcomeAsync(() =>
     {
-        lock (_listenLock)
+        try
         {
-            _pending--;
-            if (--_pendingByAddress[address] == 0) _pendingByAddress.Remove(address);
+            return MeshSocket.Prepare(socket, _limits);
         }
-    }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }, remoteAddress);
 
-    // A reset instead of a close in order: nothing of it stays behind, here or in the kernel.
-    private void Refuse(Socket socket)
-    {
-        if (Interlocked.Increment(ref _refused) is var count && (count & (count - 1)) == 0) HostLog.Refused(_logger, count);
-        socket.Close(timeout: 0);
-    }
-
-    private async Task WelcomeAsync(Socket socket, IPAddress address)
+    // The place for the handshake is reserved.
+    private async Task WelcomeAsync(Func<Stream> open, Multiaddr remoteAddress)
     {
         Libp2pConnection? connection = null;
         try
         {
-            connection = await UpgradeAsync(socket, expected: null, isOutbound: false, _stopping.Token);
+            connection = await UpgradeAsync(open(), remoteAddress, expected: null, isOutbound: false, _stopping.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {
-            HostLog.InboundFailed(_logger, address, e.Message);
+            HostLog.InboundFailed(_logger, remoteAddress, e.Message);
         }
         finally
         {
-            Unreserve(address); // only now: the table holds it already, so no limit has a gap
+            Unreserve(remoteAddress); // only now: the table holds it already, so no limit has a gap
         }
         if (connection is not null) await RunAsync(connection);
     }
 
-    /// <summary>Socket -> multistream-select -> Noise -> yamux -> a connection in the table. Closes the socket on any failure.</summary>
-    private async ValueTask<Libp2pConnection> UpgradeAsync(Socket socket, PeerId? expected, bool isOutbound, CancellationToken cancellationToken)
+    private bool TryReserve(Multiaddr remoteAddress)
     {
-        NoiseChannel? channel = null;
-        var completed = false;
-        try
+        lock (_listenLock)
         {
-            var remoteAddress = Multiaddr.FromEndPoint((IPEndPoint)socket.RemoteEndPoint!);
-            var connection = await TimeLimit.RunAsync(_limits.HandshakeTimeout, _time, "the handshake", async token =>
-            {
-                // 1. Agree on Noise, in the clear.
-                var transport = MeshSocket.Prepare(socket, _limits);
-                var clear = NegotiationChannel.Over(transport);
-                if (isOutbound) await MultistreamSelect.ProposeAsync(clear, NoiseHandshake.Protocol, _limits, token);
-                else await MultistreamSelect.AnswerAsync(clear, static p => p == NoiseHandshake.Protocol, _limits, token);
-
-                // 2. Prove who is who.
-                channel = await NoiseHandshake.RunAsync(transport, _identity, isOutbound, expected, [Yamux.YamuxConnection.Protocol], _limits, _time, token);
-                if (channel.RemotePeer == Self) throw new Libp2pException(Libp2pError.WrongPeer, "this is ourselves");
-
-                // 3. Agree on the muxer, if the handshake did not.
-                if (channel.EarlyMuxer != Yamux.YamuxConnection.Protocol)
-                {
-                    var secure = NegotiationChannel.Over(channel);
-                    if (isOutbound) await MultistreamSelect.ProposeAsync(secure, Yamux.YamuxConnection.Protocol, _limits, token);
-                    else await MultistreamSelect.AnswerAsync(secure, static p => p == Yamux.YamuxConnection.Protocol, _limits, token);
-                }
-                return Multiplex(channel, remoteAddress, isOutbound);
-            }, cancellationToken);
-            Admit(connection);
-            completed = true;
-            return connection;
+            var same = _pendingByHost.GetValueOrDefault(remoteAddress.Host);
+            if (_pending >= _limits.MaxPendingInbound || same >= _limits.MaxPendingInboundPerAddress || _table.Count + _pending >= _limits.MaxConnections) return false;
+            _pending++;
+            _pendingByHost[remoteAddress.Host] = same + 1;
+            return true;
         }
-        finally
+    }
+
+    private void Unreserve(Multiaddr remoteAddress)
+    {
+        lock (_listenLock)
         {
-            if (!completed)
-            {
-                if (channel is not null) await channel.DisposeAsync();
-                socket.Dispose();
-            }
+            _pending--;
+            if (--_pendingByHost[remoteAddress.Host] == 0) _pendingByHost.Remove(remoteAddress.Host);
         }
+    }
+
+    private void CountRefused()
+    {
+        if (Interlocked.Increment(ref _refused) is var count && (count & (count - 1)) == 0) HostLog.Refused(_logger, count);
     }
 }

@@ -1,7 +1,6 @@
 using PeoplesCloud.Libp2p.Connections;
 using PeoplesCloud.Libp2p.Identify;
 using PeoplesCloud.Libp2p.Negotiation;
-using PeoplesCloud.Libp2p.Noise;
 using PeoplesCloud.Libp2p.Yamux;
 
 namespace PeoplesCloud.Libp2p;
@@ -11,7 +10,7 @@ public sealed partial class Libp2pHost
 {
     private static readonly TimeSpan MaxSweepPeriod = TimeSpan.FromSeconds(5);
 
-    private Libp2pConnection Multiplex(NoiseChannel channel, Multiaddr remoteAddress, bool isOutbound)
+    private Libp2pConnection Multiplex(ISecureChannel channel, Multiaddr remoteAddress, bool isOutbound)
     {
         Libp2pConnection? connection = null;
         var muxer = new YamuxConnection(channel, isOutbound, _limits, _time, _logger, stream => _ = _tasks.Start(() => ServeAsync(connection!, stream)));

@@ -14,7 +14,7 @@ namespace PeoplesCloud.Libp2p;
 /// yamux, identify, ping) are described in docs/protocols/mesh.md. It knows nothing of swarms: whoever has the address and proves
 /// some key gets in, and every handler decides by <see cref="Libp2pStream.RemotePeer"/>. Thread-safe.
 /// </summary>
-/// <remarks>This file: what an application calls. <c>.Listen</c> takes connections in, <c>.Dial</c> makes them, <c>.Run</c> keeps them.</remarks>
+/// <remarks>This file: what an application calls. <c>.Listen</c> takes byte streams in, <c>.Dial</c> makes them, <c>.Upgrade</c> makes connections of both, <c>.Run</c> keeps them.</remarks>
 /// <example>
 /// <code>
 /// await using var host = new Libp2pHost(key, new Libp2pOptions(), TimeProvider.System, loggers);
@@ -33,7 +33,8 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly AddressBook _book;
     private readonly ConnectionTable _table;
-    private readonly TcpDialer _dialer;
+    private readonly DialRace _race;
+    private IDialTransport[] _transports; // swapped whole
     private readonly ConcurrentDictionary<string, Func<Libp2pStream, CancellationToken, Task>> _handlers = new(StringComparer.Ordinal);
     private readonly TaskSet _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -54,7 +55,8 @@ public sealed partial class Libp2pHost : IAsyncDisposable
         Self = PeerId.FromEd25519(identity.PublicKey.Span);
         _book = new AddressBook(_limits);
         _table = new ConnectionTable(Self, _limits);
-        _dialer = new TcpDialer(_limits, time);
+        _race = new DialRace(_limits, time);
+        _transports = [new TcpTransport(_limits, time)];
         _table.PresenceChanged += (peer, connected) => _presence.Writer.TryWrite((peer, connected));
         Handle(PingProtocol.Id, PingProtocol.AnswerAsync);
         Handle(IdentifyProtocol.Id, AnswerIdentifyAsync);

@@ -39,6 +39,10 @@ public sealed record Libp2pLimits
     /// <summary>The next address is tried beside one that does not answer after this. Default 250 ms (RFC 8305, section 8).</summary>
     public TimeSpan DialStagger { get; init; } = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>Relayed addresses join the direct ones that did not answer yet after this. Default 1 s: a direct connection is worth three
+    /// tries of TCP within a continent, and nobody waits long for a peer that only its relay reaches.</summary>
+    public TimeSpan RelayedDialDelay { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>After a failed dial, the peer is not dialed again for this long; doubles up to <see cref="MaxDialBackoff"/>. Default 500 ms.</summary>
     public TimeSpan DialBackoff { get; init; } = TimeSpan.FromMilliseconds(500);
 

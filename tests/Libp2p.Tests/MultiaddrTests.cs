@@ -14,6 +14,8 @@ public sealed class MultiaddrTests
     [InlineData("/ip6/::1/tcp/0", "2900000000000000000000000000000001" + "060000")]
     [InlineData("/dns4/oak.example/tcp/443", "36" + "0b" + "6f616b2e6578616d706c65" + "0601bb")]
     [InlineData("/dns6/oak/tcp/1", "37036f616b060001")]
+    [InlineData("/ip4/127.0.0.1/tcp/4242/ws", "047f00000106" + "1092" + "dd03")]
+    [InlineData("/ip4/10.0.0.1/tcp/4001/p2p/" + Oak + "/p2p-circuit", "040a000001060fa1" + "a50326" + OakHex + "a202")]
     public void Text_and_bytes_say_the_same(string text, string hex)
     {
         Assert.True(Multiaddr.TryParse(text, out var parsed));
@@ -22,6 +24,28 @@ public sealed class MultiaddrTests
         Assert.Equal(text, read.ToString());
         Assert.Equal(parsed, read);
         Assert.Equal(parsed.GetHashCode(), read.GetHashCode());
+    }
+
+    private const string Oak = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA";
+    private const string OakHex = "0024080112202ffa35a99d3a3cfbb17bb7c1dc5561b18a8dcca4df38dc613ea859c37eb1336b";
+
+    [Fact]
+    public void A_relayed_address_names_the_relay_and_the_peer_behind_it()
+    {
+        const string relay = "/ip4/10.0.0.1/tcp/4001/ws/p2p/" + Oak;
+        Assert.True(Multiaddr.TryParse(relay, out var direct) && direct is { IsWebSocket: true, IsRelayed: false, RelayAddress: null });
+        var fir = RandomPeer();
+        var address = direct.ThroughRelay().WithPeer(fir);
+        Assert.Equal($"{relay}/p2p-circuit/p2p/{fir}", address.ToString());
+        Assert.True(Multiaddr.TryParse(address.ToString(), out var read) && read.Equals(address));
+        Assert.True(read.IsRelayed);
+        Assert.Equal((direct.Peer, fir, 4001), (read.Relay, read.Peer!.Value, read.Port));
+        Assert.Equal(direct, read.RelayAddress);
+        Assert.Equal(relay + "/p2p-circuit", read.WithoutPeer().ToString());
+        Assert.False(read.TryGetEndPoint(out _)); // nobody takes the relay for the peer
+        Assert.Throws<InvalidOperationException>(() => address.ThroughRelay());
+        Assert.Throws<InvalidOperationException>(() => address.WithWebSocket());
+        Assert.Throws<InvalidOperationException>(() => direct.WithoutPeer().ThroughRelay());
     }
 
     [Fact]
@@ -57,7 +81,18 @@ public sealed class MultiaddrTests
     [InlineData("/dns4/a b/tcp/1")]
     [InlineData("/dns4//tcp/1")]
     [InlineData("/tcp/1/ip4/1.2.3.4")]
-    [InlineData("/ip4/1.2.3.4/tcp/1/ws")]
+    [InlineData("/ip4/1.2.3.4/ws")]
+    [InlineData("/ip4/1.2.3.4/ws/tcp/1")]
+    [InlineData("/ip4/1.2.3.4/tcp/1/ws/ws")]
+    [InlineData("/ip4/1.2.3.4/tcp/1/tls/ws")]
+    [InlineData("/ip4/1.2.3.4/tcp/1/p2p-circuit")]
+    [InlineData("/ip4/1.2.3.4/tcp/1/p2p/" + Oak + "/ws")]
+    [InlineData("/ip4/1.2.3.4/tcp/1/p2p/" + Oak + "/p2p/" + Oak)]
+    [InlineData("/ip4/1.2.3.4/tcp/1/p2p/" + Oak + "/p2p-circuit/p2p-circuit")]
+    [InlineData("/ip4/1.2.3.4/tcp/1/p2p/" + Oak + "/p2p-circuit/tcp/1")]
+    [InlineData("/ip4/1.2.3.4/tcp/1/p2p/" + Oak + "/p2p-circuit/p2p/" + Oak + "/p2p-circuit")]
+    [InlineData("/ip4/1.2.3.4/tcp")]
+    [InlineData("/p2p/" + Oak + "/p2p-circuit")]
     public void What_we_cannot_dial_is_refused(string text) => Assert.False(Multiaddr.TryParse(text, out _));
 
     [Theory]
@@ -107,9 +142,13 @@ public sealed class MultiaddrTests
         var name = Gen.NonEmptyListOf(Gen.Elements("abcXYZ019-_.".ToCharArray())).Select(c => $"/dns4/{new string([.. c.Take(200)])}");
         var port = Gen.OneOf(Gen.Constant(""), Gen.Choose(0, 65535).Select(p => $"/tcp/{p}"));
         var peer = Gen.OneOf(Gen.Constant(""), Gen.Fresh(() => $"/p2p/{RandomPeer()}"));
+        var circuit = Gen.OneOf(Gen.Constant(""), Gen.Fresh(() => $"/p2p/{RandomPeer()}/p2p-circuit"));
         return from host in Gen.OneOf(ip4, ip6, name)
                from tcp in port
+               from ws in Gen.Elements("", "/ws")
+               from relay in circuit
                from p2p in peer
-               select Multiaddr.TryParse(host + tcp + p2p, out var address) ? address : throw new InvalidOperationException(host + tcp + p2p);
+               let text = host + tcp + (tcp.Length > 0 ? ws : "") + relay + p2p
+               select Multiaddr.TryParse(text, out var address) ? address : throw new InvalidOperationException(text);
     }
 }

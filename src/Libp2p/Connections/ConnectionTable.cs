@@ -15,7 +15,7 @@ internal enum Admission
 
 /// <summary>
 /// The open connections by peer. A peer usually has one; two when both sides dialed at once or when an old one is dying. New streams
-/// go over the preferred one, and both sides prefer the same: of two that were made at about the same time in opposite directions the
+/// go over the preferred one, and both sides prefer the same: a direct one before a relayed one; of two that were made at about the same time in opposite directions the
 /// one that the smaller peer id dialed, else the newer. Thread-safe.
 /// </summary>
 internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
@@ -101,6 +101,7 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
     // 'later' was added after 'earlier'.
     private bool IsBetter(Libp2pConnection later, Libp2pConnection earlier)
     {
+        if (later.IsRelayed != earlier.IsRelayed) return earlier.IsRelayed;
         var simultaneous = later.IsOutbound != earlier.IsOutbound && later.Since - earlier.Since < limits.SimultaneousDial;
         return !simultaneous || later.IsOutbound == (self < later.RemotePeer);
     }

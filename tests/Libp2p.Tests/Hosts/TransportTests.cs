@@ -1,0 +1,95 @@
+using System.Net;
+using System.Net.Sockets;
+using PeoplesCloud.Libp2p.Connections;
+using PeoplesCloud.Libp2p.Tests.Noise;
+
+namespace PeoplesCloud.Libp2p.Tests.Hosts;
+
+/// <summary>Connections over other streams of bytes than our own sockets.</summary>
+public sealed class TransportTests
+{
+    [Fact]
+    public async Task Any_stream_of_bytes_becomes_a_connection()
+    {
+        await using var oak = await TestHost.StartAsync(listen: false);
+        await using var fir = await TestHost.StartAsync(listen: false);
+        var relayed = RelayedAddress();
+        oak.Host.AddTransport(new MemoryTransport(fir.Host));
+        oak.Host.AddAddresses(fir.Self, [relayed]);
+
+        var connection = await oak.Host.ConnectAsync(fir.Self);
+        await oak.Host.PingAsync(fir.Self);
+
+        Assert.True(connection.IsRelayed);
+        Assert.Equal(relayed, connection.RemoteAddress);
+        Assert.True(Assert.Single(fir.Host.Connections).IsRelayed);
+    }
+
+    [Fact]
+    public async Task A_direct_connection_is_preferred_to_a_relayed_one_of_any_age()
+    {
+        await using var oak = await TestHost.StartAsync();
+        await using var fir = await TestHost.StartAsync(listen: false);
+        fir.Knows(oak);
+        var direct = await fir.Host.ConnectAsync(oak.Self);
+        // The relayed one is newer, and was made long before or after: neither counts.
+        var (near, far) = MemoryDuplex.Create();
+        _ = fir.Host.WelcomeAsync(far, RelayedAddress());
+        await oak.Host.UpgradeAsync(near, RelayedAddress(), fir.Self, isOutbound: true, CancellationToken.None);
+        await Eventually.TrueAsync(() => fir.Host.Connections.Count == 2, "the relayed connection is in the table");
+
+        Assert.Same(direct, await fir.Host.ConnectAsync(oak.Self));
+        Assert.False((await oak.Host.ConnectAsync(fir.Self)).IsRelayed);
+    }
+
+    [Fact]
+    public async Task Direct_addresses_are_tried_before_relayed_ones()
+    {
+        await using var oak = await TestHost.StartAsync(listen: false);
+        await using var fir = await TestHost.StartAsync();
+        var transport = new MemoryTransport(fir.Host);
+        oak.Host.AddTransport(transport);
+        oak.Host.AddAddresses(fir.Self, [RelayedAddress(), fir.Address]);
+
+        Assert.False((await oak.Host.ConnectAsync(fir.Self)).IsRelayed);
+        Assert.Equal(0, transport.Dials);
+    }
+
+    [Fact]
+    public async Task A_transport_that_fails_is_one_reason_among_the_others()
+    {
+        await using var oak = await TestHost.StartAsync(listen: false);
+        await using var fir = await TestHost.StartAsync(listen: false);
+        var relayed = RelayedAddress();
+        oak.Host.AddAddresses(fir.Self, [relayed]);
+        var nobody = await Assert.ThrowsAsync<Libp2pException>(async () => await oak.Host.ConnectAsync(fir.Self));
+        Assert.Contains($"{relayed}: addresses of this kind are not dialed here", nobody.Message, StringComparison.Ordinal);
+
+        oak.Host.AddTransport(new MemoryTransport(null));
+        oak.Host.AddAddresses(fir.Self, [RelayedAddress()]); // a new address ends the pause
+        var refused = await Assert.ThrowsAsync<Libp2pException>(async () => await oak.Host.ConnectAsync(fir.Self));
+        Assert.Equal(Libp2pError.Unreachable, refused.Error);
+        Assert.Contains($"{relayed}: the relay does not answer", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static Multiaddr RelayedAddress() => Multiaddr.FromEndPoint(new IPEndPoint(IPAddress.Loopback, 1)).WithPeer(MultiaddrTests.RandomPeer()).ThroughRelay();
+
+    /// <summary>Dials relayed addresses by a pair of streams in memory, whose other end a host takes in.</summary>
+    private sealed class MemoryTransport(Libp2pHost? target) : IDialTransport
+    {
+        public int Dials { get; private set; }
+
+        public bool CanDial(Multiaddr address) => address.IsRelayed;
+
+        public async ValueTask<Stream> DialAsync(Multiaddr address, CancellationToken cancellationToken)
+        {
+            Dials++;
+            await Task.Yield();
+            if (target is null) throw new SocketException((int)SocketError.HostUnreachable, "the relay does not answer");
+            Assert.Equal(target.Self, address.Peer);
+            var (near, far) = MemoryDuplex.Create();
+            _ = target.WelcomeAsync(far, address.WithoutPeer());
+            return near;
+        }
+    }
+}
