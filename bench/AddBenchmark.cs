@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Content;
 
 namespace PeoplesCloud.Bench;
@@ -94,7 +95,7 @@ internal static class AddBenchmark
 
     private static async Task<double> AddAsync(string file, string folder, long maxBytes)
     {
-        await using var store = new FileBlockStore(folder, TimeProvider.System, NullLogger.Instance);
+        await using var store = new FileBlockStore(folder, TimeProvider.System, NullLogger.Instance, SystemDisk.Instance);
         var clock = Stopwatch.StartNew();
         if (maxBytes == long.MaxValue)
         {

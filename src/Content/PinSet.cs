@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Files;
 
 namespace PeoplesCloud.Content;
 
@@ -15,19 +16,15 @@ public sealed class PinSet
     private const string Trailer = "sha256 ";
 
     private readonly string _file;
-    private readonly BlockDisk _disk;
+    private readonly IDisk _disk;
     private readonly Lock _writing = new();
     private volatile ImmutableSortedSet<Cid> _pins;
 
     /// <summary>Opens a set; a file that does not exist is an empty set.</summary>
     /// <param name="file">Its file; the folder exists.</param>
+    /// <param name="disk">Takes what is written.</param>
     /// <exception cref="PcException">The file is damaged (<see cref="ErrorCode.PinsDamaged"/>) or cannot be read.</exception>
-    public PinSet(string file)
-        : this(file, new BlockDisk())
-    {
-    }
-
-    internal PinSet(string file, BlockDisk disk)
+    public PinSet(string file, IDisk disk)
     {
         _file = Path.GetFullPath(file);
         _disk = disk;
@@ -37,11 +34,9 @@ public sealed class PinSet
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw BlockDisk.Explain(error, _file);
+            throw StoreErrors.Explain(error, _file);
         }
     }
-
-    private string TemporaryFile => _file + ".tmp";
 
     /// <summary>Whether a CID is pinned itself; what lies below a pin is not looked at.</summary>
     public bool Contains(Cid cid) => _pins.Contains(cid);
@@ -78,14 +73,11 @@ public sealed class PinSet
         text.Append(Trailer).Append(checksum).Append('\n');
         try
         {
-            if (File.Exists(TemporaryFile)) File.Delete(TemporaryFile); // of a write that failed
-            using (var handle = _disk.Write(TemporaryFile, Encoding.UTF8.GetBytes(text.ToString()))) _disk.Flush(handle);
-            _disk.Rename(TemporaryFile, _file);
-            _disk.FlushFolder(Path.GetDirectoryName(_file)!);
+            _disk.Replace(_file, Encoding.UTF8.GetBytes(text.ToString()));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw BlockDisk.Explain(error, _file);
+            throw StoreErrors.Explain(error, _file);
         }
     }
 

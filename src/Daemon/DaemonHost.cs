@@ -1,4 +1,5 @@
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Mesh;
 
@@ -18,7 +19,7 @@ public static class DaemonHost
     /// <exception cref="PcException">It could not start; nothing was left running.</exception>
     public static async Task<int> RunAsync(DaemonConfig config, TextWriter stdout, CancellationToken cancellationToken)
     {
-        await using var node = await DaemonNode.StartAsync(config, TimeProvider.System, cancellationToken);
+        await using var node = await DaemonNode.StartAsync(config, TimeProvider.System, SystemDisk.Instance, cancellationToken);
         var address = UsableAddresses.Choose(node.Host.ListenAddresses, UsableAddresses.Bridges()).FirstOrDefault(node.Host.ListenAddresses[0]).WithPeer(node.Self);
         await stdout.WriteLineAsync($"ready {node.Self} {address}".AsMemory(), cancellationToken);
         await stdout.FlushAsync(cancellationToken);

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
@@ -32,6 +33,7 @@ internal sealed class DaemonNode : IAsyncDisposable
 {
     private readonly DaemonConfig _config;
     private readonly TimeProvider _time;
+    private readonly IDisk _disk;
     private readonly DateTimeOffset _started;
     private readonly Stack<Func<ValueTask>> _stop = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -39,10 +41,11 @@ internal sealed class DaemonNode : IAsyncDisposable
     private Libp2pHost _host = null!;
     private Supervisor _supervisor = null!;
 
-    private DaemonNode(DaemonConfig config, TimeProvider time)
+    private DaemonNode(DaemonConfig config, TimeProvider time, IDisk disk)
     {
         _config = config;
         _time = time;
+        _disk = disk;
         _started = time.GetUtcNow();
     }
 
@@ -90,9 +93,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Starts a node; it serves when this returns. When it throws, everything is stopped again.</summary>
     /// <exception cref="PcException">The home, the port or the disk; see docs/errors.md.</exception>
-    public static async Task<DaemonNode> StartAsync(DaemonConfig config, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<DaemonNode> StartAsync(DaemonConfig config, TimeProvider time, IDisk disk, CancellationToken cancellationToken)
     {
-        var node = new DaemonNode(config, time);
+        var node = new DaemonNode(config, time, disk);
         try
         {
             await node.StartAsync(cancellationToken);
@@ -134,7 +137,7 @@ internal sealed class DaemonNode : IAsyncDisposable
     private async Task StartAsync(CancellationToken cancellationToken)
     {
         // 1. The home: locked, with key and database.
-        var home = HomeFolder.Open(_config.Home);
+        var home = HomeFolder.Open(_config.Home, _disk);
         Owns(home.Dispose);
         var fileLog = new FileLog(home.Paths.DaemonLog, (long)_config.Limits.LogMebibytes << 20, LogLevelOf(), _time);
         var loggers = new LoggerFactory([fileLog], LogFilter());
@@ -159,11 +162,11 @@ internal sealed class DaemonNode : IAsyncDisposable
         var factory = new ReplicaFactory(new Ed25519Signer(identity), new Ed25519Verifier(), new GossipOptions(), NewSeed);
         PresenceService? presence = null;
         Swarms = new SwarmRegistry(home.Database, factory, swarm => presence?.InfoFor(swarm) ?? new PresenceInfo(), _time);
-        var blocks = new FileBlockStore(home.Paths.Blocks, _time, loggers.CreateLogger("Blocks"));
+        var blocks = new FileBlockStore(home.Paths.Blocks, _time, loggers.CreateLogger("Blocks"), _disk);
         Owns(blocks.DisposeAsync);
         var access = new ContentAccess(home.Database, Swarms.IsMember, Swarms.SharedWith);
         var members = new MeshBlockSource(client, access, [], AwakeMembers, id => Swarms.Find(id) is not null, _time);
-        Content = new ContentService(blocks, access, new PinSet(home.Paths.Pins), members);
+        Content = new ContentService(blocks, access, new PinSet(home.Paths.Pins, _disk), members);
 
         // 4. Programs: nothing runs before the feeds are looked at in step 6.
         var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
@@ -171,7 +174,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, MaxPrograms = _config.Limits.Programs };
         var programHost = new ProgramHost(
-            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => runtime.Sees(language.Command[0]), new Random(NewSeed()), _time, loggers.CreateLogger("Programs"));
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => runtime.Sees(language.Command[0]), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
         Owns(programHost.DisposeAsync);
         var mesh = new ProgramMesh(client, programHost, Swarms);
         Programs = new ProgramService(Swarms, programHost, mesh, blocks, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));

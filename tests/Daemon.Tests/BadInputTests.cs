@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Mesh;
@@ -192,13 +193,13 @@ public sealed class BadInputTests
         await using var oak = await TestNode.StartAsync("oak");
         var home = TestNode.NewHome();
         var taken = TestNode.ConfigOf(home, "elm", hosts: false) with { Port = oak.Node.Host.ListenAddresses[0].Port };
-        var error = await Assert.ThrowsAsync<PcException>(() => DaemonNode.StartAsync(taken, TimeProvider.System, Cancelled));
+        var error = await Assert.ThrowsAsync<PcException>(() => DaemonNode.StartAsync(taken, TimeProvider.System, SystemDisk.Instance, Cancelled));
         Assert.Equal(ErrorCode.PortTaken, error.Code);
 
-        await using (var first = await DaemonNode.StartAsync(taken with { Port = null }, TimeProvider.System, Cancelled))
+        await using (var first = await DaemonNode.StartAsync(taken with { Port = null }, TimeProvider.System, SystemDisk.Instance, Cancelled))
         {
             var other = TestNode.NewHome();
-            await using (var second = await DaemonNode.StartAsync(taken with { Port = null, Home = other }, TimeProvider.System, Cancelled))
+            await using (var second = await DaemonNode.StartAsync(taken with { Port = null, Home = other }, TimeProvider.System, SystemDisk.Instance, Cancelled))
             {
                 Assert.True(second.Host.ListenAddresses[0].Port > first.Host.ListenAddresses[0].Port);
             }
@@ -211,7 +212,7 @@ public sealed class BadInputTests
     public async Task A_second_daemon_on_a_home_is_refused_and_leaves_the_first_alone()
     {
         await using var oak = await TestNode.StartAsync("oak");
-        var error = await Assert.ThrowsAsync<PcException>(() => DaemonNode.StartAsync(TestNode.ConfigOf(oak.Home, "oak", false), TimeProvider.System, Cancelled));
+        var error = await Assert.ThrowsAsync<PcException>(() => DaemonNode.StartAsync(TestNode.ConfigOf(oak.Home, "oak", false), TimeProvider.System, SystemDisk.Instance, Cancelled));
         Assert.Equal(ErrorCode.HomeInUse, error.Code);
         Assert.Equal("oak", (await oak.Client.GetAsync("/v1/status", TestNode.Json.StatusReply)).Name);
     }

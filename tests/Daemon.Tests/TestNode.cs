@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 
@@ -42,7 +43,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     public async Task StartAgainAsync(bool hosts = false, TimeProvider? time = null)
     {
-        Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts), time ?? TimeProvider.System, TestContext.Current.CancellationToken);
+        Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts), time ?? TimeProvider.System, SystemDisk.Instance, TestContext.Current.CancellationToken);
         _client = new LocalClient(Path.Combine(Home, "pc.sock"));
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Files;
 
 namespace PeoplesCloud.Cli.Processes;
 
@@ -41,9 +42,10 @@ internal static class BootUnit
     {
         Run("systemctl", "--user", "show-environment");
         var config = Environment.GetEnvironmentVariable("XDG_CONFIG_HOME") is { Length: > 0 } xdg ? xdg : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".config");
-        var folder = Directory.CreateDirectory(Path.Combine(config, "systemd", "user")).FullName;
+        var folder = Path.Combine(config, "systemd", "user");
+        SystemDisk.Instance.MakeFolder(folder);
         var environment = Kept.ToDictionary(name => name, name => Environment.GetEnvironmentVariable(name) ?? "", StringComparer.Ordinal);
-        File.WriteAllText(Path.Combine(folder, NameOf(home)), Text(Launcher.Program, home, arguments, environment));
+        SystemDisk.Instance.Replace(Path.Combine(folder, NameOf(home)), Encoding.UTF8.GetBytes(Text(Launcher.Program, home, arguments, environment)));
         Run("systemctl", "--user", "daemon-reload");
         Run("systemctl", "--user", "enable", "--now", NameOf(home));
         Run("loginctl", "enable-linger");

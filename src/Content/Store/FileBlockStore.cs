@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
+using PeoplesCloud.Base.Files;
 
 namespace PeoplesCloud.Content;
 
@@ -25,7 +26,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     private readonly string _damagedFolder;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly BlockDisk _disk;
+    private readonly IDisk _disk;
 
     // Blocks between their first byte and their acknowledgement. Whoever puts the same block waits for the one that is on its way.
     private readonly ConcurrentDictionary<Cid, PendingBlock> _pending = new();
@@ -43,13 +44,9 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     /// <param name="folder">The folder of the blocks.</param>
     /// <param name="time">Measures commits, for the log.</param>
     /// <param name="logger">Says what was found damaged.</param>
+    /// <param name="disk">Takes what is written.</param>
     /// <exception cref="Base.PcException">The folder cannot be written (<see cref="Base.ErrorCode.StoreFailed"/>, <see cref="Base.ErrorCode.DiskFull"/>).</exception>
-    public FileBlockStore(string folder, TimeProvider time, ILogger logger)
-        : this(folder, time, logger, new BlockDisk())
-    {
-    }
-
-    internal FileBlockStore(string folder, TimeProvider time, ILogger logger, BlockDisk disk)
+    public FileBlockStore(string folder, TimeProvider time, ILogger logger, IDisk disk)
     {
         _folder = Path.GetFullPath(folder);
         _temporaryFolder = Path.Combine(_folder, "tmp");
@@ -63,7 +60,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw BlockDisk.Explain(error, _folder);
+            throw StoreErrors.Explain(error, _folder);
         }
     }
 
@@ -116,16 +113,15 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
 
     private void Open()
     {
-        Directory.CreateDirectory(_folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute); // other users have no business here
-        Directory.CreateDirectory(_damagedFolder);
-        Directory.CreateDirectory(_temporaryFolder);
-        for (var shard = 0; shard < Shards; shard++) Directory.CreateDirectory(ShardFolder(shard));
+        _disk.MakeFolder(_folder);
+        _disk.CreateFolder(_damagedFolder, DurableWrites.OwnerFolder);
+        _disk.CreateFolder(_temporaryFolder, DurableWrites.OwnerFolder);
+        for (var shard = 0; shard < Shards; shard++) _disk.CreateFolder(ShardFolder(shard), DurableWrites.OwnerFolder);
         _disk.FlushFolder(_folder);
-        _disk.FlushFolder(Path.GetDirectoryName(_folder)!);
         var leftovers = 0;
         foreach (var file in Directory.EnumerateFiles(_temporaryFolder))
         {
-            File.Delete(file);
+            _disk.Delete(file);
             leftovers++;
         }
         if (leftovers > 0) ContentLog.LeftoversRemoved(_logger, leftovers, _folder);
@@ -193,7 +189,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
             if (!held)
             {
                 mine.TemporaryPath = Path.Combine(_temporaryFolder, $"{Environment.ProcessId:x}-{Interlocked.Increment(ref _temporaryNumber):x}");
-                mine.Handle = _disk.Write(mine.TemporaryPath, bytes);
+                mine.Handle = _disk.Create(mine.TemporaryPath, bytes, DurableWrites.OwnerFile);
             }
             Gather(mine);
         }
@@ -270,10 +266,10 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     private void Finish(PendingBlock block, Exception? error)
     {
         block.Handle?.Dispose();
-        if (error is not null && block.TemporaryPath is { } path) _ = Try(() => File.Delete(path));
+        if (error is not null && block.TemporaryPath is { } path) _ = Try(() => _disk.Delete(path));
         _pending.TryRemove(block.Key, out _);
         if (error is null) block.Done.SetResult();
-        else block.Done.SetException(error is ObjectDisposedException ? error : BlockDisk.Explain(error, _folder));
+        else block.Done.SetException(error is ObjectDisposedException ? error : StoreErrors.Explain(error, _folder));
     }
 
     private static Exception? Try(Action step)

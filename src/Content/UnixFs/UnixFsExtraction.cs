@@ -29,7 +29,7 @@ internal sealed class UnixFsExtraction(UnixFsReader reader, BlockFetcher fetcher
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw BlockDisk.Explain(error, output);
+            throw StoreErrors.Explain(error, output);
         }
         finally
         {

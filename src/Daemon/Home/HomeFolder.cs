@@ -1,5 +1,6 @@
 using System.Text;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Daemon.Storage;
 
 namespace PeoplesCloud.Daemon.Home;
@@ -26,9 +27,9 @@ internal sealed class HomeFolder : IDisposable
     /// <summary>The open database.</summary>
     public Database Database { get; }
 
-    /// <summary>Opens a home, making what is missing.</summary>
+    /// <summary>Opens a home, making what is missing; what it made is durable when this returns.</summary>
     /// <exception cref="PcException">Codes 1201 to 1209: in use, damaged, of a newer version, full, or not writable.</exception>
-    public static HomeFolder Open(string home)
+    public static HomeFolder Open(string home, IDisk disk)
     {
         var paths = new HomePaths(home);
         if (Encoding.UTF8.GetByteCount(paths.Socket) > HomePaths.MaxSocketPathBytes)
@@ -36,14 +37,13 @@ internal sealed class HomeFolder : IDisposable
         HomeLock? homeLock = null;
         try
         {
-            const UnixFileMode mine = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-            Directory.CreateDirectory(home, mine);
+            disk.MakeFolder(home);
             homeLock = HomeLock.Take(paths);
-            foreach (var folder in new[] { paths.Blocks, paths.Programs, paths.Logs }) Directory.CreateDirectory(folder, mine);
+            foreach (var folder in new[] { paths.Blocks, paths.Programs, paths.Logs }) disk.MakeFolder(folder);
             var database = Database.Open(paths.Database); // before the identity: a home of a newer version is left untouched
             try
             {
-                var seed = IdentityFile.LoadOrCreate(paths.Identity);
+                var seed = IdentityFile.LoadOrCreate(paths.Identity, disk);
                 File.Delete(paths.Socket); // left by a daemon that was killed; we hold the lock, so nobody listens on it
                 return new HomeFolder(paths, homeLock, seed, database);
             }

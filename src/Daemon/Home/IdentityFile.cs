@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Base.Files;
 
 namespace PeoplesCloud.Daemon.Home;
 
@@ -17,9 +18,9 @@ internal static class IdentityFile
 
     /// <summary>Loads the seed, or makes one (durable when this returns).</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.IdentityDamaged"/>: the file is not what was written, or others may read it.</exception>
-    public static byte[] LoadOrCreate(string path)
+    public static byte[] LoadOrCreate(string path, IDisk disk)
     {
-        if (!File.Exists(path)) return Create(path);
+        if (!File.Exists(path)) return Create(path, disk);
         var mode = File.GetUnixFileMode(path);
         if ((mode & ~(UnixFileMode.UserRead | UnixFileMode.UserWrite)) != UnixFileMode.None)
             throw new PcException(ErrorCode.IdentityDamaged, $"{path} may be read by others (mode {Convert.ToString((int)mode, 8)})", $"chmod 600 {path}, if you are sure that nobody has copied it");
@@ -38,11 +39,11 @@ internal static class IdentityFile
         return loaded;
     }
 
-    private static byte[] Create(string path)
+    private static byte[] Create(string path, IDisk disk)
     {
         var seed = Ed25519Key.NewSeed();
         var text = $"{Header}\n{Convert.ToBase64String(seed)}\n{Checksum(seed)}\n";
-        DurableFile.Write(path, Encoding.ASCII.GetBytes(text), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        disk.Replace(path, Encoding.ASCII.GetBytes(text));
         return seed;
     }
 

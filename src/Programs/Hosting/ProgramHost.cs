@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
@@ -29,6 +30,7 @@ public sealed class ProgramHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Func<Language, bool> _canRun;
+    private readonly IDisk _disk;
     private readonly Lock _lock = new();
     private ImmutableDictionary<EntryHash, HostedProgram> _programs = ImmutableDictionary<EntryHash, HostedProgram>.Empty;
     private ImmutableDictionary<EntryHash, ProgramStatus> _finished = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
@@ -45,9 +47,10 @@ public sealed class ProgramHost : IAsyncDisposable
     /// <param name="meter">Measures this machine's load.</param>
     /// <param name="canRun">Whether this machine has what a language needs where the runtime sees it.</param>
     /// <param name="random">For the jitter of pauses.</param>
+    /// <param name="disk">Takes what must survive a power cut: the marks of programs that finished.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
-    public ProgramHost(ProgramHostOptions options, PeerId self, X25519Key key, IRuntime runtime, OpenBundle open, IHostMeter meter, Func<Language, bool> canRun, Random random, TimeProvider time, ILogger logger)
+    public ProgramHost(ProgramHostOptions options, PeerId self, X25519Key key, IRuntime runtime, OpenBundle open, IHostMeter meter, Func<Language, bool> canRun, Random random, IDisk disk, TimeProvider time, ILogger logger)
     {
         _options = options;
         _self = self;
@@ -59,8 +62,9 @@ public sealed class ProgramHost : IAsyncDisposable
         _random = random;
         _time = time;
         _logger = logger;
-        var folder = Directory.CreateDirectory(options.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        _marked = [.. folder.EnumerateDirectories().Where(IsMarked).Select(marked => marked.Name)];
+        _disk = disk;
+        _disk.MakeFolder(options.Folder);
+        _marked = [.. new DirectoryInfo(options.Folder).EnumerateDirectories().Where(IsMarked).Select(marked => marked.Name)];
     }
 
     /// <summary>Raised after a program's status changed; on any thread, and quickly handled.</summary>
@@ -220,9 +224,9 @@ public sealed class ProgramHost : IAsyncDisposable
         var folder = FolderOf(spec.LocalName);
         try
         {
-            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            _disk.MakeFolder(folder);
             Unmark(spec);
-            return new Workplace(folder, spec, _self, _key, _open, _options, _time, _logger);
+            return new Workplace(folder, spec, _self, _key, _open, _options, _disk, _time, _logger);
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
@@ -265,7 +269,10 @@ public sealed class ProgramHost : IAsyncDisposable
         {
             _finished = _finished.Remove(spec.Id);
             _marked = _marked.Remove(spec.LocalName);
-            File.Delete(Path.Combine(FolderOf(spec.LocalName), Workplace.FinishedMark));
+            var mark = Path.Combine(FolderOf(spec.LocalName), Workplace.FinishedMark);
+            if (!File.Exists(mark)) return;
+            _disk.Delete(mark);
+            _disk.FlushFolder(FolderOf(spec.LocalName)); // a mark that came back after a power cut would keep it from running
         }
     }
 

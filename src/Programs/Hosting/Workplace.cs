@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Content;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
@@ -24,7 +25,7 @@ public delegate Task<Stream> OpenBundle(Cid bundle, IReadOnlyList<PeerId> keeper
 /// programs/LOCALNAME/finished   empty; it ended by itself with exit code 0 and is not started again
 /// </code>
 /// </summary>
-internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, TimeProvider time, ILogger logger)
+internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, IDisk disk, TimeProvider time, ILogger logger)
 {
     private readonly BundleUnpacker _unpacker = new(options.Bundles);
 
@@ -86,8 +87,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
     {
         try
         {
-            using var mark = new FileStream(Path.Combine(folder, FinishedMark), FileMode.Create, FileAccess.Write);
-            mark.Flush(flushToDisk: true);
+            disk.Replace(Path.Combine(folder, FinishedMark), []);
         }
         catch (IOException failed)
         {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
+using PeoplesCloud.Base.Files;
 
 namespace PeoplesCloud.Content.Tests.Crash;
 
@@ -31,13 +32,13 @@ internal static class CrashHelper
         }
     }
 
-    private sealed class StoppingDisk(int stopAt) : BlockDisk
+    private sealed class StoppingDisk(int stopAt) : SystemDisk
     {
         private int _steps;
 
         public int Steps => _steps;
 
-        public override SafeFileHandle Write(string path, ReadOnlySpan<byte> bytes)
+        public override SafeFileHandle Create(string path, ReadOnlySpan<byte> bytes, UnixFileMode mode)
         {
             // Half a file is what a crash in the middle of a write leaves.
             if (Interlocked.Increment(ref _steps) == stopAt)
@@ -45,7 +46,7 @@ internal static class CrashHelper
                 File.WriteAllBytes(path, bytes[..(bytes.Length / 2)].ToArray());
                 StopForEver("write");
             }
-            return base.Write(path, bytes);
+            return base.Create(path, bytes, mode);
         }
 
         public override void Flush(SafeFileHandle handle)

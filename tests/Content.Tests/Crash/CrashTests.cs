@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Content.Tests.UnixFs;
 
 namespace PeoplesCloud.Content.Tests.Crash;
@@ -43,7 +44,7 @@ public sealed class CrashTests
 
     private static async Task AssertWholeAsync(string folder, IReadOnlyList<Cid> acknowledged)
     {
-        await using var store = new FileBlockStore(folder, TimeProvider.System, NullLogger.Instance);
+        await using var store = new FileBlockStore(folder, TimeProvider.System, NullLogger.Instance, SystemDisk.Instance);
         Assert.Empty(Directory.GetFiles(Path.Combine(folder, "tmp")));
         var reader = new UnixFsReader(new BlockFetcher(store, []));
         foreach (var cid in acknowledged) Assert.NotEmpty(await reader.WalkAsync(cid, Stop).ToListAsync(Stop));
@@ -54,7 +55,7 @@ public sealed class CrashTests
 
     private static async Task AssertAddsAgainAsync(string folder, string input, IReadOnlyList<Cid> expected)
     {
-        await using var store = new FileBlockStore(folder, TimeProvider.System, NullLogger.Instance);
+        await using var store = new FileBlockStore(folder, TimeProvider.System, NullLogger.Instance, SystemDisk.Instance);
         var added = await new UnixFsAdder(store).AddAsync(input, recursive: true, null, Stop).Select(a => a.Cid).ToListAsync(Stop);
         Assert.Equal(expected, added);
     }

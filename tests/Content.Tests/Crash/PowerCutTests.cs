@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Content.Tests.UnixFs;
 
 namespace PeoplesCloud.Content.Tests.Crash;
@@ -29,7 +30,7 @@ public sealed class PowerCutTests
             disk.LoseWhatWasNotFlushed();
             acknowledged += wasCut ? cids.Count : 0;
 
-            await using var again = new FileBlockStore(store, TimeProvider.System, NullLogger.Instance);
+            await using var again = new FileBlockStore(store, TimeProvider.System, NullLogger.Instance, SystemDisk.Instance);
             var reader = new UnixFsReader(new BlockFetcher(again, []));
             foreach (var cid in cids) Assert.NotEmpty(await reader.WalkAsync(cid, Stop).ToListAsync(Stop));
             Assert.Empty(Directory.GetFiles(Path.Combine(store, "tmp")));
@@ -50,7 +51,7 @@ public sealed class PowerCutTests
         {
             Directory.CreateDirectory(folder[$"{step}"]);
             var file = Path.Combine(folder[$"{step}"], "pins");
-            await new PinSet(file).AddAsync(first, Stop);
+            await new PinSet(file, SystemDisk.Instance).AddAsync(first, Stop);
             var disk = new PowerCutDisk(step + 1);
             var isAcknowledged = false;
             try
@@ -63,7 +64,7 @@ public sealed class PowerCutTests
             }
             wasCut = disk.WasCut;
             disk.LoseWhatWasNotFlushed();
-            var pins = new PinSet(file);
+            var pins = new PinSet(file, SystemDisk.Instance);
             Assert.True(pins.Contains(first));
             if (isAcknowledged) Assert.True(pins.Contains(second));
         }
@@ -85,7 +86,7 @@ public sealed class PowerCutTests
         return acknowledged;
     }
 
-    private sealed class PowerCutDisk(int cutAt) : BlockDisk
+    private sealed class PowerCutDisk(int cutAt) : SystemDisk
     {
         private readonly Lock _gate = new();
         private readonly Dictionary<SafeFileHandle, string> _unflushed = [];
@@ -94,12 +95,12 @@ public sealed class PowerCutTests
 
         public bool WasCut => _steps >= cutAt;
 
-        public override SafeFileHandle Write(string path, ReadOnlySpan<byte> bytes)
+        public override SafeFileHandle Create(string path, ReadOnlySpan<byte> bytes, UnixFileMode mode)
         {
             lock (_gate)
             {
                 Step();
-                var handle = base.Write(path, bytes);
+                var handle = base.Create(path, bytes, mode);
                 _unflushed[handle] = path;
                 return handle;
             }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Base;
 using PeoplesCloud.Content.Tests.UnixFs;
 
@@ -167,7 +168,7 @@ public sealed class FileBlockStoreTests : BlockStoreConformance, IAsyncDisposabl
     public void A_folder_that_cannot_be_made_is_an_error_for_people()
     {
         var file = _folder.Write("a-file", []);
-        var error = Assert.Throws<PcException>(() => new FileBlockStore(Path.Combine(file, "blocks"), TimeProvider.System, NullLogger.Instance));
+        var error = Assert.Throws<PcException>(() => new FileBlockStore(Path.Combine(file, "blocks"), TimeProvider.System, NullLogger.Instance, SystemDisk.Instance));
         Assert.Equal(ErrorCode.StoreFailed, error.Code);
     }
 
@@ -179,7 +180,7 @@ public sealed class FileBlockStoreTests : BlockStoreConformance, IAsyncDisposabl
         Assert.SkipUnless(Run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small), "mounting a small disk needs root");
         try
         {
-            await using var store = new FileBlockStore(Path.Combine(small, "blocks"), TimeProvider.System, NullLogger.Instance);
+            await using var store = new FileBlockStore(Path.Combine(small, "blocks"), TimeProvider.System, NullLogger.Instance, SystemDisk.Instance);
             var adder = new UnixFsAdder(store);
             var kept = await adder.AddStreamAsync(new MemoryStream(UnixFsVectors.Generate(1_000_000)), Stop);
             var error = await Assert.ThrowsAsync<PcException>(() => adder.AddStreamAsync(new MemoryStream(UnixFsVectors.Generate(9_000_000)[7..]), Stop));
@@ -223,7 +224,7 @@ public sealed class FileBlockStoreTests : BlockStoreConformance, IAsyncDisposabl
 
     private string FileOf(Cid cid) => _folder[$"blocks/{Convert.ToHexStringLower(cid.Digest[..1])[0]}/{Convert.ToHexStringLower(cid.Digest)}"];
 
-    private sealed class ScriptedDisk : BlockDisk
+    private sealed class ScriptedDisk : SystemDisk
     {
         private readonly Lock _gate = new();
 
@@ -235,11 +236,11 @@ public sealed class FileBlockStoreTests : BlockStoreConformance, IAsyncDisposabl
 
         public string? FailFile { get; set; }
 
-        public override SafeFileHandle Write(string path, ReadOnlySpan<byte> bytes)
+        public override SafeFileHandle Create(string path, ReadOnlySpan<byte> bytes, UnixFileMode mode)
         {
             Step("write");
             if (FailFile is not null && Convert.ToHexStringLower(SHA256.HashData(bytes)) == FailFile) throw new IOException("scripted", BadDisk);
-            return base.Write(path, bytes);
+            return base.Create(path, bytes, mode);
         }
 
         public override void Flush(SafeFileHandle handle)

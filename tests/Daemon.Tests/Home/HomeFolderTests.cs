@@ -1,3 +1,4 @@
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Storage;
@@ -12,20 +13,20 @@ public sealed class HomeFolderTests : IDisposable
     public void A_home_keeps_its_identity_and_nobody_else_may_read_it()
     {
         byte[] seed;
-        using (var home = HomeFolder.Open(_home))
+        using (var home = HomeFolder.Open(_home, SystemDisk.Instance))
         {
             seed = home.Seed;
             foreach (var file in new[] { home.Paths.Identity, home.Paths.Database })
                 Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
         }
-        using var again = HomeFolder.Open(_home);
+        using var again = HomeFolder.Open(_home, SystemDisk.Instance);
         Assert.Equal(seed, again.Seed);
     }
 
     [Fact]
     public void Two_daemons_on_one_home_are_refused_and_the_first_goes_on()
     {
-        using var first = HomeFolder.Open(_home);
+        using var first = HomeFolder.Open(_home, SystemDisk.Instance);
         AssertRefused(ErrorCode.HomeInUse);
         Assert.True(File.Exists(first.Paths.Database));
     }
@@ -33,7 +34,7 @@ public sealed class HomeFolderTests : IDisposable
     [Fact]
     public void A_home_of_a_newer_version_is_refused_and_left_untouched()
     {
-        using (var home = HomeFolder.Open(_home)) home.Database.Write((connection, transaction) => Run(connection, $"PRAGMA user_version={Database.SchemaVersion + 1}"));
+        using (var home = HomeFolder.Open(_home, SystemDisk.Instance)) home.Database.Write((connection, transaction) => Run(connection, $"PRAGMA user_version={Database.SchemaVersion + 1}"));
         AssertRefused(ErrorCode.HomeNewer);
     }
 
@@ -47,7 +48,7 @@ public sealed class HomeFolderTests : IDisposable
     [Fact]
     public void A_database_of_another_program_is_refused()
     {
-        using (var home = HomeFolder.Open(_home)) home.Database.Write((connection, transaction) => Run(connection, "PRAGMA application_id=1"));
+        using (var home = HomeFolder.Open(_home, SystemDisk.Instance)) home.Database.Write((connection, transaction) => Run(connection, "PRAGMA application_id=1"));
         AssertRefused(ErrorCode.DatabaseDamaged);
     }
 
@@ -57,7 +58,7 @@ public sealed class HomeFolderTests : IDisposable
     [InlineData(60)]
     public void A_damaged_identity_is_refused_wherever_it_is_damaged(int at)
     {
-        HomeFolder.Open(_home).Dispose();
+        HomeFolder.Open(_home, SystemDisk.Instance).Dispose();
         var file = Path.Combine(_home, "identity.key");
         var content = File.ReadAllBytes(file);
         content[at] ^= 1;
@@ -68,7 +69,7 @@ public sealed class HomeFolderTests : IDisposable
     [Fact]
     public void An_identity_that_others_may_read_is_refused()
     {
-        HomeFolder.Open(_home).Dispose();
+        HomeFolder.Open(_home, SystemDisk.Instance).Dispose();
         File.SetUnixFileMode(Path.Combine(_home, "identity.key"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
         AssertRefused(ErrorCode.IdentityDamaged);
     }
@@ -78,15 +79,15 @@ public sealed class HomeFolderTests : IDisposable
     {
         var file = Path.Combine(_home, "file");
         File.WriteAllText(file, "");
-        Assert.Equal(ErrorCode.HomeUnusable, Assert.Throws<PcException>(() => HomeFolder.Open(file)).Code);
-        Assert.Equal(ErrorCode.HomeUnusable, Assert.Throws<PcException>(() => HomeFolder.Open(Path.Combine(_home, new string('a', 100)))).Code);
+        Assert.Equal(ErrorCode.HomeUnusable, Assert.Throws<PcException>(() => HomeFolder.Open(file, SystemDisk.Instance)).Code);
+        Assert.Equal(ErrorCode.HomeUnusable, Assert.Throws<PcException>(() => HomeFolder.Open(Path.Combine(_home, new string('a', 100)), SystemDisk.Instance)).Code);
     }
 
     [Fact]
     public void A_full_disk_is_said_and_keeps_what_was_written()
     {
         // SQLite itself says that there is no room: its own limit on pages stands in for the disk's.
-        using var home = HomeFolder.Open(_home);
+        using var home = HomeFolder.Open(_home, SystemDisk.Instance);
         home.Database.Write((connection, transaction) => Run(connection, "INSERT INTO addresses VALUES (x'01', 'kept', 1)"));
         home.Database.Read(connection => Run(connection, "PRAGMA max_page_count=1"));
         var full = Assert.Throws<PcException>(() => home.Database.Write((connection, transaction) =>
@@ -101,7 +102,7 @@ public sealed class HomeFolderTests : IDisposable
     private void AssertRefused(ErrorCode code)
     {
         var before = Directory.GetFiles(_home).Where(f => !f.EndsWith("-wal", StringComparison.Ordinal) && !f.EndsWith("-shm", StringComparison.Ordinal)).Order().ToList();
-        Assert.Equal(code, Assert.Throws<PcException>(() => HomeFolder.Open(_home)).Code);
+        Assert.Equal(code, Assert.Throws<PcException>(() => HomeFolder.Open(_home, SystemDisk.Instance)).Code);
         if (code == ErrorCode.HomeNewer) Assert.Equal(before, Directory.GetFiles(_home).Where(f => !f.EndsWith("-wal", StringComparison.Ordinal) && !f.EndsWith("-shm", StringComparison.Ordinal)).Order());
     }
 

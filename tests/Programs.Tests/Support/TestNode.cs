@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Content;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
@@ -75,7 +76,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
         _runtime = runtime;
         _options = (options ?? new ProgramHostOptions { Folder = "" }) with { Folder = swarm.Folder[$"{name}/programs"] };
         Directory.CreateDirectory(swarm.Folder[name]);
-        Store = swarm.OnDisk ? new FileBlockStore(swarm.Folder[$"{name}/blocks"], TimeProvider.System, NullLogger.Instance) : new MemoryBlockStore();
+        Store = swarm.OnDisk ? new FileBlockStore(swarm.Folder[$"{name}/blocks"], TimeProvider.System, NullLogger.Instance, SystemDisk.Instance) : new MemoryBlockStore();
         Replica = JoinSwarm(role);
         Host = NewHost();
         var packer = new BundlePacker(new UnixFsAdder(Store).AddStreamAsync, BundleLimits.Default);
@@ -217,7 +218,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     }
 
     private ProgramHost NewHost() => new(
-        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), _ => true, new Random(1), _swarm.Time, NullLogger.Instance);
+        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), _ => true, new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance);
 
     private Task<Stream> OpenAsync(Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken) =>
         new UnixFsReader(new BlockFetcher(Store, [.. keepers.Select(_swarm.Of)])).OpenAsync(bundle, null, cancellationToken);
