@@ -68,6 +68,7 @@ internal sealed class ProgramService : IAsyncDisposable
     public async Task<DeployReply> DeployAsync(string swarmName, DeployRequest request, Func<string, Task> step, CancellationToken cancellationToken)
     {
         var swarm = _swarms.Require(swarmName);
+        swarm.RequireMembership();
         if (!Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
         PeerId? host = request.Host is null ? null : Membership.FindMember(swarm.State, request.Host).Peer;
 
@@ -99,6 +100,7 @@ internal sealed class ProgramService : IAsyncDisposable
     public async IAsyncEnumerable<Api.LogLine> LogsAsync(string swarmName, string programName, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var swarm = _swarms.Require(swarmName);
+        swarm.RequireMembership();
         var program = Find(swarm.State, programName, liveOnly: false);
         if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} read its log");
         if (program.Host is not { } host) throw new PcException(ErrorCode.ProgramNotFound, $"{program.Deployed.Name} was not placed on a host yet");
@@ -111,6 +113,7 @@ internal sealed class ProgramService : IAsyncDisposable
     public async Task<StopReply> StopAsync(string swarmName, string programName, CancellationToken cancellationToken)
     {
         var swarm = _swarms.Require(swarmName);
+        swarm.RequireMembership();
         var program = Find(swarm.State, programName, liveOnly: true);
         if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} stop it");
         await new ProgramSwarm(swarm, _mesh, _swarms.Self, _isConnected, _time).AppendAsync(new ProgramStopped(program.Id), cancellationToken);

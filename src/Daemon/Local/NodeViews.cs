@@ -96,8 +96,8 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<Swar
             connection.StreamCount, connection.BytesIn, connection.BytesOut, connection.Since, problem);
     }
 
-    // Whoever is connected is there, whatever gossip has heard so far.
-    private static Liveness LivenessOf(PeerView? view, bool connected) => connected && view is not { Liveness: Liveness.Suspect } ? Liveness.Awake : view?.Liveness ?? Liveness.Asleep;
+    // Of whom gossip has heard nothing yet, an open connection says that it is there; one to a sleeper only has not ended yet.
+    private static Liveness LivenessOf(PeerView? view, bool connected) => view is { Record: not null } ? view.Liveness : connected ? Liveness.Awake : Liveness.Asleep;
 
     private static string WordOf(Liveness liveness) => liveness switch
     {

@@ -93,6 +93,8 @@ internal sealed class GossipService : IAsyncDisposable
         if (effect is not GossipEffect.SendMessage) SomethingChanged();
         switch (effect)
         {
+            case GossipEffect.SendMessage when swarm.Me is null:
+                break; // nobody answers one who was removed
             case GossipEffect.SendMessage send:
                 _outbox.TryRun(send.To, stopping => SendAsync(swarm, send, stopping));
                 break;

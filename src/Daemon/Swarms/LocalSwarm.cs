@@ -60,6 +60,13 @@ internal sealed class LocalSwarm
     /// <summary>This node as a member; null when it is none any more.</summary>
     public Member? Me => _state.Find(_factory.Self);
 
+    /// <summary>Returns when this node is a member; who was removed is told so before anything is tried.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.NotAMember"/>.</exception>
+    public void RequireMembership()
+    {
+        if (Me is null) throw new PcException(ErrorCode.NotAMember, $"this node is not a member of {Name} any more");
+    }
+
     /// <summary>What is known of the others' presence.</summary>
     public IReadOnlyDictionary<PeerId, PeerView> Presence => _views;
 

@@ -104,6 +104,30 @@ public sealed class SandboxNetworkTests(FarNetwork far) : SandboxTestBase
             """) with { Network = mode }));
     }
 
+    /// <summary>What stands in for the /run/netns and /dev/shm of this host: a mount below a shared one. slirp4netns leaves its root by detaching it.</summary>
+    [Fact]
+    public async Task The_mounts_of_the_host_stay_when_a_network_is_attached()
+    {
+        if (!Host.IsRoot) return; // as a user nothing gets back to the host, and no mount can be made
+        var outer = Directory.CreateDirectory(Path.Combine(Folder, "mounts")).FullName;
+        Host.Run("mount", "-t", "tmpfs", "tmpfs", outer);
+        try
+        {
+            Host.Run("mount", "--make-shared", outer);
+            var inner = Directory.CreateDirectory(Path.Combine(outer, "inner")).FullName;
+            Host.Run("mount", "-t", "tmpfs", "tmpfs", inner);
+            await File.WriteAllTextAsync(Path.Combine(inner, "file"), "still there", Token);
+
+            Assert.Equal("up\n", await OutputAsync(Python("print('up')") with { Network = NetworkMode.Internet }));
+
+            Assert.Equal("still there", await File.ReadAllTextAsync(Path.Combine(inner, "file"), Token));
+        }
+        finally
+        {
+            Host.Run("umount", "-R", outer);
+        }
+    }
+
     [Theory]
     [InlineData(NetworkMode.Internet, "refused")]
     [InlineData(NetworkMode.Lan, "hello")]
