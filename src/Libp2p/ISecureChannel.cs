@@ -9,6 +9,12 @@ internal interface ISecureChannel : IAsyncDisposable
     /// <summary>Who is on the other side, proven by its signature.</summary>
     PeerId RemotePeer { get; }
 
+    /// <summary>
+    /// What both sides of this connection know and no other connection has, at least 32 bytes, not secret: the hash of the whole
+    /// handshake. What is bound to it cannot be passed on by a man in the middle, who has two connections.
+    /// </summary>
+    ReadOnlyMemory<byte> ChannelBinding { get; }
+
     /// <summary>The multiplexer that the handshake agreed on; null when it must be negotiated by multistream-select.</summary>
     string? EarlyMuxer { get; }
 

@@ -29,6 +29,9 @@ public sealed class Libp2pConnection
     /// <summary>Whether it goes through a relay, which may limit its bytes and its time. A direct connection with the same peer is preferred.</summary>
     public bool IsRelayed => RemoteAddress.IsRelayed;
 
+    /// <summary>What both sides of this connection know and no other connection has; not secret. At least 32 bytes.</summary>
+    public ReadOnlyMemory<byte> ChannelBinding { get; internal init; }
+
     /// <summary>Whether we dialed.</summary>
     public bool IsOutbound { get; }
 
@@ -96,7 +99,7 @@ public sealed class Libp2pConnection
             if (Identified?.Protocols.Contains(protocol, StringComparer.Ordinal) == true) input = new LazyReader(stream.Input, () => ReadAnswerAsync(stream, protocol, CancellationToken.None));
             else await ReadAnswerAsync(stream, protocol, cancellationToken);
             agreed = true;
-            return new Libp2pStream(RemotePeer, protocol, stream, input, RemoteAddress);
+            return new Libp2pStream(RemotePeer, protocol, stream, input, RemoteAddress) { ChannelBinding = ChannelBinding };
         }
         finally
         {

@@ -20,6 +20,25 @@ public sealed partial class Libp2pHost
         lock (_dialLock) _transports = [.. _transports, transport];
     }
 
+    /// <summary>
+    /// A new connection with whoever is at one of these addresses: it proves some key, and whether that is the right one must be
+    /// found out over the connection. An address that names its peer is believed only if that one answers.
+    /// </summary>
+    /// <exception cref="Libp2pException">Nobody could be reached, it was ourselves, or a limit was reached.</exception>
+    public async Task<Libp2pConnection> ConnectAsync(IReadOnlyList<Multiaddr> addresses, CancellationToken cancellationToken = default)
+    {
+        if (addresses.FirstOrDefault(address => address.Peer is not null)?.Peer is { } named)
+        {
+            AddAddresses(named, addresses);
+            return await ConnectAsync(named, cancellationToken);
+        }
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        var connection = await DialAsync(null, addresses, stop.Token);
+        AddAddresses(connection.RemotePeer, [connection.RemoteAddress]);
+        _ = _tasks.Start(() => RunAsync(connection));
+        return connection;
+    }
+
     private Task<Libp2pConnection> DialSharedAsync(PeerId peer)
     {
         lock (_dialLock)
@@ -46,7 +65,7 @@ public sealed partial class Libp2pHost
         Libp2pConnection? connection = null;
         try
         {
-            connection = await DialAsync(peer, _stopping.Token);
+            connection = await DialAsync(peer, _book.Get(peer), _stopping.Token);
             lock (_dialLock) _dials.Remove(peer);
             dial.SetResult(connection);
         }
@@ -66,12 +85,12 @@ public sealed partial class Libp2pHost
         if (connection is not null) await RunAsync(connection);
     }
 
-    private async Task<Libp2pConnection> DialAsync(PeerId peer, CancellationToken cancellationToken)
+    private async Task<Libp2pConnection> DialAsync(PeerId? peer, IReadOnlyList<Multiaddr> addresses, CancellationToken cancellationToken)
     {
         if (_table.Count >= _limits.MaxConnections) throw new Libp2pException(Libp2pError.LimitReached, $"this node has {_limits.MaxConnections} connections, as many as it may");
         var failures = new List<string>();
         Libp2pException? handshakeFailure = null;
-        var targets = new Queue<DialTarget>(await FindTargetsAsync(_book.Get(peer), failures, cancellationToken));
+        var targets = new Queue<DialTarget>(await FindTargetsAsync(addresses, failures, cancellationToken));
         while (await _race.ConnectFirstAsync(peer, targets, failures, cancellationToken) is var (raw, target))
         {
             try
@@ -86,7 +105,7 @@ public sealed partial class Libp2pHost
             }
         }
         var what = failures.Count == 0 ? "no address of it is known" : string.Join("; ", failures);
-        throw new Libp2pException(handshakeFailure?.Error ?? Libp2pError.Unreachable, $"{peer} cannot be reached: {what}", handshakeFailure);
+        throw new Libp2pException(handshakeFailure?.Error ?? Libp2pError.Unreachable, $"{(peer is { } known ? known.ToString() : string.Join(" or ", addresses))} cannot be reached: {what}", handshakeFailure);
     }
 
     /// <summary>What to dial, cheapest kind first. A name becomes its IP addresses, each of them raced; one behind a relay is the relay's to resolve.</summary>

@@ -15,7 +15,7 @@ public sealed partial class Libp2pHost
         Libp2pConnection? connection = null;
         var muxer = new YamuxConnection(channel, isOutbound, _limits, _time, _logger, stream => _ = _tasks.Start(() => ServeAsync(connection!, stream)));
         var isStranger = !isOutbound && !_book.IsNamed(channel.RemotePeer);
-        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time);
+        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time) { ChannelBinding = channel.ChannelBinding };
         return connection;
     }
 
@@ -62,7 +62,7 @@ public sealed partial class Libp2pHost
         }
 
         // 2. Hand it to whoever serves the protocol.
-        var stream = new Libp2pStream(connection.RemotePeer, protocol, raw, raw.Input, connection.RemoteAddress);
+        var stream = new Libp2pStream(connection.RemotePeer, protocol, raw, raw.Input, connection.RemoteAddress) { ChannelBinding = connection.ChannelBinding };
         try
         {
             if (!_handlers.TryGetValue(protocol, out var handler)) throw new Libp2pException(Libp2pError.ProtocolNotSupported, $"{protocol} is not served any more");

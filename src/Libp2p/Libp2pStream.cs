@@ -23,6 +23,10 @@ public sealed class Libp2pStream : IDuplexPipe, IAsyncDisposable
     /// <summary>The other side's address on this connection.</summary>
     public Multiaddr RemoteAddress { get; }
 
+    /// <summary>What both sides of this stream's connection know and no other connection has (<see cref="Libp2pConnection.ChannelBinding"/>): a proof
+    /// that is bound to it is worth nothing when somebody passes it on over another connection.</summary>
+    public ReadOnlyMemory<byte> ChannelBinding { get; internal init; }
+
     /// <summary>The agreed protocol id.</summary>
     public string Protocol { get; }
 

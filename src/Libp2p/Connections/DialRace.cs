@@ -10,7 +10,7 @@ internal sealed class DialRace(Libp2pLimits limits, TimeProvider time)
 {
     /// <summary>Takes targets from the queue until one is connected; those that had not answered yet go back to its end.
     /// Null when none is left; the reasons are added to <paramref name="failures"/>.</summary>
-    public async Task<(Stream Stream, DialTarget Target)?> ConnectFirstAsync(PeerId peer, Queue<DialTarget> targets, List<string> failures, CancellationToken cancellationToken)
+    public async Task<(Stream Stream, DialTarget Target)?> ConnectFirstAsync(PeerId? peer, Queue<DialTarget> targets, List<string> failures, CancellationToken cancellationToken)
     {
         using var losers = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var attempts = new List<(Task<Stream> Task, DialTarget Target)>();
@@ -18,7 +18,7 @@ internal sealed class DialRace(Libp2pLimits limits, TimeProvider time)
         {
             while (true)
             {
-                if (targets.TryDequeue(out var next)) attempts.Add((next.Transport.DialAsync(next.Address.WithPeer(peer), losers.Token).AsTask(), next));
+                if (targets.TryDequeue(out var next)) attempts.Add((next.Transport.DialAsync(peer is { } known ? next.Address.WithPeer(known) : next.Address, losers.Token).AsTask(), next));
                 if (attempts.Count == 0) return null;
                 var any = Task.WhenAny(attempts.Select(a => a.Task));
                 if (targets.TryPeek(out var later)) await Task.WhenAny(any, Task.Delay(later.Address.IsRelayed ? limits.RelayedDialDelay : limits.DialStagger, time, losers.Token));

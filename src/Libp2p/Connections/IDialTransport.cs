@@ -10,7 +10,7 @@ internal interface IDialTransport
     bool CanDial(Multiaddr address);
 
     /// <summary>Connects under a time limit of its own; several may run at once, and those that lose are cancelled.</summary>
-    /// <param name="address">The address, its name resolved unless it is relayed, with the id of the peer that is looked for.</param>
+    /// <param name="address">The address, its name resolved unless it is relayed, with the id of the peer that is looked for if it is known.</param>
     /// <param name="cancellationToken">Gives up; nothing stays open then.</param>
     /// <exception cref="IOException">There is no connection.</exception>
     /// <exception cref="System.Net.Sockets.SocketException">There is no connection.</exception>

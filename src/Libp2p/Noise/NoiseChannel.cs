@@ -47,6 +47,9 @@ internal sealed class NoiseChannel : ISecureChannel
 
     public PeerId RemotePeer { get; }
 
+    /// <summary>The handshake hash (Noise Protocol Framework, section 11.2).</summary>
+    public ReadOnlyMemory<byte> ChannelBinding { get; init; }
+
     public string? EarlyMuxer { get; }
 
     public Memory<byte> GetWriteBuffer()

@@ -178,6 +178,8 @@ internal sealed partial class YamuxConnection
 
         public string? EarlyMuxer => null;
 
+        public ReadOnlyMemory<byte> ChannelBinding => default;
+
         public bool TryPeek(out ReadOnlyMemory<byte> bytes)
         {
             bytes = default;
