@@ -21,10 +21,10 @@ internal static class ListBenchmark
             lists.Add(two);
         }
         var (list, bare) = (RealNodes.Percentile(lists, 0.5), RealNodes.Percentile(empties, 0.5));
-        Console.WriteLine("| what | p50 ms | p95 ms | ratio |");
-        Console.WriteLine("|---|---|---|---|");
-        Console.WriteLine($"| an empty .NET console program | {bare:0.0} | {RealNodes.Percentile(empties, 0.95):0.0} | 1.00 |");
-        Console.WriteLine($"| pc list, three members and a program ({rounds} rounds) | {list:0.0} | {RealNodes.Percentile(lists, 0.95):0.0} | {list / bare:0.00} |");
+        Console.WriteLine("| what | fastest ms | p50 ms | p95 ms | ratio of p50 |");
+        Console.WriteLine("|---|---|---|---|---|");
+        Console.WriteLine($"| an empty .NET console program | {empties.Min():0.0} | {bare:0.0} | {RealNodes.Percentile(empties, 0.95):0.0} | 1.00 |");
+        Console.WriteLine($"| pc list, three members and a program ({rounds} rounds) | {lists.Min():0.0} | {list:0.0} | {RealNodes.Percentile(lists, 0.95):0.0} | {list / bare:0.00} |");
         return Task.FromResult(0);
     }
 

@@ -33,34 +33,6 @@ internal sealed class PcCommand : Command
     private static int Guard(ParseResult parsed, Func<Invocation, int> handle)
     {
         var terminal = Terminal.OfProcess();
-        var json = parsed.GetValue(CommonOptions.Json);
-        try
-        {
-            try
-            {
-                return handle(new Invocation(parsed, terminal));
-            }
-            catch (Exception exception) when (exception is not IOException { HResult: BrokenPipe })
-            {
-                return Failure.Report(exception, terminal, json);
-            }
-            finally
-            {
-                terminal.Out.Flush();
-            }
-        }
-        catch (IOException exception) when (exception.HResult == BrokenPipe)
-        {
-            // Whoever read the output has seen enough (pc logs | head).
-            return 0;
-        }
-        catch (IOException exception)
-        {
-            // The output itself cannot be written, so JSON would not arrive either.
-            return Failure.Report(exception, terminal, json: false);
-        }
+        return Ending.Of(terminal, parsed.GetValue(CommonOptions.Json), () => handle(new Invocation(parsed, terminal)));
     }
-
-    // errno EPIPE, as .NET puts it into the exception of a write to a closed pipe.
-    private const int BrokenPipe = 32;
 }

@@ -1,3 +1,3 @@
 using PeoplesCloud.Cli;
 
-return CommandLine.Run(args);
+return QuickList.Understands(args, out var swarm, out var json) ? QuickList.Run(swarm, json) : CommandLine.Run(args);

@@ -57,21 +57,6 @@ public sealed class WordsTests
     }
 
     [Fact]
-    public void The_list_read_by_hand_is_the_one_that_the_serializer_writes()
-    {
-        var time = new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
-        var list = new ListReply(
-        [
-            new SwarmInfo("friends", "abc", "admin",
-                [new MemberInfo("12D3", "oak", "admin", "here", false, null, null), new MemberInfo("12D4", "elm", "member", "awake", true, 1.5, time)],
-                [new ProgramInfo("bot", "Qm", "py3", "oak", "elm", "running", null, 2, time), new ProgramInfo("bot2", "Qn", "py3", "oak", null, "waiting", "no host", 0, time)]),
-        ]);
-        var text = JsonSerializer.Serialize(list, LocalApiJson.Default.ListReply);
-        var read = ListReader.Read(JsonDocument.Parse(text).RootElement);
-        Assert.Equal(text, JsonSerializer.Serialize(read, LocalApiJson.Default.ListReply));
-    }
-
-    [Fact]
     public void Every_command_says_what_it_does_what_it_takes_and_how_it_is_used()
     {
         var lacking = CommandLine.Root().Subcommands.SelectMany(command => command.Subcommands.Prepend(command)).OfType<PcCommand>()

@@ -38,7 +38,7 @@ internal sealed partial class UnixSocket : Stream
         error = 0;
         Span<byte> address = stackalloc byte[AddressBytes];
         address.Clear();
-        MemoryMarshal.Write(address, (ushort)AfUnix);
+        address[BitConverter.IsLittleEndian ? 0 : 1] = AfUnix;
         if (Encoding.UTF8.GetByteCount(path) > PathBytes) return null;
         Encoding.UTF8.GetBytes(path, address[2..]);
         var socket = new SafeFileHandle(OpenSocket(AfUnix, SockStreamCloexec, 0), ownsHandle: true);
@@ -90,23 +90,23 @@ internal sealed partial class UnixSocket : Stream
         base.Dispose(disposing);
     }
 
-    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
+    [LibraryImport("libc.so.6", EntryPoint = "socket", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint OpenSocket(int domain, int type, int protocol);
 
-    [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
+    [LibraryImport("libc.so.6", EntryPoint = "connect", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int ConnectSocket(SafeFileHandle socket, ReadOnlySpan<byte> address, uint length);
 
-    [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]
+    [LibraryImport("libc.so.6", EntryPoint = "recv", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint Receive(SafeFileHandle socket, Span<byte> buffer, nuint length, int flags);
 
-    [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
+    [LibraryImport("libc.so.6", EntryPoint = "send", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint Send(SafeFileHandle socket, ReadOnlySpan<byte> buffer, nuint length, int flags);
 
-    [LibraryImport("libc", EntryPoint = "shutdown", SetLastError = true)]
+    [LibraryImport("libc.so.6", EntryPoint = "shutdown", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Shutdown(SafeFileHandle socket, int how);
 }

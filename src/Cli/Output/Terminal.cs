@@ -50,12 +50,12 @@ internal sealed class Terminal
     /// <summary>The process's own output. Colour on a terminal, unless NO_COLOR is set or TERM is dumb.</summary>
     public static Terminal OfProcess()
     {
-        var outputIsTerminal = !Console.IsOutputRedirected;
+        var outputIsTerminal = StandardStream.IsTerminal(StandardStream.Output);
         var plain = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 } || Environment.GetEnvironmentVariable("TERM") is "dumb";
         // Console.Out flushes each write; a list of many lines is one write instead.
-        var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 4096) { AutoFlush = outputIsTerminal };
-        var error = new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(false), 256) { AutoFlush = true };
-        return new Terminal(output, error, outputIsTerminal, !Console.IsErrorRedirected, outputIsTerminal && !plain);
+        var output = new StreamWriter(new StandardStream(StandardStream.Output), new UTF8Encoding(false), 4096) { AutoFlush = outputIsTerminal };
+        var error = new StreamWriter(new StandardStream(StandardStream.Error), new UTF8Encoding(false), 256) { AutoFlush = true };
+        return new Terminal(output, error, outputIsTerminal, StandardStream.IsTerminal(StandardStream.Error), outputIsTerminal && !plain);
     }
 
     /// <summary>Writes a line to standard output.</summary>

@@ -1,0 +1,120 @@
+using System.Text;
+using System.Text.Json;
+using PeoplesCloud.Base;
+using PeoplesCloud.Cli.Api;
+using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Daemon.Api;
+
+namespace PeoplesCloud.Cli.Tests;
+
+/// <summary>pc list: the form of it that is understood by hand, the answer that is read by hand, and what is shown.</summary>
+public sealed class ListTests
+{
+    private static readonly DateTimeOffset Time = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+
+    private static readonly ListReply Friends = new(
+    [
+        new SwarmInfo("friends", "abc", "admin",
+            [new MemberInfo("12D3", "oak", "admin", "here", false, null, null), new MemberInfo("12D4", "élm \"2\"", "member", "awake", true, 1.5, Time)],
+            [new ProgramInfo("bot", "Qm", "py3", "oak", "elm", "running", null, 2, Time), new ProgramInfo("bot2", "Qn", "py3", "oak", null, "waiting", "no host", 0, Time)]),
+    ]);
+
+    [Fact]
+    public void The_list_shows_members_and_programs()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        ListView.Write(Read(Friends), new Terminal(output, TextWriter.Null, false, false, false), "/home");
+        Assert.Equal("""
+            friends  abc, you are admin
+              MEMBER   STATE  ROLE    RANK     PEER ID
+              oak      here   admin   no host  12D3
+              élm "2"  awake  member  1.50     12D4
+
+              PROGRAM  STATE    HOST  OWNER  LANGUAGE  HASH
+              bot      running  elm   oak    py3       Qm    2 restarts
+              bot2     waiting  -     oak    py3       Qn    no host
+
+            """.ReplaceLineEndings("\n"), output.ToString());
+    }
+
+    [Fact]
+    public void Without_a_swarm_the_list_says_how_to_get_one()
+    {
+        using var output = new StringWriter();
+        ListView.Write(Read(new ListReply([])), new Terminal(output, TextWriter.Null, false, false, false), "/home");
+        Assert.Contains("create --name NAME", output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", true, null, false)]
+    [InlineData("friends", true, "friends", false)]
+    [InlineData("--json", true, null, true)]
+    [InlineData("--json friends", true, "friends", true)]
+    [InlineData("--help", false, null, false)]
+    [InlineData("--home /x", false, null, false)]
+    [InlineData("friends enemies", false, null, false)]
+    [InlineData("--json --json", false, null, false)]
+    [InlineData("@file", false, null, false)]
+    public void Only_the_usual_form_is_understood_by_hand(string words, bool understood, string? swarm, bool json)
+    {
+        Assert.Equal(understood, QuickList.Understands(["list", .. words.Split(' ', StringSplitOptions.RemoveEmptyEntries)], out var named, out var asked));
+        if (understood) Assert.Equal((swarm, json), (named, asked));
+    }
+
+    [Fact]
+    public void Other_commands_are_not_understood_by_hand()
+    {
+        Assert.False(QuickList.Understands([], out _, out _));
+        Assert.False(QuickList.Understands(["--json", "list"], out _, out _));
+        Assert.False(QuickList.Understands(["network"], out _, out _));
+    }
+
+    [Theory]
+    [InlineData("\"a\\u00e9\\n\\\"\\\\\\/ \\ud83c\\udf33\"", "aé\n\"\\/ 🌳")]
+    [InlineData(" -1.5e3 ", "-1.5e3")]
+    [InlineData("true", "true")]
+    public void A_value_is_read_as_it_was_meant(string json, string expected) =>
+        Assert.Equal(expected, JsonText.Parse(Encoding.UTF8.GetBytes($$"""{ "a" : {{json}} , "b":[ ], "c":null }""")).Text("a"));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{")]
+    [InlineData("{\"a\"}")]
+    [InlineData("{\"a\":}")]
+    [InlineData("{\"a\":1,}")]
+    [InlineData("{\"a\":nothing}")]
+    [InlineData("[1,2")]
+    [InlineData("\"open")]
+    [InlineData("\"\\x\"")]
+    [InlineData("\"\\u12g4\"")]
+    [InlineData("\"\n\"")]
+    [InlineData("{} {}")]
+    public void What_is_not_JSON_is_an_answer_that_cannot_be_understood(string text) =>
+        Assert.Equal(ErrorCode.DaemonAnswer, Assert.Throws<PcException>(() => JsonText.Parse(Encoding.UTF8.GetBytes(text))).Code);
+
+    [Fact]
+    public void Endless_nesting_is_refused() =>
+        Assert.Equal(ErrorCode.DaemonAnswer, Assert.Throws<PcException>(() => JsonText.Parse(Encoding.UTF8.GetBytes(new string('[', 100_000)))).Code);
+
+    [Fact]
+    public void A_damaged_answer_is_shown_or_refused_and_never_breaks_the_command()
+    {
+        var answer = JsonSerializer.SerializeToUtf8Bytes(Friends, LocalApiJson.Default.ListReply);
+        var random = new Random(7);
+        for (var round = 0; round < 3_000; round++)
+        {
+            var damaged = answer.ToArray();
+            for (var change = 0; change < 3; change++) damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
+            try
+            {
+                ListView.Write(JsonText.Parse(damaged[..random.Next(damaged.Length + 1)]), new Terminal(TextWriter.Null, TextWriter.Null, false, false, false), "/home");
+            }
+            catch (PcException exception)
+            {
+                Assert.Equal(ErrorCode.DaemonAnswer, exception.Code);
+            }
+        }
+    }
+
+    private static JsonText Read(ListReply list) => JsonText.Parse(JsonSerializer.SerializeToUtf8Bytes(list, LocalApiJson.Default.ListReply));
+}
