@@ -196,6 +196,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor = new Supervisor(_time, Logger);
         Owns(_supervisor.DisposeAsync);
         _supervisor.Run("gossip", FailurePolicy.Restart, gossip.RunAsync);
+        _supervisor.Run("memory", FailurePolicy.Restart, ct => RestingMemory.RunAsync(_time, ct));
         _supervisor.Run("presence", FailurePolicy.Restart, ct => presence.RunAsync(Swarms, ct));
         Owns(async () =>
         {

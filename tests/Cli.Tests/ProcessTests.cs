@@ -72,6 +72,9 @@ public sealed class ProcessTests
         Assert.Contains("ExecStart=/opt/pc daemon --home \"/home/100%%/\\\"my\\\" $$node\" --name elm", lines);
         Assert.Contains("Environment=PATH=/usr/bin", lines);
         Assert.Contains("Environment=\"PC_TOOLS=/a b\"", lines);
+        // The same settings of the runtime as pc up gives it.
+        Assert.Contains("Environment=DOTNET_TieredCompilation=0", lines);
+        Assert.Contains("Environment=MALLOC_ARENA_MAX=1", lines);
         Assert.DoesNotContain(lines, line => line.Contains("SECRET", StringComparison.Ordinal) || line.Contains("DOTNET_ROOT", StringComparison.Ordinal));
         Assert.Equal(["[Unit]", "[Service]", "[Install]"], lines.Where(line => line.StartsWith('[')));
     }

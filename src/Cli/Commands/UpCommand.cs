@@ -41,9 +41,7 @@ internal static class UpCommand
             return 0;
         }
 
-        List<string> arguments = [.. DaemonOptions.Arguments(invocation)];
-        if (invocation.Value(Config) is { } config) arguments.Insert(0, config.FullName);
-        using var daemon = DaemonProcess.Start(invocation.Home, arguments, inBackground: true);
+        using var daemon = DaemonProcess.Start(invocation.Home, Arguments(invocation), inBackground: true);
         var ready = daemon.WaitUntilReady();
         if (!invocation.Client.Answers(out var status)) throw new PcException(ErrorCode.DaemonStartFailed, "the daemon said that it was ready, then did not answer");
         Report(invocation, ready.PeerId, status!.Addresses, status.Pid, wasRunning: false);
@@ -57,9 +55,12 @@ internal static class UpCommand
         return 0;
     }
 
+    private static List<string> Arguments(Invocation invocation) =>
+        [.. invocation.Value(Config) is { } config ? (string[])[config.FullName] : [], .. DaemonOptions.Arguments(invocation)];
+
     private static int UpAtBoot(Invocation invocation)
     {
-        BootUnit.Install(invocation.Home, [.. DaemonOptions.Arguments(invocation)]);
+        BootUnit.Install(invocation.Home, Arguments(invocation));
         if (invocation.Json) invocation.WriteJson(new DoneReply("boot"), CliJson.Default.DoneReply);
         else invocation.Terminal.Line($"this node is up and starts with this machine  (systemctl --user status {BootUnit.NameOf(invocation.Home)})");
         return 0;

@@ -30,6 +30,7 @@ internal static class BootUnit
         text.Append("[Unit]\nDescription=People's Cloud node\nAfter=network-online.target\nWants=network-online.target\n\n[Service]\nType=exec\n");
         foreach (var name in Kept)
             if (environment.TryGetValue(name, out var value) && value.Length > 0) text.Append("Environment=").Append(Quote($"{name}={value}")).Append('\n');
+        foreach (var (name, value) in DaemonProcess.Settings) text.Append("Environment=").Append(name).Append('=').Append(value).Append('\n');
         // Programs of the node are processes below it: they are stopped by the daemon in order, so only the daemon gets the signal.
         text.Append("ExecStart=").AppendJoin(' ', new[] { program, "daemon", "--home", home }.Concat(arguments).Select(Quote)).Append('\n');
         text.Append("KillMode=mixed\nTimeoutStopSec=60\nRestart=on-failure\nRestartSec=5\nDelegate=yes\n\n[Install]\nWantedBy=default.target\n");

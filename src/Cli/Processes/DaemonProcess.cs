@@ -27,6 +27,13 @@ internal sealed class DaemonProcess : IDisposable
         _home = home;
     }
 
+    /// <summary>
+    /// The runtime's settings of a daemon, however it is started (./pc daemon sets them too). What was compiled ahead of time is good
+    /// enough for a process that idles: compiling it again costs 10 MiB and a tenth of its time. The C library's allocations are few:
+    /// an arena a thread would cost 2 MiB.
+    /// </summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> Settings { get; } = [new("DOTNET_TieredCompilation", "0"), new("MALLOC_ARENA_MAX", "1")];
+
     /// <summary>The process's id.</summary>
     public int Id => _process.Id;
 
@@ -55,11 +62,9 @@ internal sealed class DaemonProcess : IDisposable
             Environment =
             {
                 ["PC_START_LOG"] = Path.Combine(logs, "daemon.log"),
-                // What was compiled ahead of time is good enough for a process that idles; compiling it again costs 10 MiB and a tenth of its time.
-                ["DOTNET_TieredCompilation"] = "0",
-                ["MALLOC_ARENA_MAX"] = "1", // libcrypto's allocations are few; an arena a thread would cost 2 MiB
             },
         };
+        foreach (var (name, value) in Settings) start.Environment[name] = value;
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         if (!inBackground) start.ArgumentList.Add("--until-stdin-ends");
         var process = Process.Start(start) ?? throw new PcException(ErrorCode.DaemonStartFailed, "no process could be started");
