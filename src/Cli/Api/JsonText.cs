@@ -73,7 +73,7 @@ internal sealed class JsonText
 
         private JsonText Object(int depth)
         {
-            var members = new Dictionary<string, JsonText>();
+            var members = new Dictionary<string, JsonText>(StringComparer.Ordinal);
             Take('{');
             if (Peek() != '}')
             {
