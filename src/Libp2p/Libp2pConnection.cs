@@ -11,6 +11,7 @@ public sealed class Libp2pConnection
     private readonly Libp2pLimits _limits;
     private readonly TimeProvider _time;
     private long _lastUsed;
+    private long _roundTripTicks;
 
     internal Libp2pConnection(YamuxConnection muxer, PeerId remotePeer, Multiaddr remoteAddress, bool isOutbound, bool isStranger, Libp2pLimits limits, TimeProvider time)
     {
@@ -46,6 +47,9 @@ public sealed class Libp2pConnection
 
     /// <summary>Bytes sent on this connection, before encryption.</summary>
     public long BytesOut => _muxer.BytesOut;
+
+    /// <summary>The round trip that a ping measured last; null before the first.</summary>
+    public TimeSpan? RoundTrip => Interlocked.Read(ref _roundTripTicks) is > 0 and var ticks ? TimeSpan.FromTicks(ticks) : null;
 
     /// <summary>Whether it counts as a stranger's: inbound from a peer that the application gave no address for.</summary>
     internal bool IsStranger { get; }
@@ -109,6 +113,9 @@ public sealed class Libp2pConnection
 
     /// <summary>Marks the connection as used now.</summary>
     internal void Touch() => Volatile.Write(ref _lastUsed, _time.GetTimestamp());
+
+    /// <summary>A ping was answered after this time.</summary>
+    internal void Measured(TimeSpan roundTrip) => Interlocked.Exchange(ref _roundTripTicks, Math.Max(1, roundTrip.Ticks));
 
     /// <summary>Ends a stream that the application never sees.</summary>
     internal static void Abandon(YamuxStream stream)

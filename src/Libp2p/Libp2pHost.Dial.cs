@@ -8,16 +8,16 @@ namespace PeoplesCloud.Libp2p;
 public sealed partial class Libp2pHost
 {
     private readonly Lock _dialLock = new();
-    private readonly Dictionary<PeerId, Task<Libp2pConnection>> _dials = [];
-    private readonly Dictionary<PeerId, DialFailure> _failures = [];
+    private readonly Dictionary<(PeerId Peer, bool DirectOnly), Task<Libp2pConnection>> _dials = [];
+    private readonly Dictionary<(PeerId Peer, bool DirectOnly), DialFailure> _failures = [];
 
     /// <summary>Dials in a row that failed, and until when (a timestamp of the clock) the peer is left alone.</summary>
     private sealed record DialFailure(int Count, long Until, Libp2pException Reason);
 
-    /// <summary>Adds a way to dial; those that are there are asked first.</summary>
+    /// <summary>Adds a way to dial, which is asked before those that are there.</summary>
     internal void AddTransport(IDialTransport transport)
     {
-        lock (_dialLock) _transports = [.. _transports, transport];
+        lock (_dialLock) _transports = [transport, .. _transports];
     }
 
     /// <summary>
@@ -39,34 +39,37 @@ public sealed partial class Libp2pHost
         return connection;
     }
 
-    private Task<Libp2pConnection> DialSharedAsync(PeerId peer)
+    /// <summary>One dial for all who want the same. A direct one goes its own way: a relayed connection neither stands in for it nor hears of its failure.</summary>
+    private Task<Libp2pConnection> DialSharedAsync(PeerId peer, bool directOnly)
     {
+        var key = (peer, directOnly);
         lock (_dialLock)
         {
             if (_stopping.IsCancellationRequested) return Task.FromException<Libp2pConnection>(new Libp2pException(Libp2pError.Stopped, "the host is stopped"));
-            if (_table.Preferred(peer) is { } open) return Task.FromResult(open);
-            if (_dials.TryGetValue(peer, out var running)) return running;
+            if (Usable(peer, directOnly) is { } open) return Task.FromResult(open);
+            if (_dials.TryGetValue(key, out var running)) return running;
             if (peer == Self) return Task.FromException<Libp2pConnection>(new Libp2pException(Libp2pError.WrongPeer, "a node does not dial itself"));
-            if (_failures.TryGetValue(peer, out var failure) && _time.GetTimestamp() < failure.Until)
+            if (_failures.TryGetValue(key, out var failure) && _time.GetTimestamp() < failure.Until)
             {
                 var again = new Libp2pException(failure.Reason.Error, $"{failure.Reason.Message}; not tried again yet after {failure.Count} failed dials", failure.Reason);
                 return Task.FromException<Libp2pConnection>(again);
             }
             var dial = new TaskCompletionSource<Libp2pConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
-            _dials[peer] = dial.Task;
+            _dials[key] = dial.Task;
             _ = dial.Task.Exception; // a dial whose callers all went away has nobody to tell
-            _ = _tasks.Start(() => DialAndRunAsync(peer, dial));
+            _ = _tasks.Start(() => DialAndRunAsync(key, dial));
             return dial.Task;
         }
     }
 
-    private async Task DialAndRunAsync(PeerId peer, TaskCompletionSource<Libp2pConnection> dial)
+    private async Task DialAndRunAsync((PeerId Peer, bool DirectOnly) key, TaskCompletionSource<Libp2pConnection> dial)
     {
+        var peer = key.Peer;
         Libp2pConnection? connection = null;
         try
         {
-            connection = await DialAsync(peer, _book.Get(peer), _stopping.Token);
-            lock (_dialLock) _dials.Remove(peer);
+            connection = await DialAsync(peer, [.. _book.Get(peer).Where(address => !(key.DirectOnly && address.IsRelayed))], _stopping.Token);
+            lock (_dialLock) _dials.Remove(key);
             dial.SetResult(connection);
         }
         catch (Exception e)
@@ -74,12 +77,12 @@ public sealed partial class Libp2pHost
             var reason = e as Libp2pException ?? new Libp2pException(_stopping.IsCancellationRequested ? Libp2pError.Stopped : Libp2pError.Unreachable, $"{peer} could not be dialed: {e.Message}", e);
             lock (_dialLock)
             {
-                _dials.Remove(peer);
-                if (_book.Get(peer).Count > 0) RememberFailure(peer, reason);
+                _dials.Remove(key);
+                if (_book.Get(peer).Count > 0) RememberFailure(key, reason);
             }
             HostLog.DialFailed(_logger, peer, reason.Message);
             // The peer may have dialed us meanwhile.
-            if (_table.Preferred(peer) is { } inbound) dial.SetResult(inbound);
+            if (Usable(peer, key.DirectOnly) is { } inbound) dial.SetResult(inbound);
             else dial.SetException(reason);
         }
         if (connection is not null) await RunAsync(connection);
@@ -130,20 +133,26 @@ public sealed partial class Libp2pHost
                 }
             }
         }
-        return targets.Distinct().OrderBy(t => t.Preference).Take(_limits.MaxAddressesPerDial);
+        return targets.Distinct().OrderBy(t => t.Preference).ThenBy(t => t.Address.Relay is { } relay ? RoundTripTo(relay) : default).Take(_limits.MaxAddressesPerDial);
     }
 
+    private Libp2pConnection? Usable(PeerId peer, bool directOnly) => directOnly ? OpenDirectly(peer) : _table.Preferred(peer);
+
     // Guarded by _dialLock.
-    private void RememberFailure(PeerId peer, Libp2pException reason)
+    private void RememberFailure((PeerId Peer, bool DirectOnly) key, Libp2pException reason)
     {
-        var count = _failures.TryGetValue(peer, out var before) ? before.Count + 1 : 1;
+        var count = _failures.TryGetValue(key, out var before) ? before.Count + 1 : 1;
         var pause = Math.Min(_limits.DialBackoff.TotalSeconds * Math.Pow(2, Math.Min(count - 1, 20)), _limits.MaxDialBackoff.TotalSeconds);
-        _failures[peer] = new DialFailure(count, _time.GetTimestamp() + (long)(pause * _time.TimestampFrequency), reason);
+        _failures[key] = new DialFailure(count, _time.GetTimestamp() + (long)(pause * _time.TimestampFrequency), reason);
     }
 
     private void ForgetFailures(PeerId peer)
     {
-        lock (_dialLock) _failures.Remove(peer);
+        lock (_dialLock)
+        {
+            _failures.Remove((peer, false));
+            _failures.Remove((peer, true));
+        }
     }
 
     private void ForgetOldFailures()
@@ -151,8 +160,8 @@ public sealed partial class Libp2pHost
         var old = _time.GetTimestamp() - (long)(_limits.MaxDialBackoff.TotalSeconds * _time.TimestampFrequency);
         lock (_dialLock)
         {
-            foreach (var (peer, failure) in _failures)
-                if (failure.Until < old) _failures.Remove(peer);
+            foreach (var (key, failure) in _failures)
+                if (failure.Until < old) _failures.Remove(key);
         }
     }
 }

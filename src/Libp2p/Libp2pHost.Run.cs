@@ -152,6 +152,7 @@ public sealed partial class Libp2pHost
                 ForgetOldFailures();
                 foreach (var connection in _table.Snapshot())
                 {
+                    if (IsKept(connection)) continue;
                     var isSpare = _table.Preferred(connection.RemotePeer) != connection;
                     if (connection.Idle <= (isSpare ? _limits.SimultaneousDial : _limits.IdleTimeout)) continue;
                     HostLog.ClosedIdle(_logger, connection.RemotePeer);

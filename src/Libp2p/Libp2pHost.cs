@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Libp2p.Connections;
 using PeoplesCloud.Libp2p.Identify;
+using PeoplesCloud.Libp2p.Relay;
 
 namespace PeoplesCloud.Libp2p;
 
@@ -14,7 +15,7 @@ namespace PeoplesCloud.Libp2p;
 /// yamux, identify, ping) are described in docs/protocols/mesh.md. It knows nothing of swarms: whoever has the address and proves
 /// some key gets in, and every handler decides by <see cref="Libp2pStream.RemotePeer"/>. Thread-safe.
 /// </summary>
-/// <remarks>This file: what an application calls. <c>.Listen</c> takes byte streams in, <c>.Dial</c> makes them, <c>.Upgrade</c> makes connections of both, <c>.Run</c> keeps them.</remarks>
+/// <remarks>This file: what an application calls. <c>.Listen</c> takes byte streams in, <c>.Dial</c> makes them, <c>.Upgrade</c> makes connections of both, <c>.Run</c> keeps them, <c>.Relay</c> has what goes through relays.</remarks>
 /// <example>
 /// <code>
 /// await using var host = new Libp2pHost(key, new Libp2pOptions(), TimeProvider.System, loggers);
@@ -56,10 +57,13 @@ public sealed partial class Libp2pHost : IAsyncDisposable
         _book = new AddressBook(_limits);
         _table = new ConnectionTable(Self, _limits);
         _race = new DialRace(_limits, time);
-        _transports = [new TcpTransport(_limits, time)];
+        _relayed = new RelayClient(this, _limits, time, _logger);
+        _transports = [new TcpTransport(_limits, time), _relayed];
         _table.PresenceChanged += (peer, connected) => _presence.Writer.TryWrite((peer, connected));
+        _table.PresenceChanged += OnPresence;
         Handle(PingProtocol.Id, PingProtocol.AnswerAsync);
         Handle(IdentifyProtocol.Id, AnswerIdentifyAsync);
+        Handle(RelayService.StopProtocol, _relayed.ServeAsync);
         _ = _tasks.Start(RaiseEventsAsync);
         _ = _tasks.Start(SweepAsync);
     }
@@ -95,7 +99,7 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     /// <summary>The open connection with the peer, or a new one. Concurrent calls share one dial, which goes on when one of them is cancelled.</summary>
     /// <exception cref="Libp2pException">The peer could not be reached, was another one, or a limit was reached.</exception>
     public ValueTask<Libp2pConnection> ConnectAsync(PeerId peer, CancellationToken cancellationToken = default) =>
-        _table.Preferred(peer) is { } open ? ValueTask.FromResult(open) : new ValueTask<Libp2pConnection>(DialSharedAsync(peer).WaitAsync(cancellationToken));
+        _table.Preferred(peer) is { } open ? ValueTask.FromResult(open) : new ValueTask<Libp2pConnection>(DialSharedAsync(peer, directOnly: false).WaitAsync(cancellationToken));
 
     /// <summary>Opens a stream and agrees on the protocol, connecting first when needed. When the peer is known to speak the protocol,
     /// its answer is checked by the first read instead of being awaited here.</summary>
@@ -127,7 +131,9 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     public async ValueTask<TimeSpan> PingAsync(PeerId peer, CancellationToken cancellationToken = default)
     {
         var stream = await OpenStreamAsync(peer, PingProtocol.Id, cancellationToken);
-        return await RequestAsync(stream, "a ping", token => PingProtocol.MeasureAsync(stream, _time, token), cancellationToken);
+        var roundTrip = await RequestAsync(stream, "a ping", token => PingProtocol.MeasureAsync(stream, _time, token), cancellationToken);
+        _table.Preferred(peer)?.Measured(roundTrip);
+        return roundTrip;
     }
 
     /// <summary>Asks the peer what it says about itself.</summary>

@@ -66,6 +66,20 @@ public sealed record Libp2pLimits
     /// <summary>Addresses tried in one dial, names resolved. Default 16.</summary>
     public int MaxAddressesPerDial { get; init; } = 16;
 
+    // -- relays and discovery ---------------------------------------------------------------------------------
+
+    /// <summary>What this node gives as a relay, and takes of others.</summary>
+    public RelayLimits Relay { get; init; } = new();
+
+    /// <summary>Nodes of the local network that are remembered. Default 256: more than a house has, and a flood of made-up ones ends there.</summary>
+    public int MaxLocalPeers { get; init; } = 256;
+
+    /// <summary>A node of the local network is forgotten after this silence. Default 150 s: a little over two of its questions.</summary>
+    public TimeSpan LocalPeerLifetime { get; init; } = TimeSpan.FromSeconds(150);
+
+    /// <summary>The longest time between two questions to the local network; it begins with 1 s and doubles. Default 60 s.</summary>
+    public TimeSpan LocalQueryInterval { get; init; } = TimeSpan.FromSeconds(60);
+
     // -- negotiation, identify, ping --------------------------------------------------------------------------
 
     /// <summary>One multistream-select message in bytes, newline included. Default 1,024: the longest known protocol id has about 60.</summary>
@@ -158,6 +172,7 @@ public sealed record Libp2pLimits
         }
         if (MaxStreamWindowBytes < Yamux.YamuxFrame.InitialWindowBytes) problems.Add($"{nameof(MaxStreamWindowBytes)} must be at least {Yamux.YamuxFrame.InitialWindowBytes}");
         if (MaxHandshakeMessageBytes > ushort.MaxValue) problems.Add($"{nameof(MaxHandshakeMessageBytes)} must be at most {ushort.MaxValue}");
+        Relay.Validate(problems);
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
     }
 }

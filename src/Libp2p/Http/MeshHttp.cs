@@ -15,6 +15,9 @@ public static class MeshHttp
     /// <summary>An idle pooled stream is closed after this. Shorter than Kestrel's own limit (130 s), so that the client closes first.</summary>
     private static readonly TimeSpan PooledIdleTimeout = TimeSpan.FromSeconds(60);
 
+    /// <summary>A pooled stream takes no new request after this, so that requests move to a better connection when there is one: a direct one in place of a relayed one.</summary>
+    private static readonly TimeSpan PooledLifetime = TimeSpan.FromMinutes(2);
+
     /// <summary>Streams at once to one peer; further requests wait. Half of what a peer accepts by default (<see cref="Libp2pLimits.MaxInboundStreams"/>).</summary>
     private const int MaxStreamsPerPeer = 128;
 
@@ -49,6 +52,7 @@ public static class MeshHttp
         },
         MaxConnectionsPerServer = MaxStreamsPerPeer,
         PooledConnectionIdleTimeout = PooledIdleTimeout,
+        PooledConnectionLifetime = PooledLifetime,
         UseProxy = false,
         UseCookies = false,
         AllowAutoRedirect = false, // a member must not send us to another peer
