@@ -1,10 +1,17 @@
 namespace PeoplesCloud.EndToEnd.Tests;
 
+/// <summary>Hosts of a network on this machine.</summary>
+internal interface IHosts
+{
+    /// <summary>What goes before a command so that it runs on a host. Only the network changes: files and cgroups stay in sight.</summary>
+    string[] On(string host);
+}
+
 /// <summary>
 /// Hosts of one LAN on this machine: each is a network namespace with a cable to a switch. The switch is in a namespace of its own,
 /// so that neither this machine's addresses nor its firewall take part, and runs beside each other do not meet. Needs root.
 /// </summary>
-internal sealed class Lan : IDisposable
+internal sealed class Lan : IHosts, IDisposable
 {
     private static int _count;
 
@@ -33,7 +40,6 @@ internal sealed class Lan : IDisposable
 
     public string AddressOf(string host) => _subnet + _namespaces.IndexOf(Name(host));
 
-    /// <summary>What goes before a command so that it runs on a host. Only the network changes: files and cgroups stay in sight.</summary>
     public string[] On(string host) => ["nsenter", $"--net=/run/netns/{Name(host)}"];
 
     /// <summary>Pulls the host's cable out of the switch; its addresses stay, as those of a laptop do for a while.</summary>

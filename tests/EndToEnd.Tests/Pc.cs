@@ -103,12 +103,12 @@ internal sealed class Place : IDisposable
         return home;
     }
 
-    /// <summary>Starts a node on a host of a LAN, on all of its addresses and the default port. Its socket is in reach from everywhere.</summary>
-    public string Up(Lan lan, string name, params string[] more)
+    /// <summary>Starts a node on a host of a network, on all of its addresses and the default port. Its socket is in reach from everywhere.</summary>
+    public string Up(IHosts hosts, string name, params string[] more)
     {
         var home = this[name];
         _homes.Add(home);
-        Pc.Run(Pc.Start(home, "/usr/bin/env", [.. lan.On(name), Pc.Program, "up", "--name", name, .. more], null)).Ok();
+        Pc.Run(Pc.Start(home, "/usr/bin/env", [.. hosts.On(name), Pc.Program, "up", "--name", name, .. more], null)).Ok();
         return home;
     }
 
