@@ -212,8 +212,8 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "A file or folder to add could not be read.", "Look at its permissions; the files before it are stored, so adding again is quick.")]
     AddUnreadable = 3014,
 
-    /// <summary>One folder has more entries than a block can hold.</summary>
-    [ErrorInfo(ExitCode.Refused, "One folder has more entries than a block can hold.", "Spread its files over sub-folders.")]
+    /// <summary>A large folder holds two names that its format cannot tell apart.</summary>
+    [ErrorInfo(ExitCode.Refused, "A large folder holds two names that its format cannot tell apart: they have one hash.", "Rename one of the two, or spread the files over sub-folders.")]
     FolderTooLarge = 3015,
 
     /// <summary>The list of pins on disk is damaged.</summary>

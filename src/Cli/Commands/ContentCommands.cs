@@ -14,24 +14,30 @@ internal static class AddCommand
 
     private static readonly Option<string?> Swarm = new("--swarm") { Description = "Only members of this swarm may fetch it. Default: members of all of this node's swarms.", HelpName = "SWARM" };
 
+    private static readonly Option<int> CidVersion = new("--cid-version") { Description = "0 or 1. Content ids of version 1 are written in lower case. Default 0, as ipfs has it.", HelpName = "N", DefaultValueFactory = _ => 0 };
+
+    private static readonly Option<bool?> RawLeaves = new("--raw-leaves") { Description = "Store a file's bytes as blocks of their own, without a wrapper. Default: with --cid-version 1." };
+
     public static PcCommand Create()
     {
         var command = new PcCommand("add", "Add a file or folder to this node's content.")
         {
-            Synopsis = "[-r] PATH",
-            Details = "Cuts the file into blocks, keeps them and pins them. Prints a line with the content id (CID) of each file and folder, the same as ipfs add prints: added CID PATH.",
-            Examples = [("pc add photo.jpg", "Add a file."), ("pc add -r photos", "Add a folder.")],
+            Synopsis = "[-r] [--cid-version 1] PATH",
+            Details = "Cuts the file into blocks, keeps them and pins them. Prints a line with the content id (CID) of each file and folder, the same as ipfs add prints with the same options: added CID PATH.",
+            Examples = [("pc add photo.jpg", "Add a file."), ("pc add -r photos", "Add a folder."), ("pc add --cid-version 1 photo.jpg", "Add a file under an id that begins with b.")],
         };
         command.Arguments.Add(PathGiven);
         command.Options.Add(Recursive);
         command.Options.Add(Swarm);
+        command.Options.Add(CidVersion);
+        command.Options.Add(RawLeaves);
         return command.Runs(Run);
     }
 
     private static int Run(Invocation invocation)
     {
         var json = LocalApiJson.Default;
-        var request = new AddRequest(Path.GetFullPath(invocation.Value(PathGiven)), invocation.Value(Recursive), invocation.Value(Swarm));
+        var request = new AddRequest(Path.GetFullPath(invocation.Value(PathGiven)), invocation.Value(Recursive), invocation.Value(Swarm), invocation.Value(CidVersion), invocation.Value(RawLeaves));
         var events = invocation.Client.PostForEvents("/v1/add", request, json.AddRequest, json.EventAddedReply);
         var shown = 0;
         void Show(AddedReply added)

@@ -17,6 +17,7 @@ internal sealed class AddPipeline : IDisposable
     private const int MaxUnacknowledged = 256;
 
     private readonly IBlockStore _store;
+    private readonly UnixFsProfile _profile;
     private readonly CancellationToken _cancellationToken;
     private readonly SemaphoreSlim _unacknowledged = new(MaxUnacknowledged);
     private readonly SemaphoreSlim _freeBuffers = new(MaxBuffers);
@@ -25,9 +26,10 @@ internal sealed class AddPipeline : IDisposable
     private readonly int _maxThreads;
     private int _threads;
 
-    public AddPipeline(IBlockStore store, CancellationToken cancellationToken)
+    public AddPipeline(IBlockStore store, UnixFsProfile profile, CancellationToken cancellationToken)
     {
         _store = store;
+        _profile = profile;
         _cancellationToken = cancellationToken;
         _maxThreads = Environment.ProcessorCount + 1; // one may wait for the disk while the others hash
     }
@@ -66,8 +68,8 @@ internal sealed class AddPipeline : IDisposable
             try
             {
                 if (file is not null) Fill(file, offset, buffer.AsSpan(UnixFsFormat.LeafHeaderRoom, dataBytes));
-                var block = UnixFsFormat.WrapLeaf(buffer, dataBytes);
-                var cid = Cid.V0(SHA256.HashData(block.Span));
+                var block = _profile.RawLeaves ? buffer.AsMemory(UnixFsFormat.LeafHeaderRoom, dataBytes) : UnixFsFormat.WrapLeaf(buffer, dataBytes);
+                var cid = _profile.LeafCid(SHA256.HashData(block.Span));
                 hashed.SetResult(new FilePart(cid, dataBytes, block.Length));
                 _ = PutAsync(cid, block, buffer, durable);
             }
@@ -84,7 +86,7 @@ internal sealed class AddPipeline : IDisposable
     /// <summary>Stores a block that is no leaf.</summary>
     public Cid AddNode(byte[] block, DurableWork durable)
     {
-        var cid = Cid.V0(SHA256.HashData(block));
+        var cid = _profile.NodeCid(SHA256.HashData(block));
         durable.Begin();
         Post(() => _ = PutAsync(cid, block, null, durable));
         return cid;

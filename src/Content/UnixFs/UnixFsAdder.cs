@@ -21,12 +21,15 @@ public sealed record AddProgress(long DoneBytes, long TotalBytes);
 /// out below the path that was asked for. Symbolic links are stored as links, never followed. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Source: kubo, core/coreunix/add.go. It differs in one point: a folder of more than 256 KiB of names stays one node (up to the
-/// largest block) where kubo would shard it.
+/// Source: kubo, core/coreunix/add.go. A folder whose entries weigh more than 256 KiB is spread over several nodes (<see cref="HamtShard"/>).
 /// </remarks>
 /// <example><code>await foreach (var node in new UnixFsAdder(store).AddAsync("site", recursive: true, null, ct)) Console.WriteLine($"added {node.Cid} {node.Path}");</code></example>
-public sealed class UnixFsAdder(IBlockStore store)
+/// <param name="store">Where the blocks go.</param>
+/// <param name="profile">Which CIDs are made; null is <see cref="UnixFsProfile.V0"/>.</param>
+public sealed class UnixFsAdder(IBlockStore store, UnixFsProfile? profile = null)
 {
+    private readonly UnixFsProfile _profile = profile ?? UnixFsProfile.V0;
+
     // Added nodes whose blocks are still on their way to the disk; each holds a name and a number, no bytes.
     private const int MaxUnacknowledged = 256;
     private const int MaxFolderDepth = 1000;
@@ -45,7 +48,7 @@ public sealed class UnixFsAdder(IBlockStore store)
         if (kind == FileKind.Folder && !recursive) throw new PcException(ErrorCode.AddNeedsRecursive, $"{path} is a folder");
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var pipeline = new AddPipeline(store, stop.Token);
+        using var pipeline = new AddPipeline(store, _profile, stop.Token);
         var added = Channel.CreateBounded<(AddedNode Node, Task Durable)>(MaxUnacknowledged);
         var walk = new Walk(pipeline, added.Writer, progress is null ? null : new ProgressCounter(progress, TotalBytes(full, kind)), stop.Token);
         var running = walk.RunAsync(full, kind);
@@ -68,7 +71,7 @@ public sealed class UnixFsAdder(IBlockStore store)
     /// <summary>Adds one file from a stream, which is read to its end; returns when it is durable.</summary>
     public async Task<Cid> AddStreamAsync(Stream content, CancellationToken cancellationToken)
     {
-        using var pipeline = new AddPipeline(store, cancellationToken);
+        using var pipeline = new AddPipeline(store, _profile, cancellationToken);
         var (root, durable) = await AddFileAsync(pipeline, content, cancellationToken);
         await durable;
         return root.Cid;
@@ -209,9 +212,22 @@ public sealed class UnixFsAdder(IBlockStore store)
                 var part = await AddAsync(child, childShown, kind, depth + 1);
                 links.Add(new DagPbLink(part.Cid, name, part.DagBytes));
             }
-            var block = UnixFsFormat.FolderNode(links);
-            if (block.Length > IBlockStore.MaxBlockBytes) throw new PcException(ErrorCode.FolderTooLarge, $"{shown} has {links.Count} entries, more than one block can hold");
-            return AddSmall(block, links.Sum(l => l.Tsize!.Value));
+            return links.Sum(HamtShard.WeightOf) > HamtShard.ThresholdBytes
+                ? AddShards(links, shown)
+                : AddSmall(UnixFsFormat.FolderNode(links), links.Sum(l => l.Tsize!.Value));
+        }
+
+        private (FilePart, Task) AddShards(IReadOnlyList<DagPbLink> links, string shown)
+        {
+            var durable = new DurableWork();
+            try
+            {
+                return (HamtShard.Build(links, block => pipeline.AddNode(block, durable)) ?? throw new PcException(ErrorCode.FolderTooLarge, $"{shown} holds names that have one hash"), durable.Done);
+            }
+            finally
+            {
+                durable.Close();
+            }
         }
 
         private static List<string> NamesIn(string full, string shown)

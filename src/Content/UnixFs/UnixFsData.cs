@@ -23,7 +23,7 @@ public enum UnixFsType
     /// <summary>A symbolic link; the data is its target.</summary>
     Symlink = 4,
 
-    /// <summary>A folder spread over several nodes; not read yet.</summary>
+    /// <summary>A node of a folder that is spread over several nodes: see <see cref="HamtShard"/>.</summary>
     HamtShard = 5,
 }
 
@@ -33,10 +33,12 @@ public enum UnixFsType
 
 /// <summary>The data of a dag-pb node that is part of a UnixFS v1 file or folder. Mode and time are read over, not kept. Immutable.</summary>
 /// <param name="Type">What the node is.</param>
-/// <param name="Data">A leaf's bytes, or a symbolic link's target.</param>
+/// <param name="Data">A leaf's bytes, a symbolic link's target, or the bits of a shard's slots.</param>
 /// <param name="FileSize">Bytes of the file below and in this node; null when the field is missing.</param>
 /// <param name="BlockSizes">For each link, the bytes of the file below it.</param>
-public sealed record UnixFsData(UnixFsType Type, ReadOnlyMemory<byte> Data, long? FileSize, IReadOnlyList<long> BlockSizes)
+/// <param name="HashType">How a shard places names (a multicodec); null when the field is missing.</param>
+/// <param name="Fanout">Slots of a shard; null when the field is missing.</param>
+public sealed record UnixFsData(UnixFsType Type, ReadOnlyMemory<byte> Data, long? FileSize, IReadOnlyList<long> BlockSizes, long? HashType = null, long? Fanout = null)
 {
     private const int VarintWire = 0;
     private const int Fixed64Wire = 1;
@@ -47,7 +49,7 @@ public sealed record UnixFsData(UnixFsType Type, ReadOnlyMemory<byte> Data, long
     public static bool TryRead(ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out UnixFsData? data)
     {
         data = null;
-        long? type = null, fileSize = null;
+        long? type = null, fileSize = null, hashType = null, fanout = null;
         ReadOnlyMemory<byte>? content = null;
         var sizes = new List<long>();
         for (var rest = bytes; !rest.IsEmpty;)
@@ -71,11 +73,13 @@ public sealed record UnixFsData(UnixFsType Type, ReadOnlyMemory<byte> Data, long
                 case 0x18 when fileSize is null: fileSize = number; break;
                 case 0x20: sizes.Add(number); break;
                 case 0x22 when TryReadPacked(field, sizes): break;
-                case <= 0x27: return false; // a known field twice, or with a wire type that it does not have
+                case 0x28 when hashType is null: hashType = number; break;
+                case 0x30 when fanout is null: fanout = number; break;
+                case <= 0x37: return false; // a known field twice, or with a wire type that it does not have
             }
         }
         if (type is not (>= 0 and <= (long)UnixFsType.HamtShard)) return false;
-        data = new UnixFsData((UnixFsType)type, content ?? default, fileSize, sizes);
+        data = new UnixFsData((UnixFsType)type, content ?? default, fileSize, sizes, hashType, fanout);
         return true;
     }
 
@@ -91,6 +95,8 @@ public sealed record UnixFsData(UnixFsType Type, ReadOnlyMemory<byte> Data, long
         }
         if (FileSize is { } size) WriteNumber(output, 0x18, size);
         foreach (var blockSize in BlockSizes) WriteNumber(output, 0x20, blockSize);
+        if (HashType is { } hashType) WriteNumber(output, 0x28, hashType);
+        if (Fanout is { } fanout) WriteNumber(output, 0x30, fanout);
         return output.WrittenSpan.ToArray();
     }
 
@@ -99,7 +105,7 @@ public sealed record UnixFsData(UnixFsType Type, ReadOnlyMemory<byte> Data, long
     {
         if (!TryRead(input.ToArray(), out var data)) return;
         Invariant.Check(TryRead(data.ToBytes(), out var again), "what we write can be read");
-        Invariant.Check(again.Type == data.Type && again.FileSize == data.FileSize && again.BlockSizes.SequenceEqual(data.BlockSizes)
+        Invariant.Check(again.Type == data.Type && again.FileSize == data.FileSize && again.HashType == data.HashType && again.Fanout == data.Fanout && again.BlockSizes.SequenceEqual(data.BlockSizes)
             && again.Data.Span.SequenceEqual(data.Data.Span), "UnixFS data means the same after a round trip");
     }
 

@@ -54,24 +54,29 @@ internal sealed class UnixFsExtraction(UnixFsReader reader, BlockFetcher fetcher
                 if (depth > limits.MaxDepth) throw new PcException(ErrorCode.ContentTooLarge, $"more than {limits.MaxDepth} folders deep");
                 _folders++;
                 Directory.CreateDirectory(path);
-                await WriteEntriesAsync(node, path, depth, cancellationToken);
+                await WriteEntriesAsync(cid, node, path, depth, cancellationToken);
                 break;
         }
     }
 
     // The first blocks of the next few entries are on their way while one is written: a folder of small files is not a chain of round trips.
-    private async Task WriteEntriesAsync(UnixFsNode folder, string path, int depth, CancellationToken cancellationToken)
+    private async Task WriteEntriesAsync(Cid cid, UnixFsNode folder, string path, int depth, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var asked = new Queue<Task<UnixFsNode>>();
-        var next = 0;
+        var asked = new Queue<(DagPbLink Link, Task<UnixFsNode> Node)>();
+        async Task WriteNextAsync()
+        {
+            var (link, node) = asked.Dequeue();
+            await WriteAsync(link.Cid, await node, Path.Combine(path, link.Name!), depth + 1, cancellationToken);
+        }
         try
         {
-            foreach (var link in folder.Links)
+            await foreach (var link in reader.EntriesAsync(cid, folder, stop.Token))
             {
-                for (; next < folder.Links.Count && asked.Count < fetcher.Parallelism; next++) asked.Enqueue(reader.NodeAsync(folder.Links[next].Cid, stop.Token).AsTask());
-                await WriteAsync(link.Cid, await asked.Dequeue(), Path.Combine(path, link.Name!), depth + 1, cancellationToken);
+                asked.Enqueue((link, reader.NodeAsync(link.Cid, stop.Token).AsTask()));
+                if (asked.Count == fetcher.Parallelism) await WriteNextAsync();
             }
+            while (asked.Count > 0) await WriteNextAsync();
         }
         finally
         {

@@ -2,7 +2,7 @@ using PeoplesCloud.Base.Formats;
 
 namespace PeoplesCloud.Content;
 
-/// <summary>The profile in which we write, the default of <c>ipfs add</c>: CIDv0, leaves wrapped in UnixFS, balanced layout.</summary>
+/// <summary>How we lay files out, in every profile as <c>ipfs add</c> does: chunks of 256 KiB, balanced, at most 174 links a node.</summary>
 internal static class UnixFsFormat
 {
     /// <summary>Bytes of a file in one leaf.</summary>

@@ -21,7 +21,7 @@ public enum UnixFsKind
 /// </summary>
 internal sealed class UnixFsNode
 {
-    private UnixFsNode(UnixFsKind kind, long fileBytes, ReadOnlyMemory<byte> data, IReadOnlyList<DagPbLink> links, IReadOnlyList<long> blockSizes, long dagBytes)
+    private UnixFsNode(UnixFsKind kind, long fileBytes, ReadOnlyMemory<byte> data, IReadOnlyList<DagPbLink> links, IReadOnlyList<long> blockSizes, long dagBytes, HamtShard? shard = null)
     {
         Kind = kind;
         FileBytes = fileBytes;
@@ -29,6 +29,7 @@ internal sealed class UnixFsNode
         Links = links;
         BlockSizes = blockSizes;
         DagBytes = dagBytes;
+        Shard = shard;
     }
 
     public UnixFsKind Kind { get; }
@@ -39,7 +40,7 @@ internal sealed class UnixFsNode
     /// <summary>A file's own bytes, before those of its children; a link's target.</summary>
     public ReadOnlyMemory<byte> Data { get; }
 
-    /// <summary>A file's children, or a folder's entries (their names are set, safe and distinct).</summary>
+    /// <summary>A file's children, or the entries of a folder of one node (their names are set, safe and distinct); nothing for a shard.</summary>
     public IReadOnlyList<DagPbLink> Links { get; }
 
     /// <summary>For each child of a file, its bytes.</summary>
@@ -47,6 +48,9 @@ internal sealed class UnixFsNode
 
     /// <summary>What the block says all blocks together weigh.</summary>
     public long DagBytes { get; }
+
+    /// <summary>The slots, when the folder is spread over several nodes; null otherwise.</summary>
+    public HamtShard? Shard { get; }
 
     /// <summary>Reads a block.</summary>
     /// <exception cref="PcException">It is not valid or not known (<see cref="ErrorCode.ContentInvalid"/>, <see cref="ErrorCode.ContentUnsupported"/>, <see cref="ErrorCode.UnsafeName"/>).</exception>
@@ -66,6 +70,8 @@ internal sealed class UnixFsNode
             case UnixFsType.Directory:
                 CheckNames(cid, node.Links);
                 return new UnixFsNode(UnixFsKind.Folder, 0, default, node.Links, [], dagBytes);
+            case UnixFsType.HamtShard:
+                return new UnixFsNode(UnixFsKind.Folder, 0, default, [], [], dagBytes, HamtShard.Parse(cid, unixFs, node.Links));
             case UnixFsType.Symlink:
                 if (unixFs.Data.IsEmpty || unixFs.Data.Span.Contains((byte)0) || !System.Text.Unicode.Utf8.IsValid(unixFs.Data.Span)) throw Invalid(cid, "its target cannot be one");
                 return new UnixFsNode(UnixFsKind.Symlink, 0, unixFs.Data, [], [], dagBytes);
@@ -82,7 +88,10 @@ internal sealed class UnixFsNode
     {
         try
         {
-            _ = Parse(Cid.V1(Cid.DagPb, new byte[32]), input.ToArray());
+            var cid = Cid.V1(Cid.DagPb, new byte[32]);
+            if (Parse(cid, input.ToArray()).Shard is not { } shard) return;
+            shard.Check(cid, ShardPlace.Root(shard));
+            foreach (var slot in shard.Slots) Invariant.Check(shard.Find(slot.Index) == slot, "a slot is found by its index");
         }
         catch (PcException)
         {
@@ -90,13 +99,20 @@ internal sealed class UnixFsNode
         }
     }
 
+    /// <summary>Refuses a name that no file can have.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.UnsafeName"/>.</exception>
+    public static void CheckName(Cid cid, string name)
+    {
+        if (name is "" or "." or ".." || name.Contains('/', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal))
+            throw new PcException(ErrorCode.UnsafeName, $"folder {cid} holds a name that cannot be a file's: \"{name.Replace('\0', '?')}\"");
+    }
+
     private static void CheckNames(Cid cid, IReadOnlyList<DagPbLink> links)
     {
         var seen = new HashSet<string>(links.Count, StringComparer.Ordinal);
         foreach (var name in links.Select(l => l.Name ?? ""))
         {
-            if (name is "" or "." or ".." || name.Contains('/', StringComparison.Ordinal) || name.Contains('\0', StringComparison.Ordinal))
-                throw new PcException(ErrorCode.UnsafeName, $"folder {cid} holds a name that cannot be a file's: \"{name.Replace('\0', '?')}\"");
+            CheckName(cid, name);
             if (!seen.Add(name)) throw new PcException(ErrorCode.UnsafeName, $"folder {cid} holds two entries named \"{name}\"");
         }
     }

@@ -63,13 +63,13 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
         return new UnixFsFileStream(fetcher, found, node);
     }
 
-    /// <summary>The entries of a folder, in the order of the block; of a file or link, nothing.</summary>
+    /// <summary>The entries of a folder, in the order of the block (of its shards: of the hashes); of a file or link, nothing.</summary>
     /// <exception cref="PcException">A block is missing or invalid, or the path does not exist.</exception>
     public async IAsyncEnumerable<UnixFsEntry> ListAsync(Cid cid, string? subPath, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var (_, node) = await ResolveAsync(cid, subPath, cancellationToken);
+        var (found, node) = await ResolveAsync(cid, subPath, cancellationToken);
         if (node.Kind != UnixFsKind.Folder) yield break;
-        foreach (var link in node.Links) yield return new UnixFsEntry(link.Name!, link.Cid, link.Tsize ?? 0);
+        await foreach (var link in EntriesAsync(found, node, cancellationToken)) yield return new UnixFsEntry(link.Name!, link.Cid, link.Tsize ?? 0);
     }
 
     /// <summary>
@@ -116,6 +116,56 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
 
     internal async ValueTask<UnixFsNode> NodeAsync(Cid cid, CancellationToken cancellationToken) => UnixFsNode.Parse(cid, await fetcher.GetRequiredAsync(cid, cancellationToken));
 
+    /// <summary>The entries of a folder of one node or of many; their names are set, safe and distinct.</summary>
+    internal async IAsyncEnumerable<DagPbLink> EntriesAsync(Cid cid, UnixFsNode folder, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var link in folder.Links) yield return link;
+        if (folder.Shard is null) yield break;
+        // Depth first with some shards asked for ahead. What must hold of a shard (HamtShard.Check) leaves no way to visit many without an entry.
+        var waiting = new Stack<(Cid Cid, ShardPlace Place)>();
+        var asked = new Queue<(Cid Cid, ShardPlace Place, Task<UnixFsNode> Node)>();
+        asked.Enqueue((cid, ShardPlace.Root(folder.Shard), Task.FromResult(folder)));
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            while (asked.TryDequeue(out var next))
+            {
+                var shard = CheckedShard(next.Cid, await next.Node, next.Place);
+                foreach (var slot in shard.Slots)
+                    if (slot.Entry is { } entry) yield return entry;
+                foreach (var slot in shard.Slots.Reverse())
+                    if (slot.Entry is null) waiting.Push((slot.Cid, next.Place.Below(slot.Index)));
+                while (asked.Count < fetcher.Parallelism && waiting.TryPop(out var below)) asked.Enqueue((below.Cid, below.Place, NodeAsync(below.Cid, stop.Token).AsTask()));
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+        }
+    }
+
+    // The entry of a name; visited hears of the shards that were needed besides the folder's own block.
+    private async ValueTask<DagPbLink?> FindAsync(Cid cid, UnixFsNode folder, string name, ICollection<Cid>? visited, CancellationToken cancellationToken)
+    {
+        if (folder.Shard is null) return folder.Links.FirstOrDefault(l => string.Equals(l.Name, name, StringComparison.Ordinal));
+        var place = ShardPlace.Root(folder.Shard);
+        for (var node = folder; ; node = await NodeAsync(cid, cancellationToken))
+        {
+            var shard = CheckedShard(cid, node, place);
+            if (shard.Find(place.IndexOf(name)) is not { } slot) return null;
+            if (slot.Entry is { } entry) return string.Equals(entry.Name, name, StringComparison.Ordinal) ? entry : null;
+            (cid, place) = (slot.Cid, place.Below(slot.Index));
+            visited?.Add(cid);
+        }
+    }
+
+    private static HamtShard CheckedShard(Cid cid, UnixFsNode node, ShardPlace place)
+    {
+        if (node.Shard is not { } shard) throw UnixFsNode.Invalid(cid, "a part of a folder is none");
+        shard.Check(cid, place);
+        return shard;
+    }
+
     private async ValueTask<(Cid Cid, UnixFsNode Node)> ResolveAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
     {
         var node = await NodeAsync(cid, cancellationToken);
@@ -123,7 +173,7 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
         foreach (var name in (subPath ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             // Links of a folder are looked up by name, nothing else: `..` finds nothing because no folder may hold it.
-            var link = node.Kind == UnixFsKind.Folder ? node.Links.FirstOrDefault(l => string.Equals(l.Name, name, StringComparison.Ordinal)) : null;
+            var link = node.Kind == UnixFsKind.Folder ? await FindAsync(at, node, name, null, cancellationToken) : null;
             if (link is null) throw new PcException(ErrorCode.ContentPathNotFound, $"{Shown(cid, subPath)} does not exist: there is no \"{name}\"");
             at = link.Cid;
             node = await NodeAsync(at, cancellationToken);

@@ -73,8 +73,8 @@ public sealed record LogLine(DateTimeOffset Time, string Stream, string Text, st
 /// <summary>POST /v1/swarms/{swarm}/programs/{program}/stop.</summary>
 public sealed record StopReply(string Program, string Hash, string? Host);
 
-/// <summary>POST /v1/add. Path is absolute. Swarm null: members of all of this node's swarms may fetch it.</summary>
-public sealed record AddRequest(string Path, bool Recursive, string? Swarm);
+/// <summary>POST /v1/add. Path is absolute. Swarm null: members of all of this node's swarms may fetch it. RawLeaves null: with CidVersion 1.</summary>
+public sealed record AddRequest(string Path, bool Recursive, string? Swarm, int CidVersion = 0, bool? RawLeaves = null);
 
 /// <summary>A file or folder that was added: as <c>ipfs add</c> prints it.</summary>
 public sealed record AddedReply(string Cid, string Path, long Size);

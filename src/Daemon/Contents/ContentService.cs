@@ -15,9 +15,9 @@ internal sealed class ContentService(IBlockStore store, ContentAccess access, Pi
     public IReadOnlyList<Cid> Pins => pins.List();
 
     /// <summary>Adds a file or a folder, and pins it; readable by members of one swarm, or of all when it is null.</summary>
-    public async IAsyncEnumerable<AddedNode> AddAsync(string path, bool recursive, SwarmId? swarm, IProgress<AddProgress>? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<AddedNode> AddAsync(string path, bool recursive, UnixFsProfile profile, SwarmId? swarm, IProgress<AddProgress>? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var adder = new UnixFsAdder(new GrantingBlockStore(store, access, swarm));
+        var adder = new UnixFsAdder(new GrantingBlockStore(store, access, swarm), profile);
         AddedNode? root = null;
         await foreach (var node in adder.AddAsync(path, recursive, progress, cancellationToken))
         {

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using PeoplesCloud.Base;
+using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Contents;
 using PeoplesCloud.Daemon.Http;
@@ -111,12 +112,14 @@ internal sealed class LocalEndpoints(DaemonNode node)
     {
         var request = await ReadAsync(context, Json.AddRequest);
         Absolute("path", request.Path);
+        if (request.CidVersion is not (0 or 1)) throw new PcException(ErrorCode.Usage, $"a content id has version 0 or 1, not {request.CidVersion}", "--cid-version 1");
+        var profile = new UnixFsProfile(request.CidVersion, request.RawLeaves ?? request.CidVersion == 1);
         var swarm = request.Swarm is null ? null : (Swarm.SwarmId?)node.Swarms.Require(request.Swarm).Id;
         await StreamAsync<AddedReply>(context, Json.EventAddedReply, async (write, cancellationToken) =>
         {
             AddedReply? last = null;
             var progress = new ProgressEvents<AddedReply>(write);
-            await foreach (var added in node.Content.AddAsync(request.Path, request.Recursive, swarm, progress, cancellationToken))
+            await foreach (var added in node.Content.AddAsync(request.Path, request.Recursive, profile, swarm, progress, cancellationToken))
             {
                 await progress.WrittenAsync();
                 last = new AddedReply(added.Cid.ToString(), added.Path, added.Size);

@@ -113,12 +113,22 @@ public sealed class UnixFsAdderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_with_more_entries_than_a_block_can_hold_is_refused()
+    public async Task The_two_other_profiles_differ_in_what_they_say()
     {
-        // Names of 250 bytes: 7,500 entries are over 2 MiB. Links, since those are quick to make.
-        Directory.CreateDirectory(_folder["wide"]);
-        for (var i = 0; i < 7500; i++) File.CreateSymbolicLink(_folder[$"wide/{i:d4}{new string('n', 246)}"], "x");
-        Assert.Equal(ErrorCode.FolderTooLarge, (await FailsAsync("wide")).Code);
+        var path = _folder.Write("file", UnixFsVectors.Generate(600_000));
+        // Raw leaves below a node of version 0, and wrapped leaves below one of version 1: each links what it says.
+        foreach (var (profile, codec, version) in ((UnixFsProfile, byte, int)[])[(new(0, true), Cid.Raw, 0), (new(1, false), Cid.DagPb, 1)])
+        {
+            var added = Assert.Single(await new UnixFsAdder(_store, profile).AddAsync(path, false, null, Stop).ToListAsync(Stop));
+            Assert.Equal(version, added.Cid.Version);
+            Assert.True(DagPbNode.TryRead((await _store.GetAsync(added.Cid, Stop))!.Value, out var root));
+            Assert.Equal(3, root.Links.Count);
+            Assert.All(root.Links, link => Assert.Equal((profile.RawLeaves ? 1 : version, codec), (link.Cid.Version, link.Cid.Codec)));
+            await using var content = await new UnixFsReader(new BlockFetcher(_store, [])).OpenAsync(added.Cid, null, Stop);
+            var back = new MemoryStream();
+            await content.CopyToAsync(back, Stop);
+            Assert.Equal(UnixFsVectors.Generate(600_000), back.ToArray());
+        }
     }
 
     [Fact]

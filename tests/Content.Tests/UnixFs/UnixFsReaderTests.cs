@@ -127,8 +127,8 @@ public sealed class UnixFsReaderTests : IDisposable
         await InvalidAsync(_dag.Put(Cid.DagPb, new DagPbNode([], null).ToBytes())); // no UnixFS
         await InvalidAsync(_dag.Put(Cid.DagPb, new DagPbNode([], "\u0008\u0007"u8.ToArray()).ToBytes()));
         await InvalidAsync(_dag.Symlink("a\0b"));
-        var sharded = _dag.Node(new UnixFsData(UnixFsType.HamtShard, default, null, []));
-        Assert.Equal(ErrorCode.ContentUnsupported, (await Assert.ThrowsAsync<PcException>(() => ReadAsync(sharded))).Code);
+        var metadata = _dag.Node(new UnixFsData(UnixFsType.Metadata, default, null, []));
+        Assert.Equal(ErrorCode.ContentUnsupported, (await Assert.ThrowsAsync<PcException>(() => ReadAsync(metadata))).Code);
     }
 
     [Fact]

@@ -14,7 +14,8 @@ internal static class UnixFsVectors
     public static IEnumerable<Tree> Trees() => Root.GetProperty("trees").EnumerateArray().Select(t => new Tree(
         t.GetProperty("name").GetString()!,
         t.GetProperty("entries").EnumerateObject().ToDictionary(e => e.Name, e => Content(e.Value)),
-        t.GetProperty("v0").EnumerateObject().ToDictionary(e => e.Name, e => e.Value.GetString()!)));
+        Cids(t, "v0"),
+        Cids(t, "v1")));
 
     /// <summary>The generator that the vectors describe: xorshift32 from a fixed seed, its low byte each step.</summary>
     public static byte[] Generate(int size)
@@ -31,8 +32,10 @@ internal static class UnixFsVectors
         return bytes;
     }
 
+    private static Dictionary<string, string> Cids(JsonElement tree, string profile) => tree.GetProperty(profile).EnumerateObject().ToDictionary(e => e.Name, e => e.Value.GetString()!);
+
     private static byte[] Content(JsonElement entry) =>
         entry.TryGetProperty("text", out var text) ? Encoding.UTF8.GetBytes(text.GetString()!) : Generate(entry.GetProperty("generated").GetInt32());
 
-    internal sealed record Tree(string Name, Dictionary<string, byte[]> Entries, Dictionary<string, string> V0);
+    internal sealed record Tree(string Name, Dictionary<string, byte[]> Entries, Dictionary<string, string> V0, Dictionary<string, string> V1);
 }

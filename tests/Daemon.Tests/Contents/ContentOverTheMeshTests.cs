@@ -37,6 +37,30 @@ public sealed class ContentOverTheMeshTests
     }
 
     [Fact]
+    public async Task Content_of_version_1_goes_the_same_way()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var elm = await TestNode.StartAsync("elm");
+        await elm.JoinAsync((await oak.CreateAsync("friends")).Ticket!);
+        var folder = Directory.CreateDirectory(Path.Combine(oak.Home, "d")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "a.txt"), "hello\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(folder, "b.txt"), "world\n", TestContext.Current.CancellationToken);
+
+        // The tree "two-files" of the vectors.
+        var added = await oak.AddAsync(folder, recursive: true, cidVersion: 1);
+        Assert.Equal("bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am", added[0].Cid);
+        Assert.Equal("bafybeiebfcvnu4542ztbnnbmo4sklt4u4l7qojvdekoseakophyy7ps3ja", added[^1].Cid);
+        await GetAsync(elm, added[^1].Cid, Path.Combine(elm.Home, "got"));
+        using var pin = await elm.Client.SendAsync(HttpMethod.Post, $"/v1/pins/{added[^1].Cid}");
+        Assert.True(pin.IsSuccessStatusCode);
+        using var cat = await elm.Client.SendAsync(HttpMethod.Get, $"/v1/cat/{added[^1].Cid}/b.txt");
+        Assert.Equal("world\n", await cat.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+
+        var error = await Assert.ThrowsAsync<ApiException>(() => oak.AddAsync(folder, recursive: true, cidVersion: 2));
+        Assert.Equal($"PC{(int)ErrorCode.Usage}", error.Reply.Code);
+    }
+
+    [Fact]
     public async Task What_is_added_for_one_swarm_cannot_be_fetched_through_another()
     {
         await using var oak = await TestNode.StartAsync("oak");
