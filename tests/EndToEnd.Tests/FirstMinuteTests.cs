@@ -30,18 +30,20 @@ public sealed class FirstMinuteTests
         Assert.DoesNotContain(pids, pid => Directory.Exists($"/proc/{pid}"));
     }
 
-    [Fact]
-    public void Try_whose_host_dies_ends_with_a_reason()
+    [Theory]
+    [InlineData(true, "the log of hello-bot")]
+    [InlineData(false, "the daemon of oak ended")]
+    public void Try_whose_node_dies_ends_with_a_reason(bool host, string reason)
     {
         using var place = new Place();
         using var process = Pc.Start(place["home"], Pc.Program, ["try", "--once"], new Dictionary<string, string> { ["TMPDIR"] = place.Folder });
-        var host = "";
+        var node = "oak";
         while (process.StandardOutput.ReadLine() is { } line && !line.StartsWith("its log", StringComparison.Ordinal))
-            if (line.StartsWith("hello-bot runs on ", StringComparison.Ordinal)) host = line.Split(' ')[3].TrimEnd(',');
-        Place.Kill(Path.Combine(Assert.Single(Directory.GetDirectories(place.Folder, "pc-try-*")), host));
+            if (host && line.StartsWith("hello-bot runs on ", StringComparison.Ordinal)) node = line.Split(' ')[3].TrimEnd(',');
+        Place.Kill(Path.Combine(Assert.Single(Directory.GetDirectories(place.Folder, "pc-try-*")), node));
         var said = Pc.Run(process);
         Assert.Equal(1, said.Exit);
-        Assert.Contains("error PC1004: the log of hello-bot", said.Err);
+        Assert.Contains($"error PC1004: {reason}", said.Err);
     }
 
     [Fact]

@@ -19,6 +19,9 @@ internal static class TryCommand
     private static readonly TimeSpan LogPatience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(20);
 
+    // A daemon's connections end a moment before its process does.
+    private static readonly TimeSpan DeathPatience = TimeSpan.FromSeconds(2);
+
     private static readonly Option<bool> Once = new("--once") { Description = "End once the bot's third log line was seen, instead of waiting for Ctrl-C." };
 
     private static readonly Option<int> Nodes = new("--nodes") { Description = "How many nodes to start, 2 to 20. Default: 3.", HelpName = "N", DefaultValueFactory = _ => 3, Hidden = true };
@@ -52,7 +55,7 @@ internal static class TryCommand
         var nodes = Names.Take(count).Select(name => new TrialNode(name, Path.Combine(folder, name))).ToArray();
         try
         {
-            var work = Task.Run(() => Show(invocation, nodes, stop.Token), CancellationToken.None);
+            var work = Task.Run(() => Prove(invocation, nodes, stop.Token), CancellationToken.None);
             var stopped = Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, stop.Token);
             if (await Task.WhenAny(work, stopped) == work) return await work;
             Say(terminal, "");
@@ -65,6 +68,21 @@ internal static class TryCommand
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    // Whoever tries this has no daemon of their own: one of ours that ended is a trial that failed.
+    private static int Prove(Invocation invocation, TrialNode[] nodes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Show(invocation, nodes, cancellationToken);
+        }
+        catch (PcException exception) when (exception.Code is ErrorCode.NoDaemon or ErrorCode.DaemonWentAway)
+        {
+            throw Failed(nodes[0].EndsWithin(DeathPatience) ? $"the daemon of {nodes[0].Name} ended" : exception.Message, exception);
+        }
+    }
+
+    private static PcException Failed(string message, Exception? inner = null) => new(ErrorCode.TryFailed, message, $"{Launcher.Name} doctor says what this machine lacks", inner);
 
     /// <summary>The whole demonstration; returns when the proof was seen (--once), else when the log ends.</summary>
     private static int Show(Invocation invocation, TrialNode[] nodes, CancellationToken cancellationToken)
@@ -117,12 +135,12 @@ internal static class TryCommand
                 SayWhatNext(terminal, oak, reply);
             }
         }
-        catch (Exception exception) when (exception is IOException or ObjectDisposedException or DaemonErrorException)
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException or DaemonErrorException || (exception is PcException { Code: ErrorCode.DaemonWentAway } && !oak.EndsWithin(DeathPatience)))
         {
             // Reported below, with what was seen.
         }
         if (cancellationToken.IsCancellationRequested) return 0;
-        throw new PcException(ErrorCode.TryFailed, $"the log of {reply.Program} on {reply.Host} ended after {Words.Count(seen, "line")}", $"{Launcher.Name} doctor says what this machine lacks");
+        throw Failed($"the log of {reply.Program} on {reply.Host} ended after {Words.Count(seen, "line")}");
     }
 
     private static void SayWhatNext(Terminal terminal, TrialNode oak, DeployReply reply)
@@ -181,6 +199,8 @@ internal static class TryCommand
             }
             Ready = process.WaitUntilReady();
         }
+
+        public bool EndsWithin(TimeSpan patience) => _process?.EndsWithin(patience) == true;
 
         public async Task EndAsync(TimeSpan patience)
         {

@@ -40,6 +40,9 @@ internal sealed class DaemonProcess : IDisposable
     /// <summary>Whether it ended.</summary>
     public bool HasEnded => _process.HasExited;
 
+    /// <summary>Whether it ends, or has ended, within a time; blocks until it is known.</summary>
+    public bool EndsWithin(TimeSpan patience) => _process.WaitForExit(patience);
+
     /// <summary>Ends when the process has.</summary>
     public Task EndedAsync(CancellationToken cancellationToken) => _process.WaitForExitAsync(cancellationToken);
 

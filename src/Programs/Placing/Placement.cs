@@ -82,12 +82,12 @@ public static class Placement
         var best = fit.Count > 0 ? fit[0].Candidate : null;
         return new PlacementResult(
             [.. fit.Select(fit => fit.Candidate.Peer)],
-            [.. candidates.Select(candidate => Judge(candidate, language, named, best))]);
+            [.. candidates.Select(candidate => Judge(candidate, language, named, best, fit.Count(other => other.Rank == fit[0].Rank)))]);
     }
 
-    private static JudgedCandidate Judge(CandidateOffer candidate, string language, PeerId? named, CandidateOffer? best)
+    private static JudgedCandidate Judge(CandidateOffer candidate, string language, PeerId? named, CandidateOffer? best, int equals)
     {
-        var (verdict, why) = Hindrance(candidate, language, named) ?? Compare(candidate, best!);
+        var (verdict, why) = Hindrance(candidate, language, named) ?? Compare(candidate, best!, equals);
         return new JudgedCandidate(candidate.Peer, candidate.Name, candidate.Offer is { Hosts: true } offer ? offer.Rank : null, verdict, why);
     }
 
@@ -101,12 +101,13 @@ public static class Placement
         return offer.Refusal is { } refusal ? (Verdict.PolicyRefuses, Quoted.Line(refusal)) : null;
     }
 
-    private static (Verdict Verdict, string Why) Compare(CandidateOffer candidate, CandidateOffer best)
+    // Ranks that differ by less than one are equal, so the roll may fall for the one with the higher number: it is said that it was a roll.
+    private static (Verdict Verdict, string Why) Compare(CandidateOffer candidate, CandidateOffer best, int equals)
     {
         var rank = Shown(candidate.Offer!.Rank);
-        if (candidate.Peer == best.Peer) return (Verdict.Chosen, $"lowest rank, {rank}");
+        if (candidate.Peer == best.Peer) return (Verdict.Chosen, equals > 1 ? $"rank {rank}, won the roll among {equals} of equal rank" : $"lowest rank, {rank}");
         if (HostRank.Compared(candidate.Offer.Rank) > HostRank.Compared(best.Offer!.Rank)) return (Verdict.HigherRank, $"rank {rank} is higher than {Shown(best.Offer.Rank)}");
-        return (Verdict.LostTheRoll, $"rank {rank} is as good, the roll fell for another");
+        return (Verdict.LostTheRoll, $"rank {rank} is as good, the roll fell for {best.Name}");
     }
 
     private static string Shown(double rank) => rank.ToString("0.0", CultureInfo.InvariantCulture);

@@ -83,6 +83,17 @@ public sealed class PlacingTests
     }
 
     [Fact]
+    public void The_winner_of_a_roll_is_said_to_have_won_it()
+    {
+        // The higher number may win: the lower is as good, and nobody is told that the higher is the lowest.
+        var candidates = new[] { Candidate(0, Offer(5.1)), Candidate(1, Offer(5.9)), Candidate(2, Offer(7)) };
+        var result = Enumerable.Range(0, 100).Select(seed => Placement.Choose(candidates, "py3", null, new Random(seed))).First(result => result.Chosen == Peers[1]);
+        Assert.Equal(
+            [$"rank 5.1 is as good, the roll fell for {candidates[1].Name}", "rank 5.9, won the roll among 2 of equal rank", "rank 7.0 is higher than 5.9"],
+            result.Candidates.Select(candidate => candidate.Why));
+    }
+
+    [Fact]
     public void The_choice_does_not_depend_on_who_answered_first() => Prop.ForAll(Offers(), Gen.Choose(0, 1000).ToArbitrary(), (offers, seed) =>
     {
         var candidates = offers.Select((offer, i) => new CandidateOffer(Peers[i], $"n{i}", offer is not null, offer)).ToList();

@@ -8,17 +8,13 @@ namespace PeoplesCloud.Runtimes.Tests.Sandbox;
 /// <summary>What happens to sandboxes when their daemon dies, and what is left on the host afterwards: nothing.</summary>
 public sealed class SandboxLifetimeTests : SandboxTestBase
 {
-    /// <summary>Set in a child process that plays the daemon: its folder.</summary>
-    private const string DaemonVariable = "PC_TEST_SANDBOX_DAEMON";
-
     [Fact]
     public async Task Sandboxes_die_with_a_daemon_that_is_killed_and_the_next_one_tidies_up()
     {
         // Goal: neither a running program, nor a place that is prepared ahead, nor their network outlive a daemon killed with -9.
-        // Method: this test program again, as a child that runs only the scenario below, is the daemon.
-        using var daemon = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["--explicit", "only", "--filter-method", $"*{nameof(A_daemon_that_will_be_killed)}", "--no-progress"])
+        // Method: this test program again, as a process that is only the daemon.
+        using var daemon = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [DoomedDaemon.Word, Folder])
         {
-            Environment = { [DaemonVariable] = Folder },
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             UseShellExecute = false,
@@ -45,24 +41,6 @@ public sealed class SandboxLifetimeTests : SandboxTestBase
         Assert.NotEmpty(Leftovers(dead));
         await Runtime.CollectAsync(Token);
         Assert.Empty(Leftovers(dead));
-    }
-
-    [Fact(Explicit = true)]
-    public async Task A_daemon_that_will_be_killed()
-    {
-        var folder = Environment.GetEnvironmentVariable(DaemonVariable);
-        Assert.SkipWhen(folder is null, "the daemon of another test");
-        var runtime = new SandboxRuntime(
-            new SandboxOptions { Folder = Path.Combine(folder, "sandbox"), Standby = CanNetwork() ? [NetworkMode.None, NetworkMode.Internet] : [NetworkMode.None] },
-            TimeProvider.System, NullLogger.Instance);
-        var output = new Recorder();
-        var network = CanNetwork() ? NetworkMode.Internet : NetworkMode.None;
-        var run = await runtime.StartAsync(Python("import signal\nprint('ready', flush=True)\nsignal.pause()") with { Network = network }, output.Receive, Token);
-        await output.WaitForAsync("ready");
-        _ = await runtime.StandbyReadyAsync();
-        await File.WriteAllTextAsync(Path.Combine(folder, "ready.new"), runtime.Host().Owner.ToString(), Token);
-        File.Move(Path.Combine(folder, "ready.new"), Path.Combine(folder, "ready"));
-        await run.Exited;
     }
 
     [Fact]
@@ -137,8 +115,6 @@ public sealed class SandboxLifetimeTests : SandboxTestBase
         _ = await run.Exited.WaitAsync(Patience, Token);
         Assert.Equal("started\n", output.Out);
     }
-
-    private static bool CanNetwork() => SandboxNetwork.Obstacle(SandboxTools.Find(new ToolBox([]))) is null;
 
     private static List<int> Descendants(int pid)
     {
