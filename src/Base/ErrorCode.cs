@@ -305,6 +305,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "This machine's clock is far from the others'.", "Set the clock (for instance: timedatectl set-ntp true), then try again.")]
     ClockWrong = 4020,
 
+    /// <summary>This node does not hold the swarm's current key, so it cannot give it to a new member.</summary>
+    [ErrorInfo(ExitCode.Failed, "This node was not given the swarm's current key yet.", "Try again in a few seconds, while another admin is awake.")]
+    SwarmKeyMissing = 4040,
+
     // -- 5000 runtimes ----------------------------------------------------------------------------------------
     /// <summary>A tool that the sandbox needs is missing.</summary>
     [ErrorInfo(ExitCode.Failed, "A tool that the sandbox needs is not installed on this host.", "Ask what is missing: pc doctor.")]

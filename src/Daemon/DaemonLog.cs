@@ -40,6 +40,12 @@ internal static partial class DaemonLog
     [LoggerMessage(1110, LogLevel.Warning, "This machine's clock and the clock of {Peer} are {Apart} apart: set the clock (timedatectl set-ntp true)")]
     public static partial void ClocksApart(ILogger logger, PeerId peer, TimeSpan apart);
 
+    [LoggerMessage(1115, LogLevel.Information, "Made a new key for swarm {Swarm}: generation {Generation}")]
+    public static partial void KeyRotated(ILogger logger, string swarm, int generation);
+
+    [LoggerMessage(1116, LogLevel.Warning, "Could not make a new key for swarm {Swarm}: {Reason}")]
+    public static partial void KeyNotRotated(ILogger logger, string swarm, string reason);
+
     [LoggerMessage(1113, LogLevel.Information, "This node is no longer in swarm {Swarm}: {Reason}")]
     public static partial void NoLongerIn(ILogger logger, string swarm, string reason);
 

@@ -159,7 +159,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         addresses.Restore();
 
         // 3. Swarms and content as they are on the disk.
-        var factory = new ReplicaFactory(new Ed25519Signer(identity), new Ed25519Verifier(), new GossipOptions(), NewSeed);
+        var factory = new ReplicaFactory(new Ed25519Signer(identity), new Ed25519Verifier(), new X25519Sealer(sealing), new GossipOptions(), NewSeed);
         PresenceService? presence = null;
         Swarms = new SwarmRegistry(home.Database, factory, swarm => presence?.InfoFor(swarm) ?? new PresenceInfo(), _time);
         var blocks = new FileBlockStore(home.Paths.Blocks, _time, loggers.CreateLogger("Blocks"), _disk);
@@ -197,6 +197,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(_supervisor.DisposeAsync);
         _supervisor.Run("gossip", FailurePolicy.Restart, gossip.RunAsync);
         _supervisor.Run("memory", FailurePolicy.Restart, ct => RestingMemory.RunAsync(_time, ct));
+        var rotation = new KeyRotation(Swarms, _time, Logger);
+        _supervisor.Run("key rotation", FailurePolicy.Restart, rotation.RunAsync);
         _supervisor.Run("presence", FailurePolicy.Restart, ct => presence.RunAsync(Swarms, ct));
         Owns(async () =>
         {

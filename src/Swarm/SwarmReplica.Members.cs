@@ -44,17 +44,19 @@ public sealed partial class SwarmReplica
     /// </summary>
     /// <param name="peer">Who asks, as its connection proved.</param>
     /// <param name="request">What it asks.</param>
-    /// <param name="swarmKey">The swarm's key, 32 bytes.</param>
+    /// <param name="swarmKey">The swarm's key as <see cref="SwarmState.Key"/> names it, 32 bytes; empty when this node was not given it.</param>
     /// <param name="now">The wall clock.</param>
     /// <exception cref="PcException">Refused; each reason has its code. The message may be sent to the peer.</exception>
     public (JoinReply Reply, IReadOnlyList<StoredEntry> Entries) Redeem(PeerId peer, JoinRequest request, ReadOnlySpan<byte> swarmKey, DateTimeOffset now)
     {
-        if (swarmKey.Length != JoinReply.SwarmKeyBytes) throw new ArgumentException("a swarm key has 32 bytes", nameof(swarmKey));
+        if (swarmKey.Length is not (0 or SwarmKeyState.KeyBytes)) throw new ArgumentException($"a swarm key has {SwarmKeyState.KeyBytes} bytes", nameof(swarmKey));
         if (request.Swarm != Id) throw new PcException(ErrorCode.TicketOtherSwarm, "the ticket is for another swarm");
         var state = State;
         var id = Ticket.IdOf(request.Secret);
         if (!state.Tickets.TryGetValue(id, out var ticket)) throw new PcException(ErrorCode.TicketUnknown, $"{state.Name} never issued this ticket");
         if (ticket.Issuer != Self) throw new PcException(ErrorCode.TicketUnknown, $"this ticket of {state.Name} was issued by {ticket.Issuer}, and only that node redeems it");
+
+        if (swarmKey.IsEmpty) throw new PcException(ErrorCode.SwarmKeyMissing, $"the inviter was not given the current key of {state.Name} yet");
 
         var already = state.Find(peer);
         if (already is not null && AdmittedWith(peer, id)) return (Reply(swarmKey), []);
@@ -99,9 +101,25 @@ public sealed partial class SwarmReplica
     /// <exception cref="PcException">This node is not a member.</exception>
     public StoredEntry Leave(DateTimeOffset now) => Append(new MemberLeft(), now);
 
-    /// <summary>Removes a member.</summary>
+    /// <summary>
+    /// Removes a member: its entries that this node has not seen do not count, all open tickets are void, and the swarm has a new key. One entry,
+    /// so that no node knows a part of it only.
+    /// </summary>
+    /// <param name="peer">Who.</param>
+    /// <param name="sealer">Seals the new key.</param>
+    /// <param name="newKey">32 random bytes.</param>
+    /// <param name="now">The wall clock.</param>
     /// <exception cref="PcException">This node is not an admin, or there is no such member.</exception>
-    public StoredEntry Remove(PeerId peer, DateTimeOffset now) => Append(new MemberRemoved(peer, 0), now);
+    public StoredEntry Remove(PeerId peer, IKeySealer sealer, ReadOnlySpan<byte> newKey, DateTimeOffset now) =>
+        Append(new MemberRemoved(peer, 0, SealedSwarmKey.Seal(sealer, Id, newKey, State.ActiveMembers.Where(member => member.Peer != peer))), now);
+
+    /// <summary>Makes a new key of the swarm, for when the old one is stale; see <see cref="KeyRotationDuty"/>.</summary>
+    /// <param name="sealer">Seals the new key.</param>
+    /// <param name="newKey">32 random bytes.</param>
+    /// <param name="now">The wall clock.</param>
+    /// <exception cref="PcException">This node is not an admin.</exception>
+    public StoredEntry RotateKey(IKeySealer sealer, ReadOnlySpan<byte> newKey, DateTimeOffset now) =>
+        Append(new KeyRotated(SealedSwarmKey.Seal(sealer, Id, newKey, State.ActiveMembers)), now);
 
     /// <summary>Lets a forked member's entries count again, going on after its longest branch.</summary>
     /// <exception cref="PcException">This node is not an admin, or the member is not forked.</exception>
@@ -116,5 +134,5 @@ public sealed partial class SwarmReplica
         _graph.Feeds.TryGetValue(Self, out var own)
         && own.Nodes.Any(node => node.Verdict == Verdict.Counts && node.Entry.Body is MemberAdmitted admitted && admitted.Peer == peer && admitted.Ticket == ticket);
 
-    private JoinReply Reply(ReadOnlySpan<byte> swarmKey) => new([.. _graph.Nodes.Select(node => node.Entry.Bytes)], swarmKey.ToArray());
+    private JoinReply Reply(ReadOnlySpan<byte> swarmKey) => new([.. _graph.Nodes.Select(node => node.Entry.Bytes)], swarmKey.ToArray(), State.Key.Entry);
 }

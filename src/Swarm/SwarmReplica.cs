@@ -210,7 +210,7 @@ public sealed partial class SwarmReplica
         onTop &= _graph.Tips.Count == 1 && folded is not null && entry.Body is not (MemberRemoved or MemberReadmitted);
         if (onTop && _graph.Feeds[entry.Author].Conflicts.Count == 0 && folded!.Find(entry.Author) is { IsActive: true })
         {
-            node.Verdict = folded.Apply(entry) == Objection.None ? Verdict.Counts : Verdict.NoRight;
+            node.Verdict = folded.Apply(node) == Objection.None ? Verdict.Counts : Verdict.NoRight;
             SharePast(node);
         }
         else

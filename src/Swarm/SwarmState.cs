@@ -43,7 +43,7 @@ public sealed record Member(PeerId Peer, string Name, Role Role, byte[] X25519, 
 /// <param name="Expires">Until when.</param>
 /// <param name="Uses">How often it may be used; 0 is any number.</param>
 /// <param name="Used">How often it was.</param>
-/// <param name="Closed">Whether a removal ended it: whoever is removed may know the open tickets.</param>
+/// <param name="Closed">Whether a removal that it has not seen ended it: whoever is removed may know the open tickets.</param>
 public sealed record IssuedTicket(EntryHash Id, PeerId Issuer, Role Role, DateTimeOffset Expires, int Uses, int Used, bool Closed);
 
 /// <summary>A program as the feeds know it.</summary>
@@ -77,6 +77,9 @@ public sealed record SwarmState
     /// <summary>Every program that was deployed, stopped ones included.</summary>
     public required ImmutableSortedDictionary<EntryHash, SwarmProgram> Programs { get; init; }
 
+    /// <summary>Which key the swarm has now.</summary>
+    public required SwarmKeyState Key { get; init; }
+
     /// <summary>Authors who wrote two entries with one number and were not readmitted, with the number from which their entries do not count.</summary>
     public required ImmutableSortedDictionary<PeerId, ulong> Forked { get; init; }
 
@@ -88,6 +91,10 @@ public sealed record SwarmState
 
     /// <summary>The active member, or null.</summary>
     public Member? Find(PeerId peer) => Members.TryGetValue(peer, out var member) && member.IsActive ? member : null;
+
+    /// <summary>Who was given the key of a program's bundle and is not in any more: its owner deploys it again, and changes the secrets in it.</summary>
+    public IEnumerable<Member> FormerKeyHolders(SwarmProgram program) =>
+        program.Deployed.Keys.Select(key => key.Peer).Distinct().Select(Members.GetValueOrDefault).OfType<Member>().Where(member => !member.IsActive);
 
     /// <summary>Whether the owner or an admin asks: who may stop a program and read its log.</summary>
     public bool MayControl(PeerId peer, SwarmProgram program) => Find(peer) is { } member && (member.IsAdmin || peer == program.Owner);

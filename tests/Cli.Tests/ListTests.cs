@@ -38,6 +38,21 @@ public sealed class ListTests
     }
 
     [Fact]
+    public void The_list_says_whose_secrets_a_former_member_could_read()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        ProgramInfo Program(string name, string owner, params string[] former) => new(name, "Qm", "py3", owner, "elm", "running", null, 0, default, former.Length == 0 ? null : former);
+        var swarm = Friends.Swarms[0] with { Programs = [Program("bot", "oak", "fir"), Program("web", "elm", "fir", "ash"), Program("safe", "oak")] };
+        ListView.Write(Read(new ListReply([swarm])), new Terminal(output, TextWriter.Null, false, false, false), "/home");
+        Assert.EndsWith("""
+              safe     running  elm   oak    py3       Qm
+              fir held the key of bot: deploy it again, and change the secrets in it
+              fir and ash held the key of web: elm should deploy it again, and change the secrets in it
+
+            """.ReplaceLineEndings("\n"), output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Without_a_swarm_the_list_says_how_to_get_one()
     {
         using var output = new StringWriter();

@@ -170,14 +170,14 @@ internal sealed class SimWorld
     private void CreateSwarm()
     {
         var creator = Nodes[0];
-        var replica = SwarmReplica.Create(creator.Signer, Keys, "friends", "node-0", new byte[32], new byte[16], Epoch, out var genesis);
+        var replica = SwarmReplica.Create(creator.Signer, Keys, "friends", "node-0", SimSealer.PublicKeyOf(creator.Peer), new byte[16], Epoch, out var genesis);
         Swarm = replica.Id;
         var entries = new List<StoredEntry> { genesis };
         foreach (var node in Nodes.Skip(1))
         {
             // Some admins among them, so that admins can meet each other.
             var role = node.Index % 10 == 1 ? Role.Admin : Role.Member;
-            entries.Add(replica.Append(new MemberAdmitted(node.Peer, $"node-{node.Index}", new byte[32], role, null), Epoch));
+            entries.Add(replica.Append(new MemberAdmitted(node.Peer, $"node-{node.Index}", SimSealer.PublicKeyOf(node.Peer), role, null), Epoch));
         }
         Checkers.OnGenesis(entries);
         foreach (var node in Nodes) node.Store.Append(Swarm, entries);

@@ -17,6 +17,7 @@ public static class StateDigest
         foreach (var ticket in state.Tickets.Values) text.Append('|').Append(ticket);
         foreach (var program in state.Programs.Values)
             text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped);
+        text.Append('|').Append(state.Key.Generation).Append(state.Key.Entry).Append(state.Key.IsStale);
         foreach (var (peer, number) in state.Forked) text.Append('|').Append(peer).Append(number);
         text.Append('|').Append(state.Entries.Counted);
         return BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));

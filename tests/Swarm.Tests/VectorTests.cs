@@ -70,6 +70,43 @@ public sealed class VectorTests
     }
 
     [Fact]
+    public void Entries_that_carry_a_key_are_these_bytes()
+    {
+        using var oak = Key(1);
+        var signer = new Ed25519Signer(oak);
+        var swarm = new SwarmId(EntryHash.Of([4]));
+        var keys = new Simulation.SimKeys();
+        var entries = EntryTests.BodiesWithKey(keys).Select(body => StoredEntry.Create(signer, swarm, 2, EntryHash.Of([5]), [], HybridClock.At(Time), body)).ToList();
+        var removed = ByteString.CopyFrom(new MemberRemoved(keys.Signer(8).Self, 12).Encode());
+        string Removal(byte[] added) => Hand(signer, new EntryMessage
+        {
+            Swarm = ByteString.CopyFrom(swarm.ToBytes()), Author = ByteString.CopyFrom(signer.Self.Bytes), Sequence = 2, Previous = ByteString.CopyFrom(EntryHash.Of([5]).ToBytes()), Kind = 5,
+            Body = ByteString.CopyFrom([.. removed.Span, .. added]),
+        });
+        var written = new VectorFile(
+            "entries that carry a new swarm key, version 1 (docs/protocols/feeds.md)",
+            "Ed25519 seed of 32 bytes 01; swarm: SHA-256 of the byte 04; the boxes are not sealed by real keys",
+            [.. entries.Select(entry => new Vector($"{entry.Body.Kind}, a key for two", Convert.ToHexStringLower(entry.Bytes.Span), null, Convert.ToHexStringLower(entry.Hash.ToBytes()), entry.Author.ToString(), 2, entry.Body.Kind.ToString()))],
+            [
+                new("version 1 with keys that are cut off: without effect", Removal([0x18, 1, 0x22, 2, 0, 0]), Error: "UnknownBody"),
+                new("version 2: removes, its key is not read", Removal([0x18, 2, 0x22, 2, 0, 0]), Error: "MemberRemoved"),
+            ]);
+        var file = Load("removal", written);
+        Assert.Equal(JsonSerializer.Serialize(written, Json), JsonSerializer.Serialize(file, Json));
+        foreach (var vector in file.Invalid)
+        {
+            Assert.True(StoredEntry.TryDecode(Convert.FromHexString(vector.Hex!), out var entry, out _));
+            Assert.Equal(vector.Error, entry.Body.GetType().Name);
+            Assert.Null(entry.Body.CarriedKey);
+        }
+        foreach (var vector in file.Valid)
+        {
+            Assert.True(StoredEntry.TryDecode(Convert.FromHexString(vector.Hex!), out var entry, out _));
+            Assert.Equal(2, entry.Body.CarriedKey!.Count);
+        }
+    }
+
+    [Fact]
     public void Tickets_are_these_texts()
     {
         using var oak = Key(1);

@@ -10,10 +10,10 @@ internal sealed class Village
     public Village(params Role[] roles)
     {
         var creator = Keys.Signer(0);
-        var replica = SwarmReplica.Create(creator, Keys, "friends", "node-0", new byte[32], new byte[16], Now, out var genesis);
+        var replica = SwarmReplica.Create(creator, Keys, "friends", "node-0", SimSealer.PublicKeyOf(creator.Self), new byte[16], Now, out var genesis);
         var entries = new List<StoredEntry> { genesis };
         for (var i = 0; i < roles.Length; i++)
-            entries.Add(replica.Append(new MemberAdmitted(Keys.Signer(i + 1).Self, $"node-{i + 1}", new byte[32], roles[i], null), Now));
+            entries.Add(replica.Append(new MemberAdmitted(Keys.Signer(i + 1).Self, $"node-{i + 1}", SimSealer.PublicKeyOf(Keys.Signer(i + 1).Self), roles[i], null), Now));
         Beginning = entries;
         Replicas = [replica, .. Enumerable.Range(1, roles.Length).Select(Load)];
     }
@@ -45,6 +45,16 @@ internal sealed class Village
         new(name, Cid.V1(Cid.Raw, new byte[32]), 1000, "py3", new ProgramLimits(1 << 28, 500, 64, 1 << 20, "internet"), []);
 
     public StoredEntry Deploy(int index, string name = "bot") => Replicas[index].Append(Program(name), Now);
+
+    /// <summary>A member removes another, with a new key.</summary>
+    public StoredEntry Remove(int by, int member) => Replicas[by].Remove(Peer(member), Sealer(by), NewKey(), Now);
+
+    public SimSealer Sealer(int index) => new(Peer(index));
+
+    /// <summary>A key of 32 bytes that no other call gives.</summary>
+    public byte[] NewKey() => System.Security.Cryptography.SHA256.HashData(BitConverter.GetBytes(_keys++));
+
+    private int _keys;
 
     /// <summary>One direction: `to` gets what it lacks.</summary>
     public ReceiveResult Give(SwarmReplica from, SwarmReplica to)

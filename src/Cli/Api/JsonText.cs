@@ -26,6 +26,9 @@ internal sealed class JsonText
     /// <summary>The elements of an array.</summary>
     public List<JsonText> Items => _items ?? throw Unexpected("a list is missing");
 
+    /// <summary>A string, a number as it was written, true or false.</summary>
+    public string Value => _text ?? throw Unexpected("a text is missing");
+
     /// <summary>A member of an object; null when it is absent or null.</summary>
     public JsonText? this[string name] => (_members ?? throw Unexpected("an object is missing")).TryGetValue(name, out var value) && value is not { _text: null, _items: null, _members: null } ? value : null;
 

@@ -173,8 +173,11 @@ internal static class RemoveCommand
         var command = new PcCommand("remove", "Remove a member from a swarm.")
         {
             Synopsis = "[SWARM] MEMBER",
-            Details = "What the member wrote until now stays; what it writes from now on does not count, and nobody in the swarm talks to it. Only admins can remove.",
-            Examples = [("pc remove friends fir", "Remove the member fir from the swarm friends.")],
+            Details = """
+                What the member wrote until now stays; what it writes from now on does not count, and nobody in the swarm talks to it: its connections end within a second wherever this is known. Programs that it owned stop, tickets that were not used yet are void, and the swarm gets a new key. Only admins can remove.
+
+                What it hosted it could read. Every running program whose key it held is named: its owner deploys it again, and changes the passwords and tokens that are in it.
+                """,            Examples = [("pc remove friends fir", "Remove the member fir from the swarm friends.")],
         };
         command.Arguments.Add(WordsGiven);
         return command.Runs(Run);
@@ -184,9 +187,17 @@ internal static class RemoveCommand
     {
         var words = invocation.Value(WordsGiven);
         var swarm = invocation.SwarmOr(words.Length == 2 ? words[0] : null);
-        invocation.Client.Post(Invocation.SwarmPath(swarm, "remove"), new RemoveRequest(words[^1]), LocalApiJson.Default.RemoveRequest);
-        if (invocation.Json) invocation.WriteJson(new DoneReply("removed"), CliJson.Default.DoneReply);
-        else invocation.Terminal.Line($"removed {invocation.Terminal.Safe(words[^1])} from swarm {invocation.Terminal.Safe(swarm)}");
+        var json = LocalApiJson.Default;
+        var removed = invocation.Client.Post(Invocation.SwarmPath(swarm, "remove"), new RemoveRequest(words[^1]), json.RemoveRequest, json.RemoveReply);
+        if (invocation.Json)
+        {
+            invocation.WriteJson(removed, json.RemoveReply);
+            return 0;
+        }
+
+        var terminal = invocation.Terminal;
+        terminal.Line($"removed {terminal.Safe(removed.Member)} from swarm {terminal.Safe(swarm)}");
+        foreach (var program in removed.Exposed) terminal.Line(FormerKeys.Line(terminal, [removed.Member], program.Program, program.Yours ? null : program.Owner));
         return 0;
     }
 }

@@ -37,8 +37,12 @@ internal static class ListView
     {
         terminal.Line(terminal.Bold(terminal.Safe(swarm.Text("name"))) + "  " + terminal.Dim(swarm.Text("id") + ", you are " + swarm.Text("role")));
         var members = new Table("MEMBER", "STATE", "ROLE", "RANK", "PEER ID");
+        string? own = null;
         foreach (var member in swarm["members"]?.Items ?? [])
+        {
+            if (member.Text("state") == "here") own = member.Text("name");
             members.Add(terminal.Safe(member.Text("name")), member.Text("state"), member.Text("role"), Rank(member), member.Text("peerId"));
+        }
         members.Write(terminal, "  ");
         if (swarm["programs"]?.Items is not { Count: > 0 } all) return;
         terminal.Line();
@@ -46,6 +50,12 @@ internal static class ListView
         foreach (var program in all)
             programs.Add(terminal.Safe(program.Text("name")), program.Text("state"), terminal.Safe(program.TextOrNull("host") ?? "-"), terminal.Safe(program.Text("owner")), program.Text("language"), program.Text("hash"), terminal.Safe(Detail(program)));
         programs.Write(terminal, "  ");
+        foreach (var program in all)
+        {
+            if (program["formerKeyHolders"]?.Items is not { Count: > 0 } holders) continue;
+            var owner = program.Text("owner");
+            terminal.Line("  " + FormerKeys.Line(terminal, holders.ConvertAll(holder => holder.Value), program.Text("name"), owner == own ? null : owner));
+        }
     }
 
     private static string Rank(JsonText member)

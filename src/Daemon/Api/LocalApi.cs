@@ -40,6 +40,12 @@ public sealed record InviteReply(string Ticket, string Swarm, string Role, int U
 /// <summary>POST /v1/swarms/{swarm}/remove. Member: a name or a peer id, or the start of one.</summary>
 public sealed record RemoveRequest(string Member);
 
+/// <summary>Answer of remove: who, and the running programs whose key it held, which may hold secrets that are to be changed.</summary>
+public sealed record RemoveReply(string Member, string PeerId, IReadOnlyList<ExposedProgram> Exposed);
+
+/// <summary>A program whose bundle a former member can open. Yours: this node owns it.</summary>
+public sealed record ExposedProgram(string Program, string Owner, bool Yours);
+
 /// <summary>GET /v1/list.</summary>
 public sealed record ListReply(IReadOnlyList<SwarmInfo> Swarms);
 
@@ -49,8 +55,11 @@ public sealed record SwarmInfo(string Name, string Id, string Role, IReadOnlyLis
 /// <summary>One member. State: here (this node), awake, suspect, asleep. Rank is null when it does not host or is not awake.</summary>
 public sealed record MemberInfo(string PeerId, string Name, string Role, string State, bool Hosts, double? Rank, DateTimeOffset? LastSeen);
 
-/// <summary>One program. State: starting, running, restarting, stopped, failed, waiting (no host may run it now), unknown (its host is not awake).</summary>
-public sealed record ProgramInfo(string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed);
+/// <summary>
+/// One program. State: starting, running, restarting, stopped, failed, waiting (no host may run it now), unknown (its host is not awake).
+/// FormerKeyHolders: who left or was removed and can open the bundle; null when nobody.
+/// </summary>
+public sealed record ProgramInfo(string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed, IReadOnlyList<string>? FormerKeyHolders = null);
 
 /// <summary>GET /v1/network.</summary>
 public sealed record NetworkReply(string PeerId, IReadOnlyList<string> Addresses, IReadOnlyList<PeerInfo> Peers);
@@ -98,6 +107,7 @@ public sealed record PinsReply(IReadOnlyList<string> Pins);
 [JsonSerializable(typeof(InviteRequest))]
 [JsonSerializable(typeof(InviteReply))]
 [JsonSerializable(typeof(RemoveRequest))]
+[JsonSerializable(typeof(RemoveReply))]
 [JsonSerializable(typeof(ListReply))]
 [JsonSerializable(typeof(NetworkReply))]
 [JsonSerializable(typeof(DeployRequest))]

@@ -141,16 +141,22 @@ internal sealed class ProgramService : IAsyncDisposable
     public ValueTask DisposeAsync() => _reconciling.DisposeAsync();
 
     /// <summary>Brings what runs here in line with what the feeds say now; begins the work and returns.</summary>
-    public void Reconcile(LocalSwarm swarm) => _reconciling.TryRun(swarm.Id, async _ =>
+    public void Reconcile(LocalSwarm swarm) => _reconciling.TryRun(swarm.Id, async stopping =>
     {
         Task ended;
-        lock (_reconciling)
-        {
-            // Decided one after another, each by the newest state, so that an older one never starts what a newer one ended.
-            ended = swarm.Me is null ? EndAllAsync(swarm.Id, "this host is no member any more") : _host.ReconcileAsync(swarm.State);
-        }
+        var settled = swarm.IsSettled;
+        lock (_reconciling) ended = ReconcileNowAsync(swarm, mayStart: settled);
+        await ended;
+        // What is to run may have been stopped, or its owner removed, while this node slept: nothing starts before that is known.
+        if (settled) return;
+        await swarm.WaitUntilSettledAsync(stopping);
+        lock (_reconciling) ended = ReconcileNowAsync(swarm, mayStart: true);
         await ended;
     });
+
+    // Decided one after another, each by the newest state, so that an older one never starts what a newer one ended.
+    private Task ReconcileNowAsync(LocalSwarm swarm, bool mayStart) =>
+        swarm.Me is null ? EndAllAsync(swarm.Id, "this host is no member any more") : _host.ReconcileAsync(swarm.State, mayStart);
 
     private async Task EndAllAsync(SwarmId swarm, string why) =>
         await Task.WhenAll(_host.Programs.Where(program => program.Spec.Swarm == swarm).Select(program => _host.StopAsync(program.Spec.Id, why)));

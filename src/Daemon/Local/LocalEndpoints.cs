@@ -78,7 +78,8 @@ internal sealed class LocalEndpoints(DaemonNode node)
     private async Task RemoveAsync(HttpContext context)
     {
         var request = await ReadAsync(context, Json.RemoveRequest);
-        await node.Membership.RemoveAsync(Value(context, "swarm"), request.Member, context.RequestAborted);
+        var reply = await node.Membership.RemoveAsync(Value(context, "swarm"), request.Member, context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, reply, Json.RemoveReply, context.RequestAborted);
     }
 
     private async Task DeployAsync(HttpContext context)

@@ -64,7 +64,8 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<Swar
             state,
             detail,
             restarts,
-            program.DeployedAt);
+            program.DeployedAt,
+            swarm.State.FormerKeyHolders(program).Select(holder => holder.Name).ToList() is { Count: > 0 } former ? former : null);
     }
 
     private (string State, string? Detail, int Restarts) StateOf(LocalSwarm swarm, SwarmProgram program, HashSet<PeerId> connected)

@@ -6,7 +6,7 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 /// <summary>
 /// Entries in the body of a request; see docs/protocols/mesh-api.md.
-/// <code>entries = *( length:varint entry:length )     length at most 32 KiB, at most 256 entries</code>
+/// <code>entries = *( length:varint entry:length )     length at most 48 KiB, at most 256 entries</code>
 /// </summary>
 internal static class EntryList
 {

@@ -13,23 +13,55 @@ namespace PeoplesCloud.Daemon.Mesh;
 /// <summary>
 /// The one filter that every request of the mesh passes: who calls is proven by the connection, what it may do is read from the
 /// swarm's state as it is now. Everything that is not allowed here is refused, with one answer that does not tell a stranger
-/// whether a swarm, a program or a block exists.
+/// whether a swarm, a program or a block exists. A node that has just woken finds out first who was removed meanwhile, and a right that
+/// is lost while the answer is under way cuts it off, in the middle of a silence too.
 /// </summary>
 internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess access, ILogger logger)
 {
     /// <summary>Middleware.</summary>
-    public Task HandleAsync(HttpContext context, RequestDelegate next)
+    public async Task HandleAsync(HttpContext context, RequestDelegate next)
     {
         var peer = context.Features.Get<IRemotePeerFeature>()?.RemotePeer ?? default;
-        var right = context.GetEndpoint()?.Metadata.GetMetadata<MeshRightMetadata>()?.Right;
-        if (peer.IsDefault || right is null || Judge(right.Value, peer, context) is not { } caller)
+        var declared = context.GetEndpoint()?.Metadata.GetMetadata<MeshRightMetadata>()?.Right;
+        if (peer.IsDefault || declared is not { } right || Judge(right, peer, context) is not { } caller) throw Refuse(context, peer, declared);
+        if (right is MeshRight.Stranger or MeshRight.Gossiper || SwarmOf(caller) is not { } swarm)
         {
-            DaemonLog.Refused(logger, context.Request.Method, context.Request.Path, peer, right is null ? "no such route" : $"needs {right}");
-            throw new PcException(ErrorCode.NotPermitted, "this node does not answer that to this peer");
+            context.Features.Set(caller);
+            await next(context);
+            return;
         }
-        context.Features.Set(caller);
-        return next(context);
+        await swarm.WaitUntilSettledAsync(context.RequestAborted);
+        var gate = new Lock();
+        var isOver = false; // the context serves another request then
+        void JudgeAgain(LocalSwarm changed)
+        {
+            lock (gate)
+            {
+                if (!isOver && Judge(right, peer, context) is null) context.Abort();
+            }
+        }
+        swarm.Changed += JudgeAgain;
+        try
+        {
+            // After it is watched: no change falls between.
+            if (Judge(right, peer, context) is not { } now) throw Refuse(context, peer, declared);
+            context.Features.Set(now);
+            await next(context);
+        }
+        finally
+        {
+            swarm.Changed -= JudgeAgain;
+            lock (gate) isOver = true;
+        }
     }
+
+    private PcException Refuse(HttpContext context, PeerId peer, MeshRight? right)
+    {
+        DaemonLog.Refused(logger, context.Request.Method, context.Request.Path, peer, right is null ? "no such route" : $"needs {right}");
+        return new PcException(ErrorCode.NotPermitted, "this node does not answer that to this peer");
+    }
+
+    private LocalSwarm? SwarmOf(MeshCaller caller) => caller.Swarm ?? (caller.ReadableIn is { } through ? swarms.Find(through) : null);
 
     /// <summary>Refuses a table of endpoints in which one does not say who may call it.</summary>
     public static void Check(IEnumerable<EndpointDataSource> sources)
@@ -50,7 +82,7 @@ internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess acce
         if (context.Request.RouteValues.ContainsKey("program") && !(EntryHash.TryParse(Value(context, "program"), out var programId) && state.Programs.TryGetValue(programId, out program))) return null;
         var allowed = right switch
         {
-            MeshRight.Member => true,
+            MeshRight.Gossiper or MeshRight.Member => true,
             MeshRight.Deployer => member.MayDeployAndHost,
             MeshRight.Owner => member.MayDeployAndHost && program is not null && program.Owner == peer,
             MeshRight.Controller => program is not null && state.MayControl(peer, program),

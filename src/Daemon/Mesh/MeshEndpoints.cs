@@ -28,8 +28,8 @@ internal sealed class MeshEndpoints(
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/mesh/v1/join", JoinAsync).Requires(MeshRight.Stranger);
-        routes.MapPost("/mesh/v1/swarms/{swarm}/gossip", GossipAsync).Requires(MeshRight.Member);
-        routes.MapPost("/mesh/v1/swarms/{swarm}/entries", EntriesAsync).Requires(MeshRight.Member);
+        routes.MapPost("/mesh/v1/swarms/{swarm}/gossip", GossipAsync).Requires(MeshRight.Gossiper);
+        routes.MapPost("/mesh/v1/swarms/{swarm}/entries", EntriesAsync).Requires(MeshRight.Gossiper);
         routes.MapGet("/mesh/v1/blocks/{cid}", BlockAsync).Requires(MeshRight.Reader);
         routes.MapPost("/mesh/v1/swarms/{swarm}/ask", AskAsync).Requires(MeshRight.Deployer);
         routes.MapPost("/mesh/v1/swarms/{swarm}/programs/{program}/start", StartAsync).Requires(MeshRight.Owner);
@@ -52,8 +52,10 @@ internal sealed class MeshEndpoints(
         {
             var swarm = swarms.Find(request.Swarm) ?? throw new PcException(ErrorCode.TicketUnknown, "no such swarm");
             await swarm.WaitUntilConfirmedAsync(context.RequestAborted);
+            await swarm.WaitUntilSettledAsync(context.RequestAborted); // a removal that was slept through may have closed the ticket
+            swarm.RotateStaleKey();
             // The entry is persisted when Change returns; from there on the answer is owed, whoever waits for it.
-            reply = swarm.Change(replica => replica.Redeem(peer, request, swarm.Row.Key, time.GetUtcNow()));
+            reply = swarm.Change(replica => replica.Redeem(peer, request, swarm.CurrentKey(), time.GetUtcNow()));
             DaemonLog.Admitted(logger, peer, swarm.Name, request.Name);
         }
         catch (PcException e) when (e.Code is ErrorCode.TicketUnknown)
@@ -115,16 +117,10 @@ internal sealed class MeshEndpoints(
 
     private async Task LogsAsync(HttpContext context)
     {
-        var (peer, swarm, program) = (Caller(context).Peer, Caller(context).Swarm!, Caller(context).Program!);
+        var program = Caller(context).Program!;
         var follow = context.Request.Query["follow"] == "true";
         if (!int.TryParse(context.Request.Query["tail"], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var tail)) tail = -1;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
-        // Who loses the right while it reads is cut off, in the middle of a silence too.
-        void Judge(LocalSwarm changed)
-        {
-            if (!(changed.State.Programs.TryGetValue(program.Id, out var now) && changed.State.MayControl(peer, now))) stop.Cancel();
-        }
-        swarm.Changed += Judge;
         try
         {
             using var writer = new NdjsonWriter<LogMessage>(context.Response, MeshJson.Default.LogMessage);
@@ -135,10 +131,6 @@ internal sealed class MeshEndpoints(
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             context.Abort();
-        }
-        finally
-        {
-            swarm.Changed -= Judge;
         }
     }
 

@@ -10,6 +10,9 @@ internal enum MeshRight
     /// <summary>Anybody with the address; the endpoint itself demands a ticket's secret.</summary>
     Stranger,
 
+    /// <summary>An active member of the route's {swarm}, for the exchange by which this node learns who is one: answered after a sleep too.</summary>
+    Gossiper,
+
     /// <summary>An active member of the route's {swarm}.</summary>
     Member,
 

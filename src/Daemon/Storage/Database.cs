@@ -11,7 +11,7 @@ namespace PeoplesCloud.Daemon.Storage;
 internal sealed class Database : IDisposable
 {
     /// <summary>The version this program writes. A home with a higher one is refused, one with a lower one is migrated.</summary>
-    public const int SchemaVersion = 1;
+    public const int SchemaVersion = 2;
 
     /// <summary>Written to <c>application_id</c>, so that another program's database is not taken for ours: "pcld".</summary>
     private const int ApplicationId = 0x70636C64;
@@ -19,10 +19,13 @@ internal sealed class Database : IDisposable
     // Entries are kept as the bytes that were signed, in the order in which they came; the hash is what makes an append repeatable.
     private const string Schema = """
         CREATE TABLE entries (number INTEGER PRIMARY KEY, swarm BLOB NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL, UNIQUE (swarm, hash));
-        CREATE TABLE swarms (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, key BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE swarms (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, key BLOB NOT NULL, key_entry BLOB) WITHOUT ROWID;
         CREATE TABLE readable (digest BLOB NOT NULL, swarm BLOB NOT NULL, PRIMARY KEY (digest, swarm)) WITHOUT ROWID;
         CREATE TABLE addresses (peer BLOB NOT NULL, address TEXT NOT NULL, seen INTEGER NOT NULL, PRIMARY KEY (peer, address)) WITHOUT ROWID;
         """;
+
+    // What brings a database of version n + 1 to version n + 2.
+    private static readonly string[] Migrations = ["ALTER TABLE swarms ADD COLUMN key_entry BLOB"];
 
     private readonly SqliteConnection _connection;
     private readonly Lock _gate = new();
@@ -111,6 +114,11 @@ internal sealed class Database : IDisposable
         else if (Pragma(connection, "application_id") != ApplicationId)
         {
             throw new PcException(ErrorCode.DatabaseDamaged, $"{path} is a database of another program");
+        }
+        else if (found < SchemaVersion)
+        {
+            foreach (var migration in Migrations[(int)(found - 1)..]) Execute(connection, migration, transaction);
+            Execute(connection, $"PRAGMA user_version={SchemaVersion}", transaction);
         }
         transaction.Commit();
     }

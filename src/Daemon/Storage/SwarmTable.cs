@@ -4,8 +4,11 @@ using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Storage;
 
-/// <summary>One swarm of this node: its id, what it is called here, and its key (secret).</summary>
-internal sealed record SwarmRow(SwarmId Id, string Name, byte[] Key)
+/// <summary>
+/// One swarm of this node: its id, what it is called here, and the key (secret) that it was given when this node created or joined
+/// it, with the entry that carries that key (null: the creator's). Later keys are opened from their entries.
+/// </summary>
+internal sealed record SwarmRow(SwarmId Id, string Name, byte[] Key, EntryHash? KeyEntry)
 {
     /// <summary>Without the key.</summary>
     public override string ToString() => $"{Name} ({Id})";
@@ -18,13 +21,14 @@ internal sealed class SwarmTable(Database database)
     public IReadOnlyList<SwarmRow> All() => database.Read(connection =>
     {
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT id, name, key FROM swarms ORDER BY name";
+        command.CommandText = "SELECT id, name, key, key_entry FROM swarms ORDER BY name";
         using var reader = command.ExecuteReader();
         var rows = new List<SwarmRow>();
         while (reader.Read())
         {
             if (!SwarmId.TryFromBytes(reader.GetFieldValue<byte[]>(0), out var id)) throw new PcException(ErrorCode.DatabaseDamaged, "pc.db is damaged: a swarm's id cannot be read");
-            rows.Add(new SwarmRow(id, reader.GetString(1), reader.GetFieldValue<byte[]>(2)));
+            EntryHash? keyEntry = !reader.IsDBNull(3) && EntryHash.TryFromBytes(reader.GetFieldValue<byte[]>(3), out var read) ? read : null;
+            rows.Add(new SwarmRow(id, reader.GetString(1), reader.GetFieldValue<byte[]>(2), keyEntry));
         }
         return rows;
     });
@@ -34,10 +38,11 @@ internal sealed class SwarmTable(Database database)
     {
         using var command = connection.CreateCommand();
         command.Transaction = transaction;
-        command.CommandText = "INSERT OR REPLACE INTO swarms (id, name, key) VALUES ($id, $name, $key)";
+        command.CommandText = "INSERT OR REPLACE INTO swarms (id, name, key, key_entry) VALUES ($id, $name, $key, $key_entry)";
         command.Parameters.AddWithValue("$id", row.Id.ToBytes());
         command.Parameters.AddWithValue("$name", row.Name);
         command.Parameters.AddWithValue("$key", row.Key);
+        command.Parameters.AddWithValue("$key_entry", (object?)row.KeyEntry?.ToBytes() ?? DBNull.Value);
         command.ExecuteNonQuery();
         SqliteFeedStore.Insert(connection, transaction, row.Id, entries);
     });

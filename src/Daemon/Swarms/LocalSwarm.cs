@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Libp2p;
@@ -18,6 +19,8 @@ internal sealed class LocalSwarm
     private readonly long _started;
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _confirmed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile OpenedKey? _key;
     private SwarmReplica _replica;
     private GossipEngine _engine;
     private PresenceInfo _presence;
@@ -45,7 +48,7 @@ internal sealed class LocalSwarm
     /// <summary>What must leave this node: raised outside the lock, after everything before it was persisted; handlers only begin the work.</summary>
     public event Action<LocalSwarm, GossipEffect>? Effect;
 
-    /// <summary>Id, name on this machine, and key.</summary>
+    /// <summary>Id, name on this machine, and the key that it was given.</summary>
     public SwarmRow Row { get; }
 
     /// <summary>The swarm's id.</summary>
@@ -101,6 +104,64 @@ internal sealed class LocalSwarm
             // The replica refuses with a code of its own.
         }
     }
+
+    /// <summary>Whether this node has caught up with others after its start or a sleep.</summary>
+    public bool IsSettled
+    {
+        get
+        {
+            lock (_gate) return _engine.IsSettled(Now());
+        }
+    }
+
+    /// <summary>
+    /// Waits until this node has caught up with others after its start or a sleep, so that it knows who was removed meanwhile; for as long
+    /// as the engine takes when nobody answers, at most.
+    /// </summary>
+    public async Task WaitUntilSettledAsync(CancellationToken cancellationToken)
+    {
+        Task settled;
+        lock (_gate)
+        {
+            if (_engine.IsSettled(Now())) return;
+            if (_settled.Task.IsCompleted) _settled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            settled = _settled.Task;
+        }
+        Handle(new GossipInput.Tick()); // whoever has just woken notices it here
+        lock (_gate)
+        {
+            if (_engine.IsSettled(Now())) return;
+        }
+        try
+        {
+            await settled.WaitAsync(_factory.Options.AloneAfter + _factory.Options.RoundInterval * 2, _time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // Ticks come late on a loaded machine. The wait was long enough for whoever could be reached.
+        }
+    }
+
+    /// <summary>The swarm's key as it is now; null while this node was not given it, which an admin mends soon.</summary>
+    public byte[]? CurrentKey()
+    {
+        var state = _state;
+        if (_key is { } known && known.Entry == state.Key.Entry) return known.Key;
+        byte[]? key = null;
+        if (state.Key.Entry == Row.KeyEntry) key = Row.Key;
+        else state.Key.Sealed?.TryOpen(_factory.Sealer, Id, _factory.Self, out key);
+        _key = new OpenedKey(state.Key.Entry, key);
+        return key;
+    }
+
+    /// <summary>Makes a new key of the swarm when it is stale; durable when this returns.</summary>
+    /// <exception cref="PcException">This node is not an admin, or the disk refuses.</exception>
+    public bool RotateStaleKey() => _state.Key.IsStale && Change(replica =>
+    {
+        if (!replica.State.Key.IsStale) return (false, (IReadOnlyList<StoredEntry>)[]);
+        var entry = replica.RotateKey(_factory.Sealer, RandomNumberGenerator.GetBytes(SwarmKeyState.KeyBytes), _time.GetUtcNow());
+        return (true, [entry]);
+    });
 
     /// <summary>Changes the replica; the entries that come of it are persisted before anything else sees them, then offered to the others.</summary>
     /// <exception cref="PcException">The change was refused, or the disk refuses: then nothing was changed.</exception>
@@ -177,6 +238,10 @@ internal sealed class LocalSwarm
                 case GossipEffect.OwnHeadConfirmed:
                     _confirmed.TrySetResult();
                     break;
+                case GossipEffect.Settled:
+                    _settled.TrySetResult();
+                    outward.Add(effect);
+                    break;
                 case GossipEffect.PresenceChanged presence:
                     _views = _views.SetItem(presence.View.Peer, presence.View);
                     outward.Add(effect);
@@ -221,10 +286,13 @@ internal sealed class LocalSwarm
     private static bool IsOfStore(PcException e) => e.Code is ErrorCode.DiskFull or ErrorCode.HomeUnusable or ErrorCode.DatabaseDamaged;
 
     private GossipTime Now() => new(_time.GetElapsedTime(_started), _time.GetUtcNow());
+
+    /// <summary>What opening an entry's key gave; opening costs two scalar multiplications.</summary>
+    private sealed record OpenedKey(EntryHash? Entry, byte[]? Key);
 }
 
 /// <summary>Makes the parts of one swarm, at start and after the disk refused a write.</summary>
-internal sealed class ReplicaFactory(ISigner signer, ISignatureVerifier verifier, GossipOptions options, Func<int> seed)
+internal sealed class ReplicaFactory(ISigner signer, ISignatureVerifier verifier, IKeySealer sealer, GossipOptions options, Func<int> seed)
 {
     /// <summary>This node.</summary>
     public PeerId Self => signer.Self;
@@ -234,6 +302,12 @@ internal sealed class ReplicaFactory(ISigner signer, ISignatureVerifier verifier
 
     /// <summary>Verifies others.</summary>
     public ISignatureVerifier Verifier => verifier;
+
+    /// <summary>Seals to others, opens for this node.</summary>
+    public IKeySealer Sealer => sealer;
+
+    /// <summary>The pace of gossip.</summary>
+    public GossipOptions Options => options;
 
     /// <summary>A replica from stored entries.</summary>
     public SwarmReplica Load(SwarmId id, IReadOnlyList<StoredEntry> entries) => SwarmReplica.Load(signer, verifier, id, entries);

@@ -28,7 +28,7 @@ internal sealed class Membership(
         swarms.RequireFree(name);
         var replica = SwarmReplica.Create(
             factory.Signer, factory.Verifier, name, nodeName, sealingKey.PublicKey.Span, RandomNumberGenerator.GetBytes(16), time.GetUtcNow(), out var genesis);
-        var swarm = swarms.Add(replica, name, RandomNumberGenerator.GetBytes(JoinReply.SwarmKeyBytes), [genesis]);
+        var swarm = swarms.Add(replica, name, RandomNumberGenerator.GetBytes(SwarmKeyState.KeyBytes), null, [genesis]);
         return Describe(swarm, Issue(swarm, Role.Member, DefaultValidity, uses: 0).ToText());
     }
 
@@ -71,7 +71,7 @@ internal sealed class Membership(
 
         // From here on the inviter counts us as a member: finish rather than give up.
         var replica = SwarmReplica.Join(factory.Signer, factory.Verifier, ticket, reply, time.GetUtcNow(), out var entries, swarms.Held(ticket.Swarm));
-        var swarm = swarms.Add(replica, name, reply.SwarmKey, entries);
+        var swarm = swarms.Add(replica, name, reply.SwarmKey, reply.KeyEntry, entries);
         DaemonLog.Joined(logger, swarm.Name, swarm.Id.ToString(), swarm.State.ActiveMembers.Count());
         return Describe(swarm, null);
     }
@@ -92,20 +92,26 @@ internal sealed class Membership(
         DaemonLog.NoLongerIn(logger, swarm.Name, "it left");
     }
 
-    /// <summary>Removes a member, and tells it.</summary>
-    public async Task RemoveAsync(string swarmName, string memberName, CancellationToken cancellationToken)
+    /// <summary>Removes a member, and tells it. Answers which programs' keys it held.</summary>
+    public async Task<RemoveReply> RemoveAsync(string swarmName, string memberName, CancellationToken cancellationToken)
     {
         var swarm = swarms.Require(swarmName);
         var member = FindMember(swarm.State, memberName);
         await swarm.WaitUntilConfirmedAsync(cancellationToken);
         var entry = swarm.Change(replica =>
         {
-            var removed = replica.Remove(member.Peer, time.GetUtcNow());
+            var removed = replica.Remove(member.Peer, factory.Sealer, RandomNumberGenerator.GetBytes(SwarmKeyState.KeyBytes), time.GetUtcNow());
             return (removed, (IReadOnlyList<StoredEntry>)[removed]);
         });
         await TellAsync(swarm, member.Peer, entry);
         if (swarms.SharedWith(member.Peer) is null) host.Disconnect(member.Peer);
+        var state = swarm.State;
+        var exposed = state.Programs.Values.Where(program => !program.Stopped && state.FormerKeyHolders(program).Any(holder => holder.Peer == member.Peer));
+        return new RemoveReply(member.Name, member.Peer.ToString(), [.. exposed.Select(program => Exposure(state, program)).OrderBy(program => program.Program, StringComparer.Ordinal)]);
     }
+
+    private ExposedProgram Exposure(SwarmState state, SwarmProgram program) =>
+        new(program.Deployed.Name, state.Members.TryGetValue(program.Owner, out var owner) ? owner.Name : program.Owner.ToString(), program.Owner == factory.Self);
 
     /// <summary>The active member that a person named: by name, or the start of a peer id.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.MemberUnknown"/> or <see cref="ErrorCode.NameAmbiguous"/>.</exception>

@@ -75,7 +75,7 @@ internal sealed class SwarmRegistry
 
     /// <summary>Adds a swarm that was created or joined; durable when this returns.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.SwarmNameTaken"/>, or the disk refuses.</exception>
-    public LocalSwarm Add(SwarmReplica replica, string name, byte[] key, IReadOnlyList<StoredEntry> entries)
+    public LocalSwarm Add(SwarmReplica replica, string name, byte[] key, EntryHash? keyEntry, IReadOnlyList<StoredEntry> entries)
     {
         LocalSwarm swarm;
         LocalSwarm? before;
@@ -83,7 +83,7 @@ internal sealed class SwarmRegistry
         {
             RequireFree(name, replica.Id);
             before = Find(replica.Id);
-            var row = new SwarmRow(replica.Id, name, key);
+            var row = new SwarmRow(replica.Id, name, key, keyEntry);
             _table.Insert(row, entries);
             swarm = Local(row, replica);
             _swarms = _swarms.SetItem(row.Id, swarm);

@@ -125,8 +125,10 @@ public sealed class ProgramHost : IAsyncDisposable
     /// that were stopped, moved, or whose owner is no member any more. A program that the feeds do not know yet is left alone: its
     /// owner's entry is on its way. Called when the daemon starts and after each change of the state; quick, the work goes on after it.
     /// </summary>
+    /// <param name="state">What the feeds say.</param>
+    /// <param name="mayStart">Whether the feeds are known to be up to date: a program that was stopped while this host slept must not start.</param>
     /// <returns>Completes when what had to end has ended.</returns>
-    public async Task ReconcileAsync(SwarmState state)
+    public async Task ReconcileAsync(SwarmState state, bool mayStart = true)
     {
         var ending = new List<Task>();
         foreach (var program in _programs.Values.Where(program => program.Spec.Swarm == state.Id))
@@ -136,7 +138,7 @@ public sealed class ProgramHost : IAsyncDisposable
         foreach (var program in state.Programs.Values)
         {
             if (program.Host != _self) MayStartAgain(program.Id);
-            else if (!_programs.ContainsKey(program.Id)) Resume(state, ProgramSpec.Of(state.Id, program));
+            else if (mayStart && !_programs.ContainsKey(program.Id)) Resume(state, ProgramSpec.Of(state.Id, program));
         }
         await Task.WhenAll(ending);
     }

@@ -48,12 +48,23 @@ public enum EntryKind
 
     /// <summary><see cref="ProgramStopped"/>.</summary>
     ProgramStopped = 9,
+
+    /// <summary><see cref="KeyRotated"/>.</summary>
+    KeyRotated = 12,
 }
 
 /// <summary>The content of an entry. Rights are judged when entries are folded, not here.</summary>
 /// <param name="Kind">Its number on the wire.</param>
 public abstract record EntryBody(EntryKind Kind)
 {
+    /// <summary>The new swarm key that this entry carries, if it carries one.</summary>
+    internal SealedSwarmKey? CarriedKey => this switch
+    {
+        MemberRemoved removed => removed.NewKey,
+        KeyRotated rotated => rotated.NewKey,
+        _ => null,
+    };
+
     internal abstract byte[] Encode();
 
     /// <summary>Reads a body; a kind or a content that this version does not understand becomes <see cref="UnknownBody"/>, which is kept, forwarded and changes nothing.</summary>
@@ -72,6 +83,7 @@ public abstract record EntryBody(EntryKind Kind)
                 EntryKind.ProgramDeployed => ProgramDeployed.From(ProgramDeployedMessage.Parser.ParseFrom(body)),
                 EntryKind.ProgramPlaced => ProgramPlaced.From(ProgramPlacedMessage.Parser.ParseFrom(body)),
                 EntryKind.ProgramStopped => ProgramStopped.From(ProgramStoppedMessage.Parser.ParseFrom(body)),
+                EntryKind.KeyRotated => KeyRotated.From(KeyRotatedMessage.Parser.ParseFrom(body)),
                 _ => null,
             };
             return read ?? new UnknownBody(kind, body.ToByteArray());
@@ -172,14 +184,40 @@ public sealed record MemberLeft() : EntryBody(EntryKind.MemberLeft)
     internal override byte[] Encode() => [];
 }
 
-/// <summary>An admin removes a member. Entries of the member that this entry has not seen do not count, however they are dated.</summary>
+/// <summary>
+/// An admin removes a member. Entries of the member that this entry has not seen do not count, however they are dated; no ticket
+/// that has not seen it is good any more; and the swarm has a new key, which this entry carries for all who stay.
+/// </summary>
 /// <param name="Peer">Who.</param>
 /// <param name="LastAccepted">The highest sequence number of the member that this entry has seen; an entry that states another number does not count.</param>
-public sealed record MemberRemoved(PeerId Peer, ulong LastAccepted) : EntryBody(EntryKind.MemberRemoved)
+/// <param name="NewKey">The swarm's new key; null in entries of earlier versions, which leaves the old one stale.</param>
+public sealed record MemberRemoved(PeerId Peer, ulong LastAccepted, SealedSwarmKey? NewKey = null) : EntryBody(EntryKind.MemberRemoved)
 {
-    internal override byte[] Encode() => new MemberRemovedMessage { Peer = ByteString.CopyFrom(Peer.Bytes), LastAccepted = LastAccepted }.ToByteArray();
+    private const uint VersionWithKey = 1;
 
-    internal static MemberRemoved? From(MemberRemovedMessage m) => PeerId.TryFromBytes(m.Peer.Span, out var peer) ? new MemberRemoved(peer, m.LastAccepted) : null;
+    internal override byte[] Encode()
+    {
+        var m = new MemberRemovedMessage { Peer = ByteString.CopyFrom(Peer.Bytes), LastAccepted = LastAccepted };
+        if (NewKey is not null) (m.Version, m.Keys) = (VersionWithKey, ByteString.CopyFrom(NewKey.Packed));
+        return m.ToByteArray();
+    }
+
+    // A removal of a later version still removes: only how it carries the key may be unknown here.
+    internal static MemberRemoved? From(MemberRemovedMessage m)
+    {
+        if (!PeerId.TryFromBytes(m.Peer.Span, out var peer)) return null;
+        if (m.Version != VersionWithKey) return new MemberRemoved(peer, m.LastAccepted);
+        return SealedSwarmKey.Decode(m.Keys.Span) is { } key ? new MemberRemoved(peer, m.LastAccepted, key) : null;
+    }
+}
+
+/// <summary>An admin makes a new key of the swarm, since the old one is stale (see <see cref="SwarmKeyState"/>).</summary>
+/// <param name="NewKey">The key, sealed to each active member.</param>
+public sealed record KeyRotated(SealedSwarmKey NewKey) : EntryBody(EntryKind.KeyRotated)
+{
+    internal override byte[] Encode() => new KeyRotatedMessage { Keys = ByteString.CopyFrom(NewKey.Packed) }.ToByteArray();
+
+    internal static KeyRotated? From(KeyRotatedMessage m) => SealedSwarmKey.Decode(m.Keys.Span) is { } key ? new KeyRotated(key) : null;
 }
 
 /// <summary>An admin lets a forked member's feed go on after one of its branches.</summary>

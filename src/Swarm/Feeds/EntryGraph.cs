@@ -38,6 +38,12 @@ internal sealed class Node(StoredEntry entry, int index, Node? previous, Node[] 
     /// <summary>How many entries the author has on this entry's day up to here.</summary>
     public int OnDay { get; } = previous is not null && previous.Entry.Clock.Day == entry.Clock.Day ? previous.OnDay + 1 : 1;
 
+    /// <summary>
+    /// The highest generation of the swarm's key that this entry has seen, its own included. Counted from its past alone, whether what
+    /// is there counts or not, so that nobody can state a wrong one.
+    /// </summary>
+    public int KeyGeneration { get; } = GenerationAfter(previous, parents) + (entry.Body.CarriedKey is null ? 0 : 1);
+
     /// <summary>Written by the fold.</summary>
     public Verdict Verdict { get; set; }
 
@@ -49,6 +55,13 @@ internal sealed class Node(StoredEntry entry, int index, Node? previous, Node[] 
     {
         if (Previous is not null) yield return Previous;
         foreach (var parent in Parents) yield return parent;
+    }
+
+    private static int GenerationAfter(Node? previous, Node[] parents)
+    {
+        var highest = previous?.KeyGeneration ?? 1;
+        foreach (var parent in parents) highest = Math.Max(highest, parent.KeyGeneration);
+        return highest;
     }
 }
 

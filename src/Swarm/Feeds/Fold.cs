@@ -36,7 +36,12 @@ internal sealed class Fold
     public static (StateBuilder Builder, IReadOnlyDictionary<PeerId, ForkInfo> Forks) Run(EntryGraph graph)
     {
         var fold = new Fold(graph);
-        if (!graph.HasControl) return (fold.Pass([], out _), new SortedDictionary<PeerId, ForkInfo>());
+        if (!graph.HasControl)
+        {
+            var plain = fold.Pass([], out _);
+            plain.Finish(fold.FutureOf, fold.PastOf);
+            return (plain, new SortedDictionary<PeerId, ForkInfo>());
+        }
         fold.FindSeniority();
         while (true)
         {
@@ -45,6 +50,7 @@ internal sealed class Fold
             if (newlyInvalid.Count == 0)
             {
                 MarkShared(graph);
+                builder.Finish(fold.FutureOf, fold.PastOf);
                 return (builder, forks);
             }
             fold._invalid.UnionWith(newlyInvalid); // grows each time, so this ends
@@ -96,9 +102,9 @@ internal sealed class Fold
                 continue;
             }
             Objection objection;
-            if (removals.Contains(node)) objection = builder.ApplyDecidedRemoval(node.Entry, (MemberRemoved)node.Entry.Body);
+            if (removals.Contains(node)) objection = builder.ApplyDecidedRemoval(node, (MemberRemoved)node.Entry.Body);
             else if (node.Entry.Body is MemberRemoved) objection = Objection.NotAdmin;
-            else objection = builder.Apply(node.Entry);
+            else objection = builder.Apply(node);
             node.Verdict = objection == Objection.None ? Verdict.Counts : Verdict.NoRight;
             if (objection != Objection.None && (removals.Contains(node) || _readmissions.Contains(node))) newlyInvalid.Add(node);
         }

@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Collections.Immutable;
 using PeoplesCloud.Libp2p;
 
@@ -27,29 +28,54 @@ internal sealed class StateBuilder(SwarmId id)
     private readonly ImmutableSortedDictionary<PeerId, Member>.Builder _members = ImmutableSortedDictionary.CreateBuilder<PeerId, Member>();
     private readonly ImmutableSortedDictionary<EntryHash, IssuedTicket>.Builder _tickets = ImmutableSortedDictionary.CreateBuilder<EntryHash, IssuedTicket>();
     private readonly ImmutableSortedDictionary<EntryHash, SwarmProgram>.Builder _programs = ImmutableSortedDictionary.CreateBuilder<EntryHash, SwarmProgram>();
+    private readonly List<Node> _ticketEntries = [];
+    private readonly List<Node> _memberChanges = []; // whoever came or went, in order; the genesis entry is not among them
     private string _name = "";
     private PeerId _creator;
+    private Node? _keyEntry; // null: the creator's key
+    private bool _keyIsStale;
 
     public int Counted { get; private set; }
 
     public Member? Find(PeerId peer) => _members.TryGetValue(peer, out var member) ? member : null;
 
     /// <summary>Judges an entry at its place in the order and applies it when it counts.</summary>
-    public Objection Apply(StoredEntry entry)
+    public Objection Apply(Node node)
     {
+        var entry = node.Entry;
         var objection = entry.IsGenesis ? Objection.None : Judge(entry.Author, entry.Body);
-        if (objection == Objection.None) Change(entry);
+        if (objection == Objection.None) Change(node);
         return objection;
     }
 
     /// <summary>Applies a removal that was decided against concurrent ones: its author may be removed by now.</summary>
-    public Objection ApplyDecidedRemoval(StoredEntry entry, MemberRemoved removed)
+    public Objection ApplyDecidedRemoval(Node node, MemberRemoved removed)
     {
+        var entry = node.Entry;
         if (Find(entry.Author) is not { Role: Role.Admin, Status: MemberStatus.Active or MemberStatus.Removed }) return Objection.NotAdmin;
         if (removed.Peer == entry.Author) return Objection.Oneself;
         if (Find(removed.Peer) is null) return Objection.UnknownMember;
-        Change(entry);
+        Change(node);
         return Objection.None;
+    }
+
+    /// <summary>
+    /// What depends on who had seen what, once everything is applied: tickets that have not seen a removal are closed, and the key is stale
+    /// when somebody went, or came by an admin who did not know it, without the entry that carries it having seen that.
+    /// An entry that has seen all others changes neither but as <see cref="Apply"/> does, so this is for whole folds only.
+    /// </summary>
+    /// <param name="futureOf">The entries that have seen an entry.</param>
+    /// <param name="pastOf">The entries that an entry has seen.</param>
+    public void Finish(Func<Node, BitArray> futureOf, Func<Node, BitArray> pastOf)
+    {
+        foreach (var removal in _memberChanges.Where(change => change.Entry.Body is MemberRemoved))
+        {
+            var knowing = futureOf(removal);
+            foreach (var ticket in _ticketEntries.Where(ticket => !knowing[ticket.Index])) Close(((TicketIssued)ticket.Entry.Body).Ticket);
+        }
+        var unseen = _keyEntry is { } key ? _memberChanges.Where(change => change != key && !pastOf(key)[change.Index]) : _memberChanges;
+        _keyIsStale = unseen.Any(change => change.Entry.Body is not MemberAdmitted admitted
+            || (_keyEntry is { } carrier && Find(admitted.Peer) is { IsActive: true } && !futureOf(carrier)[change.Index]));
     }
 
     /// <summary>Who may do what. Written down in docs/protocols/feeds.md, "Rights".</summary>
@@ -81,6 +107,8 @@ internal sealed class StateBuilder(SwarmId id)
                 return placed.Generation < _programs[placed.Program].Generation ? Objection.OldGeneration : Objection.None;
             case ProgramStopped stopped:
                 return JudgeControl(member, stopped.Program);
+            case KeyRotated:
+                return member.IsAdmin ? Objection.None : Objection.NotAdmin;
             default:
                 return Objection.UnknownKind;
         }
@@ -94,6 +122,7 @@ internal sealed class StateBuilder(SwarmId id)
         Members = _members.ToImmutable(),
         Tickets = _tickets.ToImmutable(),
         Programs = _programs.ToImmutable(),
+        Key = new SwarmKeyState(_keyEntry?.KeyGeneration ?? 1, _keyEntry?.Entry.Hash, _keyEntry?.Entry.Body.CarriedKey, _keyIsStale),
         Forked = forked,
         Entries = (Counted, held - Counted),
     };
@@ -105,9 +134,13 @@ internal sealed class StateBuilder(SwarmId id)
         return known.Stopped ? Objection.ProgramStopped : Objection.None;
     }
 
-    private void Change(StoredEntry entry)
+    private void Change(Node node)
     {
+        var entry = node.Entry;
         Counted++;
+        if (entry.Body is MemberAdmitted or MemberLeft or MemberRemoved) _memberChanges.Add(node);
+        if (entry.Body is MemberLeft or MemberRemoved) _keyIsStale = true;
+        if (entry.Body.CarriedKey is not null) TakeKey(node);
         switch (entry.Body)
         {
             case SwarmCreated created:
@@ -116,6 +149,7 @@ internal sealed class StateBuilder(SwarmId id)
                 break;
             case TicketIssued issued:
                 _tickets[issued.Ticket] = new IssuedTicket(issued.Ticket, entry.Author, issued.Role, issued.Expires, issued.Uses, 0, Closed: false);
+                _ticketEntries.Add(node);
                 break;
             case MemberAdmitted admitted:
                 _members[admitted.Peer] = new Member(admitted.Peer, admitted.Name, admitted.Role, admitted.X25519, MemberStatus.Active, entry.Author, entry.Clock.Time);
@@ -128,8 +162,6 @@ internal sealed class StateBuilder(SwarmId id)
             case MemberRemoved removed:
                 _members[removed.Peer] = _members[removed.Peer] with { Status = MemberStatus.Removed };
                 StopProgramsOf(removed.Peer);
-                // Whoever is removed may know the open tickets.
-                foreach (var open in _tickets.Values.Where(open => !open.Closed).ToList()) _tickets[open.Id] = open with { Closed = true };
                 break;
             case ProgramDeployed deployed:
                 _programs[entry.Hash] = new SwarmProgram(entry.Hash, entry.Author, deployed, entry.Clock.Time, null, 0, Stopped: false);
@@ -141,6 +173,19 @@ internal sealed class StateBuilder(SwarmId id)
                 _programs[stopped.Program] = _programs[stopped.Program] with { Stopped = true };
                 break;
         }
+    }
+
+    // The highest generation counts; of equal ones, which did not know of each other, the lowest hash.
+    private void TakeKey(Node node)
+    {
+        if (_keyEntry is { } before && (node.KeyGeneration, before.Entry.Hash).CompareTo((before.KeyGeneration, node.Entry.Hash)) < 0) return;
+        _keyEntry = node;
+        _keyIsStale = false;
+    }
+
+    private void Close(EntryHash ticket)
+    {
+        if (_tickets.TryGetValue(ticket, out var open)) _tickets[ticket] = open with { Closed = true };
     }
 
     // What a member owned stops with its membership; what it hosted has no host until another is chosen.

@@ -55,6 +55,9 @@ public abstract record GossipEffect
     /// <summary>The replica may write from now on.</summary>
     public sealed record OwnHeadConfirmed : GossipEffect;
 
+    /// <summary>This node has caught up with the others after its start or a sleep: it may serve them.</summary>
+    public sealed record Settled : GossipEffect;
+
     /// <summary>A peer sent what is not to be taken; log it.</summary>
     /// <param name="From">Who.</param>
     /// <param name="What">What was wrong.</param>
@@ -113,6 +116,12 @@ public sealed record GossipOptions
     /// <summary>After a start, so many members must confirm this node's own head, if so many are there. Default 3.</summary>
     public int HeadConfirmations { get; init; } = 3;
 
+    /// <summary>
+    /// Without any input for so long this node has slept, and asks the others what it missed. Default 10 s: five of the slowest ticks; more
+    /// would let a member that was removed during a shorter sleep go on for that long.
+    /// </summary>
+    public TimeSpan SleepGap { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Checks the values.</summary>
     /// <exception cref="ArgumentOutOfRangeException">One is out of its range.</exception>
     public void Validate()
@@ -124,5 +133,6 @@ public sealed record GossipOptions
         ArgumentOutOfRangeException.ThrowIfLessThan(SuspicionRounds, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(SleeperEvery, 2);
         ArgumentOutOfRangeException.ThrowIfLessThan(HeadConfirmations, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(SleepGap, TickInterval * 2);
     }
 }

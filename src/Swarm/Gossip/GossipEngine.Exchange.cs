@@ -41,7 +41,7 @@ public sealed partial class GossipEngine
         }
         var sameFeeds = message.HasFeedsPrint && message.FeedsPrint == _replica.Heads.Fingerprint;
         var samePresence = message.HasPresencePrint && message.PresencePrint == _table.Print();
-        if (sameFeeds) NoteOwnHead(from, null);
+        if (sameFeeds) NoteHeads(from, null);
         // Asking on only after progress: what we do not take would be sent again and again.
         var askOn = message.More && took;
         if ((pinged && !sameFeeds) || askOn) AddHeads(answer);
@@ -117,7 +117,7 @@ public sealed partial class GossipEngine
 
     private void OnHeads(PeerId from, FeedHeads theirs, bool final, GossipMessage answer, ref int budget)
     {
-        NoteOwnHead(from, theirs);
+        NoteHeads(from, theirs);
         foreach (var entry in _replica.MissingFor(theirs, budget, out var more))
         {
             answer.Entries.Add(ByteString.CopyFrom(entry.Bytes.Span));

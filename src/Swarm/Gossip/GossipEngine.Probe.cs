@@ -47,9 +47,9 @@ public sealed partial class GossipEngine
         {
             if (slot.Liveness == Liveness.Suspect && _now.Uptime - slot.SuspectSince >= SuspicionTime) Doubt(peer, slot, Liveness.Asleep);
         }
-        // 4. This round's probe; several while we do not know our own head.
+        // 4. This round's probe; several while we do not know our own head or what we missed.
         if (!newRound) return;
-        var probes = _replica.OwnHeadConfirmed ? 1 : _options.MaxPartners;
+        var probes = _replica.OwnHeadConfirmed && _settled ? 1 : _options.MaxPartners;
         for (var i = 0; i < probes; i++)
         {
             if (ChooseProbe() is { } peer) SendProbe(peer);

@@ -57,6 +57,7 @@ public sealed partial class GossipEngine
         _options = options;
         _random = random;
         _started = _now = now;
+        _wokeAt = now.Uptime;
         _roundStart = now.Uptime - options.RoundInterval;
         _swarmBytes = ByteString.CopyFrom(replica.Id.ToBytes());
         _info = info;
@@ -78,8 +79,9 @@ public sealed partial class GossipEngine
     /// <summary>Takes an input and says what to do.</summary>
     public IReadOnlyList<GossipEffect> Handle(GossipInput input, GossipTime now)
     {
-        _now = now;
         _effects.Clear();
+        NoticeSleep(now);
+        _now = now;
         RefreshMembers();
         switch (input)
         {
@@ -107,6 +109,7 @@ public sealed partial class GossipEngine
         RefreshMembers();
         Push();
         ConfirmOwnHead();
+        Settle();
         foreach (var peer in _changed.Order())
         {
             if (ViewOf(peer) is { } view) _effects.Add(new GossipEffect.PresenceChanged(view));

@@ -50,15 +50,14 @@ public sealed record JoinRequest(SwarmId Swarm, byte[] Secret, string Name, byte
 /// <summary>The inviter's answer: all entries of the swarm and its key. Secret: only over an encrypted connection.</summary>
 /// <param name="Entries">Stored entries in causal order.</param>
 /// <param name="SwarmKey">The swarm's key, 32 bytes; the daemon keeps it beside the feeds.</param>
-public sealed record JoinReply(IReadOnlyList<ReadOnlyMemory<byte>> Entries, byte[] SwarmKey)
+/// <param name="KeyEntry">The entry that carries this key, which was sealed before the node was a member; null: the creator's key.</param>
+public sealed record JoinReply(IReadOnlyList<ReadOnlyMemory<byte>> Entries, byte[] SwarmKey, EntryHash? KeyEntry)
 {
-    /// <summary>Length of the swarm's key in bytes.</summary>
-    public const int SwarmKeyBytes = 32;
-
     /// <summary>Writes it.</summary>
     public byte[] Encode()
     {
         var m = new JoinReplyMessage { SwarmKey = ByteString.CopyFrom(SwarmKey) };
+        if (KeyEntry is { } keyEntry) m.KeyEntry = ByteString.CopyFrom(keyEntry.ToBytes());
         foreach (var entry in Entries) m.Entries.Add(ByteString.CopyFrom(entry.Span));
         return m.ToByteArray();
     }
@@ -71,8 +70,14 @@ public sealed record JoinReply(IReadOnlyList<ReadOnlyMemory<byte>> Entries, byte
         try
         {
             var m = JoinReplyMessage.Parser.ParseFrom(bytes);
-            if (m.SwarmKey.Length != SwarmKeyBytes) return false;
-            reply = new JoinReply([.. m.Entries.Select(entry => entry.Memory)], m.SwarmKey.ToByteArray());
+            if (m.SwarmKey.Length != SwarmKeyState.KeyBytes) return false;
+            EntryHash? keyEntry = null;
+            if (!m.KeyEntry.IsEmpty)
+            {
+                if (!EntryHash.TryFromBytes(m.KeyEntry.Span, out var read)) return false;
+                keyEntry = read;
+            }
+            reply = new JoinReply([.. m.Entries.Select(entry => entry.Memory)], m.SwarmKey.ToByteArray(), keyEntry);
             return true;
         }
         catch (InvalidProtocolBufferException)

@@ -39,6 +39,26 @@ public sealed class HomeFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_database_of_the_first_version_is_brought_to_this_one_and_keeps_its_swarms()
+    {
+        var id = new PeoplesCloud.Swarm.SwarmId(PeoplesCloud.Swarm.EntryHash.Of([1]));
+        using (var home = HomeFolder.Open(_home, SystemDisk.Instance))
+        {
+            new SwarmTable(home.Database).Insert(new SwarmRow(id, "friends", [1, 2, 3], null), []);
+            home.Database.Write((connection, transaction) =>
+            {
+                Run(connection, "ALTER TABLE swarms DROP COLUMN key_entry");
+                Run(connection, "PRAGMA user_version=1");
+            });
+        }
+        using var again = HomeFolder.Open(_home, SystemDisk.Instance);
+        var row = Assert.Single(new SwarmTable(again.Database).All());
+        Assert.Equal(("friends", null), (row.Name, row.KeyEntry));
+        Assert.Equal([1, 2, 3], row.Key);
+        Assert.Equal((long)Database.SchemaVersion, again.Database.Read(connection => Run(connection, "PRAGMA user_version")));
+    }
+
+    [Fact]
     public void A_damaged_database_is_refused()
     {
         File.WriteAllText(Path.Combine(_home, "pc.db"), new string('x', 8192));

@@ -36,7 +36,7 @@ public sealed class LogRightsTests
         {
             await foreach (var line in elm.LogsAsync("friends", "bot"))
             {
-                if (++lines == 2) await oak.Client.PostAsync("/v1/swarms/friends/remove", new RemoveRequest("elm"), TestNode.Json.RemoveRequest);
+                if (++lines == 2) await oak.Client.PostAsync("/v1/swarms/friends/remove", new RemoveRequest("elm"), TestNode.Json.RemoveRequest, TestNode.Json.RemoveReply);
             }
         });
         Assert.Equal($"PC{(int)ErrorCode.PeerUnreachable}", cut.Reply.Code);

@@ -17,8 +17,8 @@ public sealed class DefaultDenyTests
         "/mesh/v1/blocks/{cid} Reader",
         "/mesh/v1/join Stranger",
         "/mesh/v1/swarms/{swarm}/ask Deployer",
-        "/mesh/v1/swarms/{swarm}/entries Member",
-        "/mesh/v1/swarms/{swarm}/gossip Member",
+        "/mesh/v1/swarms/{swarm}/entries Gossiper",
+        "/mesh/v1/swarms/{swarm}/gossip Gossiper",
         "/mesh/v1/swarms/{swarm}/programs/{program}/logs Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/start Owner",
         "/mesh/v1/swarms/{swarm}/programs/{program}/status Member",
@@ -49,6 +49,7 @@ public sealed class DefaultDenyTests
         var allowed = new Dictionary<MeshRight, MeshPeer[]>
         {
             [MeshRight.Stranger] = all,
+            [MeshRight.Gossiper] = [guest, member, owner, admin],
             [MeshRight.Member] = [guest, member, owner, admin],
             [MeshRight.Deployer] = [member, owner, admin],
             [MeshRight.Owner] = [owner],

@@ -11,11 +11,16 @@ namespace PeoplesCloud.Daemon.Tests.Mesh;
 /// <summary>Somebody with a key and a real connection, and nothing else of a daemon: asks a node for whatever a test wants.</summary>
 internal sealed class MeshPeer : IAsyncDisposable
 {
-    private readonly Ed25519Key _key = new(Ed25519Key.NewSeed());
+    private readonly Ed25519Key _key;
     private readonly Libp2pHost _host;
+    private readonly bool _ownsKey;
 
     public MeshPeer(string name, TestNode target)
+        : this(name, target, new Ed25519Key(Ed25519Key.NewSeed())) => _ownsKey = true;
+
+    private MeshPeer(string name, TestNode target, Ed25519Key key)
     {
+        _key = key;
         Name = name;
         Target = target;
         _host = new Libp2pHost(_key, new Libp2pOptions(), TimeProvider.System, NullLoggerFactory.Instance);
@@ -30,6 +35,9 @@ internal sealed class MeshPeer : IAsyncDisposable
     public HttpClient Http { get; }
 
     public PeerId Id => _host.Self;
+
+    /// <summary>The same peer, who talks to a node that has started again.</summary>
+    public MeshPeer At(TestNode target) => new(Name, target, _key);
 
     /// <summary>Lets the target, an admin, admit this peer.</summary>
     public async Task<MeshPeer> AdmittedAsync(LocalSwarm swarm, Role role)
@@ -66,6 +74,6 @@ internal sealed class MeshPeer : IAsyncDisposable
     {
         Http.Dispose();
         await _host.DisposeAsync();
-        _key.Dispose();
+        if (_ownsKey) _key.Dispose();
     }
 }

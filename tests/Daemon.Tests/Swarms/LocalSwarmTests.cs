@@ -13,11 +13,12 @@ public sealed class LocalSwarmTests
     public void A_disk_that_is_full_refuses_the_entry_and_its_number_is_used_once()
     {
         using var key = new Ed25519Key(Ed25519Key.NewSeed());
-        var factory = new ReplicaFactory(new Ed25519Signer(key), new Ed25519Verifier(), new GossipOptions(), () => 1);
+        using var sealing = new X25519Key(X25519Key.NewPrivateKey());
+        var factory = new ReplicaFactory(new Ed25519Signer(key), new Ed25519Verifier(), new X25519Sealer(sealing), new GossipOptions(), () => 1);
         var replica = SwarmReplica.Create(factory.Signer, factory.Verifier, "friends", "oak", new byte[32], new byte[16], DateTimeOffset.UtcNow, out var genesis);
         var store = new FillingStore();
         store.Append(replica.Id, [genesis]);
-        var swarm = new LocalSwarm(new SwarmRow(replica.Id, "friends", new byte[32]), replica, new PresenceInfo(), store, factory, TimeProvider.System);
+        var swarm = new LocalSwarm(new SwarmRow(replica.Id, "friends", new byte[32], null), replica, new PresenceInfo(), store, factory, TimeProvider.System);
         var sent = 0;
         swarm.Effect += (_, _) => sent++;
 

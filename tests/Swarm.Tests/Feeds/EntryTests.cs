@@ -10,7 +10,7 @@ public sealed class EntryTests
     {
         var keys = new SimKeys();
         var village = new Village();
-        foreach (var body in Bodies(keys))
+        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)))
         {
             var entry = StoredEntry.Create(keys.Signer(3), village[0].Id, 7, EntryHash.Of([1]), [EntryHash.Of([2]), EntryHash.Of([3])], new HybridClock(99), body);
             Assert.True(StoredEntry.TryDecode(entry.Bytes.Span, out var read, out var refusal));
@@ -99,6 +99,16 @@ public sealed class EntryTests
         Assert.Equal(village[0].Heads.Fingerprint, village[2].Heads.Fingerprint);
         Assert.NotEqual(own.Fingerprint, village[2].Heads.Fingerprint);
         Assert.IsType<UnknownBody>(village[2].MissingFor(own, int.MaxValue, out _).Single().Body);
+    }
+
+    // Since the swarm's key is rotated; with vectors of their own, since a file of vectors never changes.
+    internal static IEnumerable<EntryBody> BodiesWithKey(SimKeys keys)
+    {
+        var (oak, elm) = (keys.Signer(1).Self, keys.Signer(2).Self);
+        Member Remaining(Libp2p.PeerId peer) => new(peer, "node", Role.Member, SimSealer.PublicKeyOf(peer), MemberStatus.Active, oak, default);
+        var key = SealedSwarmKey.Seal(new SimSealer(oak), new SwarmId(EntryHash.Of([4])), Enumerable.Range(0, 32).Select(i => (byte)i).ToArray(), [Remaining(oak), Remaining(elm)]);
+        yield return new MemberRemoved(keys.Signer(8).Self, 12, key);
+        yield return new KeyRotated(key);
     }
 
     internal static IEnumerable<EntryBody> Bodies(SimKeys keys)

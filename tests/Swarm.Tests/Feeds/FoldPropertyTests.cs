@@ -66,13 +66,14 @@ public sealed class FoldPropertyTests
         var program = state.Programs.Keys.ElementAtOrDefault(random.Next(5));
         EntryBody? body = random.Next(14) switch
         {
-            0 => new MemberRemoved(somebody, 0),
+            0 => new MemberRemoved(somebody, 0, random.Next(4) == 0 ? null : SealedSwarmKey.Seal(village.Sealer(0), village[0].Id, village.NewKey(), state.ActiveMembers)),
             1 => new MemberAdmitted(somebody, $"again-{random.Next(9)}", new byte[32], (Role)random.Next(1, 4), null),
             2 when state.Forked.Count > 0 => null,
             3 => new TicketIssued(EntryHash.Of(BitConverter.GetBytes(random.Next())), Role.Member, village.Now, 2),
             4 or 5 when !program.IsDefault => new ProgramPlaced(program, somebody, (ulong)random.Next(4)),
             6 when !program.IsDefault => new ProgramStopped(program),
             7 when random.Next(4) == 0 => new MemberLeft(),
+            8 => new KeyRotated(SealedSwarmKey.Seal(village.Sealer(0), village[0].Id, village.NewKey(), state.ActiveMembers)),
             _ => Village.Program($"p-{random.Next(100)}"),
         };
         if (state.Forked.ContainsKey(replica.Self)) return null;

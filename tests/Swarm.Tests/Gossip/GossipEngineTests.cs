@@ -140,7 +140,7 @@ public sealed class GossipEngineTests
     {
         var wires = new Wires(new Village(Role.Member, Role.Member));
         wires.Rounds(4);
-        var removal = wires.Village[0].Remove(wires.Village.Peer(2), wires.Village.Now);
+        var removal = wires.Village.Remove(0, 2);
         wires.Do(0, new GossipInput.EntriesAppended([removal]));
         Assert.Null(wires.Engines[0].ViewOf(wires.Village.Peer(2)));
         Assert.Equal(2, wires.Engines[0].Views().Count);

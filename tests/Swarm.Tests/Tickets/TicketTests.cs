@@ -5,7 +5,7 @@ namespace PeoplesCloud.Swarm.Tests;
 // Node 0 is the creator, 1 another admin, 2 a member. Node 9 wants to join.
 public sealed class TicketTests
 {
-    private static readonly byte[] Key = new byte[JoinReply.SwarmKeyBytes];
+    private static readonly byte[] Key = new byte[SwarmKeyState.KeyBytes];
     private readonly Village _village = new(Role.Admin, Role.Member);
 
     private Ticket Issue(int uses = 1, double hours = 24, Role role = Role.Member, byte secret = 7) =>
@@ -92,7 +92,7 @@ public sealed class TicketTests
         _village.MeetAll();
         Assert.Equal(ErrorCode.TicketUnknown, Refusal(1, 10, Request(old))); // only its issuer redeems it
         Assert.Equal(ErrorCode.ClockWrong, Refusal(0, 10, Request(old) with { Clock = _village.Now.AddDays(1) }));
-        _village[0].Remove(_village.Peer(2), _village.Now);
+        _village.Remove(0, 2);
         Assert.Equal(ErrorCode.TicketClosed, Refusal(0, 2, Request(old))); // the removed member knew it
     }
 
