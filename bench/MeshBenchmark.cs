@@ -12,12 +12,13 @@ using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Libp2p.Noise;
+using PeoplesCloud.Libp2p.Tls;
 using PeoplesCloud.Libp2p.Yamux;
 
 namespace PeoplesCloud.Bench;
 
 /// <summary>
-/// yamux over Noise against a bare SslStream (TLS 1.3) on loopback, both ends in this process, in turns, medians of the rounds.
+/// yamux over Noise and over TLS against a bare SslStream (TLS 1.3) on loopback, both ends in this process, in turns, medians of the rounds.
 /// <code>bench mesh [--mib 2048] [--rounds 3] [--streams 16] [--pings 20000] [--only NAME] [--unsent BYTES] [--window BYTES]</code>
 /// The first round warms up and does not count. js-libp2p is compared when tests/Interop.Tests/js/setup has installed it.
 /// </summary>
@@ -57,6 +58,8 @@ internal static partial class MeshBenchmark
             (baseline, () => WithTlsAsync((one, two) => BulkAsync([one], [two], bytes))),
             ("yamux on Noise, 1 stream, pipes", () => WithYamuxAsync(1, (ours, theirs) => PipeBulkAsync(ours, theirs, bytes))),
             ("yamux on Noise, 1 stream, as Stream", () => WithYamuxAsync(1, (ours, theirs) => BulkAsync(AsStreams(ours), AsStreams(theirs), bytes))),
+            ("yamux on TLS, 1 stream, pipes", () => WithYamuxAsync(1, (ours, theirs) => PipeBulkAsync(ours, theirs, bytes), overTls: true)),
+            ("yamux on TLS, 1 stream, as Stream", () => WithYamuxAsync(1, (ours, theirs) => BulkAsync(AsStreams(ours), AsStreams(theirs), bytes), overTls: true)),
             ($"yamux on Noise, {streams} streams, pipes", () => WithYamuxAsync(streams, (ours, theirs) => PipeBulkAsync(ours, theirs, bytes))),
         };
         if (js is not null) cases.Add(("js-libp2p with itself, 1 stream", () => RunJsAsync(js, JsMib, pings: 1)));
@@ -67,6 +70,7 @@ internal static partial class MeshBenchmark
         {
             (baseline, () => WithTlsAsync((one, two) => PingPongAsync(one, two, pings))),
             ("yamux on Noise", () => WithYamuxAsync(1, (ours, theirs) => PingPongAsync(AsStreams(ours)[0], AsStreams(theirs)[0], pings))),
+            ("yamux on TLS", () => WithYamuxAsync(1, (ours, theirs) => PingPongAsync(AsStreams(ours)[0], AsStreams(theirs)[0], pings), overTls: true)),
         };
         if (js is not null) pingCases.Add(("js-libp2p with itself", () => RunJsAsync(js, mib: 1, JsPings)));
         await PrintAsync($"64 bytes there and back, {pings} times, {rounds} rounds", "p50 us", "p99 us", pingCases, rounds, only, baseline,
@@ -201,7 +205,7 @@ internal static partial class MeshBenchmark
         return await measure(client, server);
     }
 
-    private static async Task<Sample> WithYamuxAsync(int streams, Func<IDuplexPipe[], IDuplexPipe[], Task<Sample>> measure)
+    private static async Task<Sample> WithYamuxAsync(int streams, Func<IDuplexPipe[], IDuplexPipe[], Task<Sample>> measure, bool overTls = false)
     {
         using var one = new Ed25519Key(Ed25519Key.NewSeed());
         using var two = new Ed25519Key(Ed25519Key.NewSeed());
@@ -209,8 +213,8 @@ internal static partial class MeshBenchmark
         var limits = _limits;
         var theirs = new List<YamuxStream>();
         var allThere = new TaskCompletionSource();
-        var answering = NoiseHandshake.RunAsync(MeshSocket.Prepare(accepted, limits), two, false, null, [YamuxConnection.Protocol], limits, TimeProvider.System, CancellationToken.None).AsTask();
-        var channel = await NoiseHandshake.RunAsync(MeshSocket.Prepare(dialed, limits), one, true, null, [YamuxConnection.Protocol], limits, TimeProvider.System, CancellationToken.None);
+        var answering = ShakeHandsAsync(accepted, two, initiator: false, overTls);
+        var channel = await ShakeHandsAsync(dialed, one, initiator: true, overTls);
         await using var client = new YamuxConnection(channel, true, limits, TimeProvider.System, NullLogger.Instance, _ => { });
         await using var server = new YamuxConnection(await answering, false, limits, TimeProvider.System, NullLogger.Instance, stream =>
         {
@@ -223,6 +227,14 @@ internal static partial class MeshBenchmark
         for (var i = 0; i < streams; i++) ours.Add(await client.OpenAsync(CancellationToken.None));
         await allThere.Task;
         return await measure([.. ours], [.. theirs]);
+    }
+
+    private static async Task<ISecureChannel> ShakeHandsAsync(Socket socket, Ed25519Key identity, bool initiator, bool overTls)
+    {
+        var transport = MeshSocket.Prepare(socket, _limits);
+        if (!overTls) return await NoiseHandshake.RunAsync(transport, identity, initiator, null, [YamuxConnection.Protocol], _limits, TimeProvider.System, CancellationToken.None);
+        using var certificate = TlsCertificate.Create(identity);
+        return await TlsHandshake.RunAsync(transport, SslStreamCertificateContext.Create(certificate, null, offline: true), initiator, null, [YamuxConnection.Protocol], _limits, TimeProvider.System, CancellationToken.None);
     }
 
     private sealed record Sample

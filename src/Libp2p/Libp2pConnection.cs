@@ -33,6 +33,9 @@ public sealed class Libp2pConnection
     /// <summary>What both sides of this connection know and no other connection has; not secret. At least 32 bytes.</summary>
     public ReadOnlyMemory<byte> ChannelBinding { get; internal init; }
 
+    /// <summary>How it is encrypted.</summary>
+    public SecurityProtocol Security { get; internal init; }
+
     /// <summary>Whether we dialed.</summary>
     public bool IsOutbound { get; }
 

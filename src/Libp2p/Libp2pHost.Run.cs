@@ -10,12 +10,12 @@ public sealed partial class Libp2pHost
 {
     private static readonly TimeSpan MaxSweepPeriod = TimeSpan.FromSeconds(5);
 
-    private Libp2pConnection Multiplex(ISecureChannel channel, Multiaddr remoteAddress, bool isOutbound)
+    private Libp2pConnection Multiplex(ISecureChannel channel, SecurityProtocol security, Multiaddr remoteAddress, bool isOutbound)
     {
         Libp2pConnection? connection = null;
         var muxer = new YamuxConnection(channel, isOutbound, _limits, _time, _logger, stream => _ = _tasks.Start(() => ServeAsync(connection!, stream)));
         var isStranger = !isOutbound && !_book.IsNamed(channel.RemotePeer);
-        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time) { ChannelBinding = channel.ChannelBinding };
+        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time) { Security = security, ChannelBinding = channel.ChannelBinding };
         return connection;
     }
 

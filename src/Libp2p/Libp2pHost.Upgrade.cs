@@ -1,6 +1,7 @@
 using PeoplesCloud.Libp2p.Connections;
 using PeoplesCloud.Libp2p.Negotiation;
 using PeoplesCloud.Libp2p.Noise;
+using PeoplesCloud.Libp2p.Tls;
 using PeoplesCloud.Libp2p.Yamux;
 
 namespace PeoplesCloud.Libp2p;
@@ -24,12 +25,12 @@ public sealed partial class Libp2pHost
             var connection = await TimeLimit.RunAsync(_limits.HandshakeTimeout, _time, "the handshake", async token =>
             {
                 // 1. Agree on the security in the clear, and prove who is who.
-                channel = await SecureAsync(raw, expected, isOutbound, token);
+                (channel, var security) = await SecureAsync(raw, expected, isOutbound, token);
                 if (channel.RemotePeer == Self) throw new Libp2pException(Libp2pError.WrongPeer, "this is ourselves");
 
                 // 2. Agree on the muxer, if the handshake did not.
-                if (channel.EarlyMuxer != YamuxConnection.Protocol) await AgreeAsync(NegotiationChannel.Over(channel), YamuxConnection.Protocol, isOutbound, token);
-                return Multiplex(channel, remoteAddress, isOutbound);
+                if (channel.EarlyMuxer != YamuxConnection.Protocol) _ = await AgreeAsync(NegotiationChannel.Over(channel), [YamuxConnection.Protocol], isOutbound, token);
+                return Multiplex(channel, security, remoteAddress, isOutbound);
             }, cancellationToken);
             Admit(connection);
             completed = true;
@@ -45,15 +46,18 @@ public sealed partial class Libp2pHost
         }
     }
 
-    private async ValueTask<ISecureChannel> SecureAsync(Stream raw, PeerId? expected, bool isOutbound, CancellationToken cancellationToken)
+    private async ValueTask<(ISecureChannel Channel, SecurityProtocol Security)> SecureAsync(Stream raw, PeerId? expected, bool isOutbound, CancellationToken cancellationToken)
     {
-        await AgreeAsync(NegotiationChannel.Over(raw), NoiseHandshake.Protocol, isOutbound, cancellationToken);
-        return await NoiseHandshake.RunAsync(raw, _identity, isOutbound, expected, [YamuxConnection.Protocol], _limits, _time, cancellationToken);
+        var chosen = await AgreeAsync(NegotiationChannel.Over(raw), [.. _options.Security.Select(IdOf)], isOutbound, cancellationToken);
+        string[] muxers = [YamuxConnection.Protocol];
+        return chosen == TlsHandshake.Protocol
+            ? (await TlsHandshake.RunAsync(raw, _certificate.Value, isOutbound, expected, muxers, _limits, _time, cancellationToken), SecurityProtocol.Tls)
+            : (await NoiseHandshake.RunAsync(raw, _identity, isOutbound, expected, muxers, _limits, _time, cancellationToken), SecurityProtocol.Noise);
     }
 
-    private async ValueTask AgreeAsync(NegotiationChannel over, string protocol, bool isOutbound, CancellationToken cancellationToken)
-    {
-        if (isOutbound) await MultistreamSelect.ProposeAsync(over, protocol, _limits, cancellationToken);
-        else await MultistreamSelect.AnswerAsync(over, p => p == protocol, _limits, cancellationToken);
-    }
+    private static string IdOf(SecurityProtocol security) => security == SecurityProtocol.Tls ? TlsHandshake.Protocol : NoiseHandshake.Protocol;
+
+    private ValueTask<string> AgreeAsync(NegotiationChannel over, string[] protocols, bool isOutbound, CancellationToken cancellationToken) => isOutbound
+        ? MultistreamSelect.ProposeAsync(over, protocols, _limits, cancellationToken)
+        : MultistreamSelect.AnswerAsync(over, protocols.Contains, _limits, cancellationToken);
 }

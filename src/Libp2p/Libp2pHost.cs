@@ -1,17 +1,19 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.NetworkInformation;
+using System.Net.Security;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Libp2p.Connections;
 using PeoplesCloud.Libp2p.Identify;
 using PeoplesCloud.Libp2p.Relay;
+using PeoplesCloud.Libp2p.Tls;
 
 namespace PeoplesCloud.Libp2p;
 
 /// <summary>
-/// A libp2p node: listens, dials, keeps one connection with each peer and opens streams on it. Protocols (multistream-select, Noise,
+/// A libp2p node: listens, dials, keeps one connection with each peer and opens streams on it. Protocols (multistream-select, Noise, TLS,
 /// yamux, identify, ping) are described in docs/protocols/mesh.md. It knows nothing of swarms: whoever has the address and proves
 /// some key gets in, and every handler decides by <see cref="Libp2pStream.RemotePeer"/>. Thread-safe.
 /// </summary>
@@ -36,6 +38,7 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     private readonly ConnectionTable _table;
     private readonly DialRace _race;
     private IDialTransport[] _transports; // swapped whole
+    private readonly Lazy<SslStreamCertificateContext> _certificate; // made for the first peer that speaks TLS
     private readonly ConcurrentDictionary<string, Func<Libp2pStream, CancellationToken, Task>> _handlers = new(StringComparer.Ordinal);
     private readonly TaskSet _tasks = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -47,15 +50,16 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     /// <param name="options">Limits and names.</param>
     /// <param name="time">The clock of every limit.</param>
     /// <param name="loggers">Where the host logs.</param>
-    /// <exception cref="ArgumentException">A limit is out of its range.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public Libp2pHost(Ed25519Key identity, Libp2pOptions options, TimeProvider time, ILoggerFactory loggers)
     {
-        options.Limits.Validate();
+        options.Validate();
         (_identity, _options, _limits, _time) = (identity, options, options.Limits, time);
         _logger = loggers.CreateLogger<Libp2pHost>();
         Self = PeerId.FromEd25519(identity.PublicKey.Span);
         _book = new AddressBook(_limits);
         _table = new ConnectionTable(Self, _limits);
+        _certificate = new Lazy<SslStreamCertificateContext>(() => SslStreamCertificateContext.Create(TlsCertificate.Create(identity), additionalCertificates: null, offline: true));
         _race = new DialRace(_limits, time);
         _relayed = new RelayClient(this, _limits, time, _logger);
         _transports = [new TcpTransport(_limits, time), _relayed];
@@ -153,6 +157,7 @@ public sealed partial class Libp2pHost : IAsyncDisposable
         await Task.WhenAll(_table.Snapshot().Select(c => c.CloseAsync()));
         _presence.Writer.TryComplete();
         await _tasks.WhenAllDoneAsync();
+        if (_certificate.IsValueCreated) _certificate.Value.TargetCertificate.Dispose();
         _stopping.Dispose();
     }
 

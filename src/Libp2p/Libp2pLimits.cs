@@ -105,6 +105,12 @@ public sealed record Libp2pLimits
     /// </summary>
     public int MaxHandshakeMessageBytes { get; init; } = 4096;
 
+    // -- TLS --------------------------------------------------------------------------------------------------
+
+    /// <summary>The longest certificate of a peer, in bytes. Default 4,096: one with a P-256 key and an Ed25519 identity has under 500, one of RSA keys
+    /// of 4,096 bits under 3,000.</summary>
+    public int MaxCertificateBytes { get; init; } = 4096;
+
     // -- yamux ------------------------------------------------------------------------------------------------
 
     /// <summary>

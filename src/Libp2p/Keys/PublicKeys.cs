@@ -96,7 +96,7 @@ internal static class PublicKeys
                 case KeyType.Ed25519:
                     return data.Length == Ed25519Key.PublicKeyBytes;
                 case KeyType.Rsa:
-                    using (var rsa = ImportRsa(data)) return rsa.KeySize is >= MinRsaBits and <= MaxRsaBits;
+                    using (ImportRsa(data)) return true;
                 case KeyType.Ecdsa:
                     using (var ecdsa = ImportEcdsa(data)) return ecdsa.KeySize >= EcdsaP256;
                 default:
@@ -109,13 +109,15 @@ internal static class PublicKeys
         }
     }
 
-    private static RSA ImportRsa(ReadOnlySpan<byte> der)
+    /// <exception cref="CryptographicException">It is no RSA key of a usable size.</exception>
+    internal static RSA ImportRsa(ReadOnlySpan<byte> der)
     {
         var rsa = RSA.Create();
         try
         {
             rsa.ImportSubjectPublicKeyInfo(der, out var read);
-            return read == der.Length ? rsa : throw new CryptographicException("bytes after the key");
+            if (read != der.Length || rsa.KeySize is < MinRsaBits or > MaxRsaBits) throw new CryptographicException("bytes after the key, or a size out of range");
+            return rsa;
         }
         catch
         {
@@ -124,7 +126,8 @@ internal static class PublicKeys
         }
     }
 
-    private static ECDsa ImportEcdsa(ReadOnlySpan<byte> der)
+    /// <exception cref="CryptographicException">It is no key on a curve that is accepted.</exception>
+    internal static ECDsa ImportEcdsa(ReadOnlySpan<byte> der)
     {
         var ecdsa = ECDsa.Create();
         try

@@ -6,17 +6,22 @@ namespace PeoplesCloud.Libp2p.Negotiation;
 // listener -> header
 // listener -> proposal (agreed) | "na"; after "na" the dialer may propose again
 /// <summary>
-/// Agreement on a protocol, multistream-select 1.0. Reads exactly its own messages. The dialer proposes one protocol only: we
-/// speak one security protocol and one muxer, and a stream is opened for one protocol.
+/// Agreement on a protocol, multistream-select 1.0. Reads exactly its own messages.
 /// </summary>
 internal static class MultistreamSelect
 {
-    /// <summary>Proposes a protocol and waits for the answer.</summary>
-    /// <exception cref="Libp2pException">The other side does not speak it, broke the protocol, or ended.</exception>
-    public static async ValueTask ProposeAsync(NegotiationChannel channel, string protocol, Libp2pLimits limits, CancellationToken cancellationToken)
+    /// <summary>Proposes protocols, best first, until the other side speaks one; returns it.</summary>
+    /// <exception cref="Libp2pException">The other side speaks none of them, broke the protocol, or ended.</exception>
+    public static async ValueTask<string> ProposeAsync(NegotiationChannel channel, IReadOnlyList<string> protocols, Libp2pLimits limits, CancellationToken cancellationToken)
     {
-        await SendProposalAsync(channel, protocol, cancellationToken);
-        await ReadAnswerAsync(channel, protocol, limits, cancellationToken);
+        await SendProposalAsync(channel, protocols[0], cancellationToken);
+        await ReadHeaderAsync(channel, limits, cancellationToken);
+        for (var i = 0; ; i++)
+        {
+            if (await IsAgreedAsync(channel, protocols[i], limits, cancellationToken)) return protocols[i];
+            if (i + 1 == protocols.Count) throw new Libp2pException(Libp2pError.ProtocolNotSupported, $"the other side does not speak {string.Join(" or ", protocols)}");
+            await channel.WriteAsync(MultistreamMessage.Encode(protocols[i + 1]), cancellationToken);
+        }
     }
 
     /// <summary>The first half of a proposal: sends it. The caller may send data of the protocol at once, and must read the answer before it reads data.</summary>
@@ -27,11 +32,7 @@ internal static class MultistreamSelect
     public static async ValueTask ReadAnswerAsync(NegotiationChannel channel, string protocol, Libp2pLimits limits, CancellationToken cancellationToken)
     {
         await ReadHeaderAsync(channel, limits, cancellationToken);
-        var answer = await ReadMessageAsync(channel, limits, cancellationToken);
-        if (answer == protocol) return;
-        throw answer == MultistreamMessage.NotAvailable
-            ? new Libp2pException(Libp2pError.ProtocolNotSupported, $"the other side does not speak {protocol}")
-            : new Libp2pException(Libp2pError.ProtocolViolation, $"the other side answered the proposal of {protocol} with something else");
+        if (!await IsAgreedAsync(channel, protocol, limits, cancellationToken)) throw new Libp2pException(Libp2pError.ProtocolNotSupported, $"the other side does not speak {protocol}");
     }
 
     /// <summary>Answers proposals until one is served; returns it.</summary>
@@ -52,6 +53,14 @@ internal static class MultistreamSelect
             await channel.WriteAsync(MultistreamMessage.Encode(MultistreamMessage.NotAvailable), cancellationToken);
         }
         throw new Libp2pException(Libp2pError.LimitReached, $"the other side proposed {limits.MaxProposals} protocols that are not served");
+    }
+
+    private static async ValueTask<bool> IsAgreedAsync(NegotiationChannel channel, string protocol, Libp2pLimits limits, CancellationToken cancellationToken)
+    {
+        var answer = await ReadMessageAsync(channel, limits, cancellationToken);
+        if (answer == protocol) return true;
+        if (answer == MultistreamMessage.NotAvailable) return false;
+        throw new Libp2pException(Libp2pError.ProtocolViolation, $"the other side answered the proposal of {protocol} with something else");
     }
 
     private static async ValueTask ReadHeaderAsync(NegotiationChannel channel, Libp2pLimits limits, CancellationToken cancellationToken)

@@ -10,10 +10,10 @@ internal sealed class TestHost : IAsyncDisposable
 
     private readonly Ed25519Key _key;
 
-    private TestHost(Ed25519Key key, Libp2pLimits? limits, TimeProvider? time)
+    private TestHost(Ed25519Key key, Libp2pOptions options, TimeProvider? time)
     {
         _key = key;
-        Host = new Libp2pHost(key, new Libp2pOptions { Limits = limits ?? Libp2pLimits.Default }, time ?? TimeProvider.System, NullLoggerFactory.Instance);
+        Host = new Libp2pHost(key, options, time ?? TimeProvider.System, NullLoggerFactory.Instance);
     }
 
     public Libp2pHost Host { get; }
@@ -24,9 +24,10 @@ internal sealed class TestHost : IAsyncDisposable
 
     public static Multiaddr AnyPort { get; } = Multiaddr.TryParse("/ip4/127.0.0.1/tcp/0", out var address) ? address : throw new InvalidOperationException();
 
-    public static async Task<TestHost> StartAsync(Libp2pLimits? limits = null, TimeProvider? time = null, bool listen = true)
+    public static async Task<TestHost> StartAsync(Libp2pLimits? limits = null, TimeProvider? time = null, bool listen = true, SecurityProtocol[]? security = null)
     {
-        var host = new TestHost(new Ed25519Key(Ed25519Key.NewSeed()), limits, time);
+        var options = new Libp2pOptions { Limits = limits ?? Libp2pLimits.Default };
+        var host = new TestHost(new Ed25519Key(Ed25519Key.NewSeed()), security is null ? options : options with { Security = security }, time);
         if (listen) host.Address = await host.Host.ListenAsync(AnyPort, CancellationToken.None);
         return host;
     }

@@ -129,7 +129,7 @@ public sealed class MultistreamTests
         var (dialer, listener) = Pipes();
         await listener.Output.WriteAsync(answer);
         await listener.Output.CompleteAsync();
-        return await Assert.ThrowsAsync<Libp2pException>(async () => await MultistreamSelect.ProposeAsync(NegotiationChannel.Over(dialer), "/b/1", Limits, Timeout()));
+        return await Assert.ThrowsAsync<Libp2pException>(async () => await MultistreamSelect.ProposeAsync(NegotiationChannel.Over(dialer), ["/b/1"], Limits, Timeout()));
     }
 
     private static CancellationToken Timeout() => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
