@@ -1,6 +1,7 @@
 using PeoplesCloud.Daemon.Tests;
 using PeoplesCloud.Daemon.Tests.Crash;
 
+if (args is [DaemonProcess.StoppingMode, ..]) return await DaemonProcess.RunStoppingAsync(args[1..]);
 if (args is [DaemonProcess.Mode, ..]) return await DaemonProcess.RunAsync(args[1..]);
 
 return args.Any(a => a is "-automated" or "@@")

@@ -13,10 +13,12 @@ internal sealed class TestNode : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly bool _ownsHome;
+    private readonly IDisk _disk;
     private LocalClient _client = null!;
 
-    private TestNode(string home, string name, bool ownsHome)
+    private TestNode(string home, string name, bool ownsHome, IDisk disk)
     {
+        _disk = disk;
         Home = home;
         Name = name;
         _ownsHome = ownsHome;
@@ -30,9 +32,9 @@ internal sealed class TestNode : IAsyncDisposable
 
     public static LocalApiJson Json => LocalApiJson.Default;
 
-    public static async Task<TestNode> StartAsync(string name, bool hosts = false, string? home = null, TimeProvider? time = null)
+    public static async Task<TestNode> StartAsync(string name, bool hosts = false, string? home = null, TimeProvider? time = null, IDisk? disk = null)
     {
-        var test = new TestNode(home ?? NewHome(), name, ownsHome: home is null);
+        var test = new TestNode(home ?? NewHome(), name, ownsHome: home is null, disk ?? SystemDisk.Instance);
         await test.StartAgainAsync(hosts, time);
         return test;
     }
@@ -43,7 +45,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     public async Task StartAgainAsync(bool hosts = false, TimeProvider? time = null)
     {
-        Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts), time ?? TimeProvider.System, SystemDisk.Instance, TestContext.Current.CancellationToken);
+        Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts), time ?? TimeProvider.System, _disk, TestContext.Current.CancellationToken);
         _client = new LocalClient(Path.Combine(Home, "pc.sock"));
     }
 

@@ -39,7 +39,7 @@ internal sealed class HomeFolder : IDisposable
         {
             disk.MakeFolder(home);
             homeLock = HomeLock.Take(paths);
-            foreach (var folder in new[] { paths.Blocks, paths.Programs, paths.Logs }) disk.MakeFolder(folder);
+            Directory.CreateDirectory(paths.Logs, DurableWrites.OwnerFolder);
             var database = Database.Open(paths.Database); // before the identity: a home of a newer version is left untouched
             try
             {

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using PeoplesCloud.Daemon.Tests.PowerCuts;
+using PeoplesCloud.Simulation.Disk;
 
 namespace PeoplesCloud.Daemon.Tests.Crash;
 
@@ -7,6 +9,8 @@ namespace PeoplesCloud.Daemon.Tests.Crash;
 internal sealed class DaemonProcess : IAsyncDisposable
 {
     public const string Mode = "daemon-to-kill";
+
+    public const string StoppingMode = "daemon-that-stops-at-a-step";
 
     private readonly Process _process;
 
@@ -16,11 +20,39 @@ internal sealed class DaemonProcess : IAsyncDisposable
     public static Task<int> RunAsync(string[] args) => DaemonHost.RunAsync(
         TestNode.ConfigOf(args[0], args[1], args[2] == "host") with { Port = int.Parse(args[3], CultureInfo.InvariantCulture) }, Console.Out, CancellationToken.None);
 
-    /// <summary>Starts one and waits until it serves; answers its line.</summary>
-    public static async Task<(DaemonProcess Process, string Ready)> StartAsync(string home, string name, bool hosts, int port = 0)
+    /// <summary>The side of one that stops for ever at its k-th step on the disk after it served, ours or SQLite's. Arguments: home, name, step.</summary>
+    public static async Task<int> RunStoppingAsync(string[] args)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, [Mode, home, name, hosts ? "host" : "no-host", port.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardOutput = true, UseShellExecute = false };
-        var process = Process.Start(start)!;
+        var trace = new DiskTrace(args[0]);
+        RecordingVfs.Record(trace);
+        var stopAt = int.Parse(args[2], CultureInfo.InvariantCulture);
+        await using var node = await DaemonNode.StartAsync(TestNode.ConfigOf(args[0], args[1], hosts: false), TimeProvider.System, new RecordingDisk(trace), CancellationToken.None);
+        var steps = 0;
+        trace.OnStep = step =>
+        {
+            if (++steps < stopAt) return;
+            Console.WriteLine($"at {step.GetType().Name}");
+            new ManualResetEvent(false).WaitOne();
+        };
+        Console.WriteLine($"ready {node.Self}");
+        await node.StopRequested;
+        return 0;
+    }
+
+    /// <summary>Starts one that stops at a step; <see cref="StoppedAsync"/> says when it is there.</summary>
+    public static async Task<DaemonProcess> StartStoppingAsync(string home, string name, int step) =>
+        (await StartAsync(StoppingMode, home, name, step.ToString(CultureInfo.InvariantCulture))).Process;
+
+    /// <summary>Starts one and waits until it serves; answers its line.</summary>
+    public static Task<(DaemonProcess Process, string Ready)> StartAsync(string home, string name, bool hosts, int port = 0) =>
+        StartAsync(Mode, home, name, hosts ? "host" : "no-host", port.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Completes with the step's name when the process stands at its step.</summary>
+    public async Task<string> StoppedAsync() => await _process.StandardOutput.ReadLineAsync() ?? "its end";
+
+    private static async Task<(DaemonProcess Process, string Ready)> StartAsync(params string[] arguments)
+    {
+        var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
         var line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TestNode.Patience);
         Assert.StartsWith("ready ", line, StringComparison.Ordinal);
         return (new DaemonProcess(process), line!);

@@ -48,26 +48,4 @@ public sealed class KillTests
             if (line.Stream == "out" && line.Text == text) return;
         Assert.Fail("the log ended");
     }
-
-    /// <summary>Speaks with the daemon of a home.</summary>
-    private sealed class HomeClient(string home) : IDisposable
-    {
-        private readonly LocalClient _client = new(Path.Combine(home, "pc.sock"));
-
-        public Task<Api.SwarmReply> JoinAsync(string ticket) => _client.PostAsync("/v1/swarms/join", new Api.JoinRequest(ticket, null), TestNode.Json.JoinRequest, TestNode.Json.SwarmReply);
-
-        public async Task<Api.SwarmInfo> ListAsync(string swarm) => (await _client.GetAsync($"/v1/list?swarm={swarm}", TestNode.Json.ListReply)).Swarms.Single();
-
-        public async Task<IReadOnlyList<string>> PinsAsync() => (await _client.GetAsync("/v1/pins", TestNode.Json.PinsReply)).Pins;
-
-        public async Task<string> AddAsync(string path)
-        {
-            string? cid = null;
-            await foreach (var happened in _client.EventsAsync(HttpMethod.Post, "/v1/add", System.Net.Http.Json.JsonContent.Create(new Api.AddRequest(path, false, null), TestNode.Json.AddRequest), TestNode.Json.EventAddedReply))
-                cid = happened.Result?.Cid ?? cid;
-            return cid!;
-        }
-
-        public void Dispose() => _client.Dispose();
-    }
 }
