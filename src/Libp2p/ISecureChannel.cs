@@ -30,11 +30,23 @@ internal interface ISecureChannel : IAsyncDisposable
     /// <summary>Marks the first bytes of what was peeked as read.</summary>
     void Consume(int count);
 
-    /// <summary>Where the next message is put together; at least 512 bytes, usually 64 KiB. Valid until <see cref="Seal"/>.</summary>
+    /// <summary>
+    /// Keeps the memory of what was peeked: it stays valid until the answer's <see cref="SharedBuffer.Release"/>. Null when the channel needs
+    /// that memory back, and the bytes have to be copied; always, unless a channel says otherwise.
+    /// </summary>
+    SharedBuffer? Hold() => null;
+
+    /// <summary>Where the next message is put together; at least 512 bytes, usually 64 KiB. Valid until <see cref="Seal(int)"/>.</summary>
     Memory<byte> GetWriteBuffer();
 
     /// <summary>Encrypts the first bytes of the write buffer for the next <see cref="FlushAsync"/>; whether there is room for another message before it.</summary>
     bool Seal(int count);
+
+    /// <summary>How many bytes <see cref="Seal(int, ReadOnlySpan{byte})"/> takes behind <paramref name="count"/> of the write buffer; zero when it is not to be called.</summary>
+    int DirectBytes(int count) => 0;
+
+    /// <summary>As <see cref="Seal(int)"/>, and then encrypts <paramref name="payload"/> as the next message, without a copy in between.</summary>
+    bool Seal(int count, ReadOnlySpan<byte> payload) => throw new NotSupportedException();
 
     /// <summary>Sends what was sealed. A cancelled or failed write makes the channel unusable.</summary>
     ValueTask FlushAsync(CancellationToken cancellationToken);

@@ -105,6 +105,12 @@ public sealed record Libp2pLimits
     /// </summary>
     public int MaxHandshakeMessageBytes { get; init; } = 4096;
 
+    /// <summary>
+    /// Buffers of 64 KiB with received bytes that the streams of one connection may keep, so that the bytes need not be copied. Default 32,
+    /// which are 2 MiB, two full windows; for what comes while slow readers keep them all, bytes are copied out of their frame.
+    /// </summary>
+    public int MaxHeldReceiveBuffers { get; init; } = 32;
+
     // -- TLS --------------------------------------------------------------------------------------------------
 
     /// <summary>The longest certificate of a peer, in bytes. Default 4,096: one with a P-256 key and an Ed25519 identity has under 500, one of RSA keys

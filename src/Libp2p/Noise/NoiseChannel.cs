@@ -7,8 +7,9 @@ namespace PeoplesCloud.Libp2p.Noise;
 // frame = length:u16 ciphertext:(length-16) tag:16      big-endian; length counts ciphertext and tag; see docs/protocols/noise.md
 
 /// <summary>
-/// The encrypted channel after the handshake. Both directions work in place: a message is put together where it is encrypted,
-/// and received bytes are decrypted where the socket put them.
+/// The encrypted channel after the handshake. Bytes are moved by the cipher and not besides: small messages are put together and
+/// taken apart where they are encrypted and decrypted; large ones are encrypted from where the application has them, and decrypted to where
+/// it reads them.
 /// </summary>
 internal sealed class NoiseChannel : ISecureChannel
 {
@@ -18,9 +19,12 @@ internal sealed class NoiseChannel : ISecureChannel
     private const int LengthBytes = 2;
     private const int OverheadBytes = LengthBytes + NoiseCipher.TagBytes;
 
-    // A whole frame, and what is left for another: 64 KiB of a stream with their headers go out in one write.
-    private const int WriteBufferBytes = 128 * 1024;
+    // Two times 64 KiB of a stream, each with its header in a small frame before it: they go out in one write.
+    private const int WriteBufferBytes = 132 * 1024;
     private const int MinPlaintextBytes = 512;
+
+    // A frame with so much content is decrypted into a buffer that its reader may keep.
+    private const int MinSharedBytes = 16 * 1024;
 
     // Two frames: while one is used up, most of the next one is there.
     private const int LargeBufferBytes = 128 * 1024;
@@ -30,19 +34,22 @@ internal sealed class NoiseChannel : ISecureChannel
     private readonly Stream _transport;
     private readonly NoiseCipher _send;
     private readonly NoiseCipher _receive;
+    private readonly SharedBufferPool _large;
     private byte[]? _writeBuffer;
     private int _sealedBytes;
     private byte[] _readBuffer = ArrayPool<byte>.Shared.Rent(SmallBufferBytes);
     private int _readStart; // received bytes that are not decrypted yet: [_readStart, _readEnd)
     private int _readEnd;
-    private Memory<byte> _plaintext;
+    private ReadOnlyMemory<byte> _plaintext;
+    private SharedBuffer? _shared; // where the plaintext is, if not in the read buffer
     private int _smallReads;
     private int _disposed;
 
-    public NoiseChannel(Stream transport, NoiseCipher send, NoiseCipher receive, PeerId remotePeer, string? earlyMuxer)
+    public NoiseChannel(Stream transport, NoiseCipher send, NoiseCipher receive, PeerId remotePeer, string? earlyMuxer, int maxHeldBuffers)
     {
         (_transport, _send, _receive) = (transport, send, receive);
         (RemotePeer, EarlyMuxer) = (remotePeer, earlyMuxer);
+        _large = new SharedBufferPool(MaxPlaintextBytes, maxHeldBuffers);
     }
 
     public PeerId RemotePeer { get; }
@@ -61,11 +68,16 @@ internal sealed class NoiseChannel : ISecureChannel
 
     public bool Seal(int count)
     {
-        var frame = _writeBuffer.AsSpan(_sealedBytes, OverheadBytes + count);
-        BinaryPrimitives.WriteUInt16BigEndian(frame, checked((ushort)(count + NoiseCipher.TagBytes)));
-        _send.Encrypt(frame.Slice(LengthBytes, count), frame[^NoiseCipher.TagBytes..]);
-        _sealedBytes += frame.Length;
-        return WriteBufferBytes - _sealedBytes >= OverheadBytes + MinPlaintextBytes;
+        var text = _writeBuffer.AsSpan(_sealedBytes + LengthBytes, count);
+        return Seal(text, text);
+    }
+
+    public int DirectBytes(int count) => Math.Min(WriteBufferBytes - _sealedBytes - OverheadBytes - count - OverheadBytes, MaxPlaintextBytes);
+
+    public bool Seal(int count, ReadOnlySpan<byte> payload)
+    {
+        Seal(count);
+        return Seal(payload, _writeBuffer.AsSpan(_sealedBytes + LengthBytes, payload.Length));
     }
 
     public ValueTask FlushAsync(CancellationToken cancellationToken)
@@ -92,6 +104,12 @@ internal sealed class NoiseChannel : ISecureChannel
 
     public void Consume(int count) => _plaintext = _plaintext[count..];
 
+    public SharedBuffer? Hold()
+    {
+        _shared?.Hold();
+        return _shared;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
@@ -117,6 +135,15 @@ internal sealed class NoiseChannel : ISecureChannel
         }
     }
 
+    private bool Seal(ReadOnlySpan<byte> text, Span<byte> target)
+    {
+        var frame = _writeBuffer.AsSpan(_sealedBytes, OverheadBytes + text.Length);
+        BinaryPrimitives.WriteUInt16BigEndian(frame, checked((ushort)(text.Length + NoiseCipher.TagBytes)));
+        _send.Encrypt(text, target, frame[^NoiseCipher.TagBytes..]);
+        _sealedBytes += frame.Length;
+        return WriteBufferBytes - _sealedBytes >= OverheadBytes + MinPlaintextBytes;
+    }
+
     /// <summary>Decrypts the next whole frame that has content; false when more bytes are needed.</summary>
     private bool TryDecryptFrame()
     {
@@ -124,15 +151,32 @@ internal sealed class NoiseChannel : ISecureChannel
         {
             var length = BinaryPrimitives.ReadUInt16BigEndian(_readBuffer.AsSpan(_readStart));
             if (length < NoiseCipher.TagBytes) throw new Libp2pException(Libp2pError.ProtocolViolation, "a Noise frame is shorter than its tag");
-            if (_readEnd - _readStart - LengthBytes < length) return false;
+            if (_readEnd - _readStart - LengthBytes < length) break;
             var text = _readBuffer.AsMemory(_readStart + LengthBytes, length - NoiseCipher.TagBytes);
             var tag = _readBuffer.AsSpan(_readStart + LengthBytes + text.Length, NoiseCipher.TagBytes);
-            if (!_receive.TryDecrypt(text.Span, tag)) throw new Libp2pException(Libp2pError.ProtocolViolation, "a Noise frame was changed on the way");
+            var target = TakeShared(text.Length) ? _shared!.Memory[..text.Length] : text;
+            if (!_receive.TryDecrypt(text.Span, tag, target.Span)) throw new Libp2pException(Libp2pError.ProtocolViolation, "a Noise frame was changed on the way");
             _readStart += LengthBytes + length;
-            _plaintext = text;
+            _plaintext = target;
             if (length > NoiseCipher.TagBytes) return true; // empty frames are allowed and mean nothing
         }
+        ReleaseShared();
         return false;
+    }
+
+    /// <summary>Whether a frame's content goes to a buffer that may be held: a fresh one, or the last one if nobody holds it.</summary>
+    private bool TakeShared(int bytes)
+    {
+        if (bytes >= MinSharedBytes && _shared is { IsSole: true }) return true;
+        ReleaseShared();
+        if (bytes >= MinSharedBytes) _shared = _large.TryRent();
+        return _shared is not null;
+    }
+
+    private void ReleaseShared()
+    {
+        _shared?.Release();
+        _shared = null;
     }
 
     /// <summary>Makes room for a whole frame if one has begun; idle connections keep a small buffer only.</summary>

@@ -17,22 +17,22 @@ internal sealed class NoiseCipher : IDisposable
 
     public NoiseCipher(ReadOnlySpan<byte> key) => _cipher = new ChaCha20Poly1305(key);
 
-    /// <summary>Encrypts in place; the tag follows the text.</summary>
-    public void Encrypt(Span<byte> text, Span<byte> tag, ReadOnlySpan<byte> associatedData = default)
+    /// <summary>Encrypts; the target may be the text itself.</summary>
+    public void Encrypt(ReadOnlySpan<byte> text, Span<byte> target, Span<byte> tag, ReadOnlySpan<byte> associatedData = default)
     {
         Span<byte> nonce = stackalloc byte[12];
         NextNonce(nonce);
-        _cipher.Encrypt(nonce, text, text, tag, associatedData);
+        _cipher.Encrypt(nonce, text, target, tag, associatedData);
     }
 
-    /// <summary>Decrypts in place; false when the tag does not fit, after which the cipher must not be used.</summary>
-    public bool TryDecrypt(Span<byte> text, ReadOnlySpan<byte> tag, ReadOnlySpan<byte> associatedData = default)
+    /// <summary>Decrypts; the target may be the text itself. False when the tag does not fit, after which the cipher must not be used.</summary>
+    public bool TryDecrypt(ReadOnlySpan<byte> text, ReadOnlySpan<byte> tag, Span<byte> target, ReadOnlySpan<byte> associatedData = default)
     {
         Span<byte> nonce = stackalloc byte[12];
         NextNonce(nonce);
         try
         {
-            _cipher.Decrypt(nonce, text, tag, text, associatedData);
+            _cipher.Decrypt(nonce, text, tag, target, associatedData);
             return true;
         }
         catch (AuthenticationTagMismatchException)

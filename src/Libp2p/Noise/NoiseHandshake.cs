@@ -78,7 +78,7 @@ internal static class NoiseHandshake
         }
 
         var (send, receive) = noise.Split();
-        return new NoiseChannel(transport, send, receive, remote!.IdentityKey.PeerId, ChooseMuxer(initiator, muxers, remote.Muxers)) { ChannelBinding = noise.HandshakeHash.ToArray() };
+        return new NoiseChannel(transport, send, receive, remote!.IdentityKey.PeerId, ChooseMuxer(initiator, muxers, remote.Muxers), limits.MaxHeldReceiveBuffers) { ChannelBinding = noise.HandshakeHash.ToArray() };
     }
 
     /// <summary>Takes one received message; answers why it is refused, or null.</summary>

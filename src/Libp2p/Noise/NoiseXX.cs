@@ -153,11 +153,11 @@ internal sealed class NoiseXX : IDisposable
 
     private int EncryptAndHash(ReadOnlySpan<byte> text, Span<byte> output)
     {
-        text.CopyTo(output);
         var length = text.Length;
-        if (_cipher is not null)
+        if (_cipher is null) text.CopyTo(output);
+        else
         {
-            _cipher.Encrypt(output[..text.Length], output.Slice(text.Length, NoiseCipher.TagBytes), _hash);
+            _cipher.Encrypt(text, output[..text.Length], output.Slice(text.Length, NoiseCipher.TagBytes), _hash);
             length += NoiseCipher.TagBytes;
         }
         MixHash(output[..length]);
@@ -177,6 +177,6 @@ internal sealed class NoiseXX : IDisposable
         _hash.CopyTo(before);
         MixHash(data); // the hash covers the ciphertext, which decrypting in place overwrites
         text = data[..^NoiseCipher.TagBytes];
-        return _cipher.TryDecrypt(data[..^NoiseCipher.TagBytes], data[^NoiseCipher.TagBytes..], before);
+        return _cipher.TryDecrypt(data[..^NoiseCipher.TagBytes], data[^NoiseCipher.TagBytes..], data[..^NoiseCipher.TagBytes], before);
     }
 }

@@ -5,6 +5,9 @@ namespace PeoplesCloud.Libp2p.Yamux;
 /// <content>Takes frames in: a state machine over whatever pieces the channel delivers.</content>
 internal sealed partial class YamuxConnection
 {
+    // Below, a copy costs less than keeping the whole buffer.
+    private const int MinSharedBytes = 16 * 1024;
+
     private readonly byte[] _header = new byte[YamuxFrame.HeaderBytes];
     private int _headerBytes;
     private uint _payloadLeft;
@@ -27,28 +30,32 @@ internal sealed partial class YamuxConnection
             }
             _bytesIn += bytes.Length;
             Interlocked.Exchange(ref _lastReceived, _time.GetTimestamp());
-            Process(bytes.Span);
+            Process(bytes);
             _channel.Consume(bytes.Length);
         }
     }
 
     /// <summary>Takes all bytes; what they start is carried over to the next call.</summary>
     /// <exception cref="Libp2pException">The peer broke the rules.</exception>
-    private void Process(ReadOnlySpan<byte> bytes)
+    private void Process(ReadOnlyMemory<byte> bytes)
     {
         while (!bytes.IsEmpty)
         {
             if (_payloadLeft > 0)
             {
                 var count = (int)Math.Min(_payloadLeft, (uint)bytes.Length);
-                if (_payloadStream is not null && _payloadStream.Append(bytes[..count])) _toWake.Add(_payloadStream);
+                if (_payloadStream is not null)
+                {
+                    var holder = count >= MinSharedBytes ? _channel.Hold() : null;
+                    if (_payloadStream.Append(bytes[..count], holder)) _toWake.Add(_payloadStream);
+                }
                 bytes = bytes[count..];
                 _payloadLeft -= (uint)count;
                 if (_payloadLeft == 0) EndPayload();
                 continue;
             }
             var missing = Math.Min(YamuxFrame.HeaderBytes - _headerBytes, bytes.Length);
-            bytes[..missing].CopyTo(_header.AsSpan(_headerBytes));
+            bytes.Span[..missing].CopyTo(_header.AsSpan(_headerBytes));
             _headerBytes += missing;
             bytes = bytes[missing..];
             if (_headerBytes < YamuxFrame.HeaderBytes) return;
@@ -156,7 +163,7 @@ internal sealed partial class YamuxConnection
             while (!input.IsEmpty)
             {
                 var count = Math.Min(input.Length, 1 + input[0] % 64); // pieces of all sizes
-                connection.Process(input[..count]);
+                connection.Process(input[..count].ToArray());
                 connection.WakeReaders();
                 input = input[count..];
             }

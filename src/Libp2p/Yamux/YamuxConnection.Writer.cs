@@ -38,6 +38,9 @@ internal sealed partial class YamuxConnection
     private long _writeStarted;
     private long _bytesOut;
 
+    /// <summary>Whether somebody was writing a moment ago.</summary>
+    internal bool IsWriting => Volatile.Read(ref _isWriting);
+
     internal void ScheduleControl(YamuxStream stream, bool inline)
     {
         lock (_gate)
@@ -172,20 +175,19 @@ internal sealed partial class YamuxConnection
     /// <summary>Fills the channel with as many messages as it takes; false when there is nothing to say.</summary>
     private bool FillChannel()
     {
-        var isAnything = false;
-        int count;
-        do
+        var before = _bytesOut;
+        var hasRoom = true;
+        while (hasRoom)
         {
-            count = Fill(_channel.GetWriteBuffer().Span);
+            var count = Fill(_channel.GetWriteBuffer().Span, ref hasRoom);
+            if (count == 0) break;
             _bytesOut += count;
-            isAnything |= count > 0;
         }
-        while (count > 0 && _channel.Seal(count));
-        return isAnything;
+        return _bytesOut > before;
     }
 
-    /// <summary>Fills one buffer and answers how much of it.</summary>
-    private int Fill(Span<byte> buffer)
+    /// <summary>Fills and seals one buffer, and answers how much of it, with what was encrypted directly; no <paramref name="hasRoom"/> when the channel is full.</summary>
+    private int Fill(Span<byte> buffer, ref bool hasRoom)
     {
         var written = FillSession(buffer);
         while (buffer.Length - written >= YamuxFrame.HeaderBytes && TryNextControl(out var stream))
@@ -195,10 +197,14 @@ internal sealed partial class YamuxConnection
         }
         while (buffer.Length - written >= YamuxFrame.HeaderBytes + MinDataRoomBytes && TryNextData(out var stream, out var quantum))
         {
-            var count = stream.FillData(buffer[written..], quantum, out var again);
-            written += count;
-            FinishTurn(stream, count, again);
+            var turn = stream.FillData(_channel, buffer, written, quantum);
+            FinishTurn(stream, turn.Count, turn.Again);
+            written += turn.Count;
+            if (!turn.IsSealed) continue;
+            hasRoom = turn.HasRoom;
+            return written;
         }
+        if (written > 0) hasRoom = _channel.Seal(written);
         return written;
     }
 

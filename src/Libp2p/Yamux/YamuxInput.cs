@@ -148,6 +148,21 @@ internal sealed class YamuxInput(YamuxStream stream) : PipeReader, IValueTaskSou
         }
     }
 
+    /// <summary>Takes bytes where they are, and their holder's place; false when nobody will read them.</summary>
+    internal bool Append(ReadOnlyMemory<byte> bytes, SharedBuffer holder)
+    {
+        lock (_gate)
+        {
+            if (_isCompleted || _failure is not null) return false;
+            var segment = new Segment(bytes, holder, _tail is null ? 0 : _tail.RunningIndex + _tail.End);
+            if (_tail is null) _head = segment;
+            else _tail.Append(segment);
+            _tail = segment;
+            _unread += bytes.Length;
+            return true;
+        }
+    }
+
     /// <summary>Wakes the reader if it waits for what is there now.</summary>
     internal void Wake()
     {
@@ -251,10 +266,11 @@ internal sealed class YamuxInput(YamuxStream stream) : PipeReader, IValueTaskSou
         _read.SetException(new OperationCanceledException(cancellationToken));
     }
 
-    /// <summary>A pooled piece of memory, filled up to <see cref="End"/>.</summary>
+    /// <summary>A pooled piece of memory, filled up to <see cref="End"/>; or a part of the channel's, which is full.</summary>
     private sealed class Segment : ReadOnlySequenceSegment<byte>
     {
-        private readonly byte[] _array;
+        private readonly byte[] _array = [];
+        private readonly SharedBuffer? _holder;
 
         public Segment(int wantedBytes, long runningIndex)
         {
@@ -262,13 +278,20 @@ internal sealed class YamuxInput(YamuxStream stream) : PipeReader, IValueTaskSou
             RunningIndex = runningIndex;
         }
 
-        public int Capacity => _array.Length;
+        public Segment(ReadOnlyMemory<byte> bytes, SharedBuffer holder, long runningIndex)
+        {
+            (Memory, RunningIndex, End, _holder) = (bytes, runningIndex, bytes.Length, holder);
+        }
+
+        public int Capacity => _holder is null ? _array.Length : End;
 
         public int End { get; set; }
 
         public Segment? NextSegment => (Segment?)Next;
 
-        public Span<byte> RoomAt(int index) => _array.AsSpan(index);
+        public Span<byte> RoomAt(int index) => _holder is null ? _array.AsSpan(index) : default;
+
+        public void Append(Segment next) => Next = next;
 
         /// <summary>A following segment; this one is full up to <paramref name="end"/>.</summary>
         public Segment NewNext(int wantedBytes, int end)
@@ -285,7 +308,7 @@ internal sealed class YamuxInput(YamuxStream stream) : PipeReader, IValueTaskSou
         {
             for (var segment = this; segment is not null; segment = segment.NextSegment)
             {
-                segment.Memory = segment._array.AsMemory(0, segment.End);
+                if (segment._holder is null) segment.Memory = segment._array.AsMemory(0, segment.End);
                 segment.Next = segment._pendingNext;
             }
         }
@@ -293,7 +316,8 @@ internal sealed class YamuxInput(YamuxStream stream) : PipeReader, IValueTaskSou
         /// <summary>Gives the memory back; answers the next segment.</summary>
         public Segment? Return()
         {
-            ArrayPool<byte>.Shared.Return(_array);
+            if (_holder is not null) _holder.Release();
+            else ArrayPool<byte>.Shared.Return(_array);
             Memory = default;
             return NextSegment;
         }

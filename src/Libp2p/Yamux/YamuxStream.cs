@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Runtime.InteropServices;
 
 namespace PeoplesCloud.Libp2p.Yamux;
 
@@ -17,6 +18,12 @@ namespace PeoplesCloud.Libp2p.Yamux;
 internal sealed class YamuxStream : IDuplexPipe
 #pragma warning restore CA1001
 {
+    // A piece of so many bytes is not copied into the channel's buffer; below, that costs less than a frame of its own.
+    private const int MinDirectBytes = 8 * 1024;
+
+    // What of a piece may go with its header.
+    private const int MaxHeadBytes = 64;
+
     private readonly YamuxConnection _connection;
     private readonly Pipe _written;
     private readonly YamuxInput _input;
@@ -103,6 +110,7 @@ internal sealed class YamuxStream : IDuplexPipe
     /// <summary>Sends what can be sent at once straight from the application's memory; answers what is left of it.</summary>
     internal ReadOnlyMemory<byte> Lend(ReadOnlyMemory<byte> bytes)
     {
+        if (_connection.IsWriting) return bytes; // not lent, but buffered while the writer is at work
         lock (_sendGate)
         {
             if (_sendClosed || _isBlocked) return bytes;
@@ -182,8 +190,8 @@ internal sealed class YamuxStream : IDuplexPipe
         return false;
     }
 
-    /// <summary>Takes a part of a Data frame; whether the reader has to be woken for it.</summary>
-    internal bool Append(ReadOnlySpan<byte> bytes)
+    /// <summary>Takes a part of a Data frame, by copy or with the place of its holder; whether the reader has to be woken for it.</summary>
+    internal bool Append(ReadOnlyMemory<byte> bytes, SharedBuffer? holder)
     {
         bool mustWake;
         lock (_receiveGate)
@@ -191,6 +199,7 @@ internal sealed class YamuxStream : IDuplexPipe
             if (_receiveClosed || _readerDone)
             {
                 _discarded = true;
+                holder?.Release();
                 return false;
             }
             _unread += bytes.Length;
@@ -198,7 +207,9 @@ internal sealed class YamuxStream : IDuplexPipe
             mustWake = !_mustWake;
             _mustWake = true;
         }
-        _input.Append(bytes); // dropped if the stream ended just now, and given back by that
+        // Dropped if the stream ended just now, and given back by that.
+        if (holder is null) _input.Append(bytes.Span);
+        else if (!_input.Append(bytes, holder)) holder.Release();
         _connection.EnforceBudget();
         return mustWake;
     }
@@ -270,34 +281,57 @@ internal sealed class YamuxStream : IDuplexPipe
         }
     }
 
-    /// <summary>Writes one Data frame of at most <paramref name="quantum"/> bytes, and FIN behind the last one; <paramref name="again"/> when there is more that may be sent.</summary>
-    internal int FillData(Span<byte> room, int quantum, out bool again)
+    /// <summary>What <see cref="FillData"/> did: how many bytes it wrote, whether it has more that may be sent, and whether it sealed the buffer.</summary>
+    [StructLayout(LayoutKind.Auto)]
+    internal readonly record struct Turn(int Count, bool Again, bool IsSealed = false, bool HasRoom = false);
+
+    /// <summary>
+    /// Writes one Data frame of at most <paramref name="quantum"/> bytes behind the first <paramref name="used"/> of the buffer, and FIN behind the
+    /// last one. A large frame is encrypted from where its bytes lie, which seals the buffer.
+    /// </summary>
+    internal Turn FillData(ISecureChannel channel, Span<byte> buffer, int used, int quantum)
     {
-        again = false;
-        bool last;
+        var room = buffer[used..];
+        bool last, again;
         int count, written = 0;
         lock (_sendGate)
         {
-            if (_sendClosed || _openFlags != YamuxFlags.None) return 0; // the opening frame goes first and is queued as control
+            if (_sendClosed || _openFlags != YamuxFlags.None) return default; // the opening frame goes first and is queued as control
             var reader = _written.Reader;
             var hasBuffer = reader.TryRead(out var result);
-            var buffer = result.Buffer;
-            var borrowed = buffer.IsEmpty ? _borrowed : default; // what is buffered was written before what is lent
-            var available = buffer.Length + borrowed.Length;
-            count = (int)Math.Min(Math.Min(available, _sendWindow), Math.Min(quantum, room.Length - 2 * YamuxFrame.HeaderBytes));
-            last = result.IsCompleted && count == available;
+            var unsent = result.Buffer;
+            var borrowed = unsent.IsEmpty ? _borrowed : default; // what is buffered was written before what is lent
+            var available = unsent.Length + borrowed.Length;
+            var allowed = (int)Math.Min(Math.Min(available, _sendWindow), quantum);
+
+            // 1. How much, and from where: a long piece as it lies, else what fits behind the header.
+            var piece = unsent.IsEmpty ? borrowed : unsent.First;
+            var direct = Math.Min(Math.Min(allowed, piece.Length), channel.DirectBytes(used + YamuxFrame.HeaderBytes + MaxHeadBytes) + MaxHeadBytes);
+            var isDirect = direct >= MinDirectBytes && room.Length >= YamuxFrame.HeaderBytes + MaxHeadBytes;
+            count = isDirect ? direct : Math.Min(allowed, room.Length - 2 * YamuxFrame.HeaderBytes);
+            last = result.IsCompleted && count == available && !isDirect;
             _isBlocked = count < available && count == _sendWindow;
-            again = !_isBlocked && (count < available || buffer.Length + _borrowed.Length > count);
-            var target = room.Slice(YamuxFrame.HeaderBytes, count);
-            if (buffer.IsEmpty)
+            again = !_isBlocked && (count < available || unsent.Length + _borrowed.Length > count || (isDirect && result.IsCompleted));
+
+            // 2. The frame.
+            var hasRoom = true;
+            if (isDirect)
             {
-                borrowed.Span[..count].CopyTo(target);
-                _borrowed = _borrowed[count..];
+                // What one frame of the channel does not take goes with the header: 64 KiB are two frames, as they would be anyhow.
+                var head = Math.Max(0, count - channel.DirectBytes(used + YamuxFrame.HeaderBytes + MaxHeadBytes));
+                new YamuxFrame(YamuxType.Data, YamuxFlags.None, Id, (uint)count).Write(room);
+                piece.Span[..head].CopyTo(room[YamuxFrame.HeaderBytes..]);
+                hasRoom = channel.Seal(used + YamuxFrame.HeaderBytes + head, piece.Span[head..count]);
             }
-            else buffer.Slice(0, count).CopyTo(target);
-            if (hasBuffer) reader.AdvanceTo(buffer.GetPosition(buffer.IsEmpty ? 0 : count));
+            else if (unsent.IsEmpty) borrowed.Span[..count].CopyTo(room[YamuxFrame.HeaderBytes..]);
+            else unsent.Slice(0, count).CopyTo(room[YamuxFrame.HeaderBytes..]);
+
+            // 3. It is sent.
+            if (unsent.IsEmpty) _borrowed = _borrowed[count..];
+            if (hasBuffer) reader.AdvanceTo(unsent.GetPosition(unsent.IsEmpty ? 0 : count));
             _sendWindow -= count;
-            if (count == 0 && !last) return 0;
+            if (isDirect) return new Turn(YamuxFrame.HeaderBytes + count, again, IsSealed: true, hasRoom);
+            if (count == 0 && !last) return default;
             if (count > 0)
             {
                 new YamuxFrame(YamuxType.Data, YamuxFlags.None, Id, (uint)count).Write(room);
@@ -317,7 +351,7 @@ internal sealed class YamuxStream : IDuplexPipe
             ForgetWhenClosed();
             EndData();
         }
-        return written;
+        return new Turn(written, again);
     }
 
     /// <summary>Ends the stream and tells the peer; the application learns of it from its pipes.</summary>

@@ -8,6 +8,8 @@ namespace PeoplesCloud.Libp2p.Tests.Noise;
 
 public sealed class NoiseChannelTests
 {
+    private const int MaxHeldBuffers = 4;
+
     private static readonly byte[] Key = Convert.FromHexString(Vectors()[0][1]);
 
     [Fact]
@@ -74,6 +76,60 @@ public sealed class NoiseChannelTests
         return received.AsSpan().SequenceEqual(sent.ToArray());
     }).Check(Config.QuickThrowOnFailure.WithMaxTest(40));
 
+    [Fact]
+    public async Task What_a_reader_keeps_stays_as_it_was_and_is_bounded()
+    {
+        var (ours, theirs) = MemoryDuplex.Create(1 << 24);
+        ISecureChannel writer = Channel(ours), reader = Channel(theirs);
+        var kept = new List<(SharedBuffer Holder, ReadOnlyMemory<byte> Bytes, byte[] Expected)>();
+        for (var frame = 0; frame < 12; frame++)
+        {
+            var sent = RandomNumberGenerator.GetBytes(NoiseChannel.MaxPlaintextBytes);
+            await writer.WriteAsync(sent, CancellationToken.None);
+            var bytes = await reader.PeekAsync(CancellationToken.None);
+            Assert.Equal(sent, bytes.ToArray());
+            // Four may be kept; the rest has to be copied, until one is given back.
+            var holder = reader.Hold();
+            Assert.Equal(frame < MaxHeldBuffers || frame == 8, holder is not null);
+            if (holder is not null) kept.Add((holder, bytes, sent));
+            reader.Consume(bytes.Length);
+            if (frame != 7) continue;
+            kept[0].Holder.Release();
+            kept.RemoveAt(0);
+        }
+        foreach (var (holder, bytes, expected) in kept)
+        {
+            Assert.Equal(expected, bytes.ToArray());
+            holder.Release();
+        }
+    }
+
+    [Fact]
+    public async Task Bytes_encrypted_from_where_they_lie_are_frames_as_all_others()
+    {
+        var (ours, theirs) = MemoryDuplex.Create(1 << 24);
+        ISecureChannel writer = Channel(ours), reader = Channel(theirs);
+        var sent = new MemoryStream();
+        for (var round = 1; round < 40; round++)
+        {
+            // As many as fit before each flush, heads and payloads of all sizes.
+            bool hasRoom;
+            do
+            {
+                var head = RandomNumberGenerator.GetBytes(round * 31 % 60 + 1);
+                head.CopyTo(writer.GetWriteBuffer());
+                var payload = RandomNumberGenerator.GetBytes(Math.Min(writer.DirectBytes(head.Length), 1 + round * 104_729 % NoiseChannel.MaxPlaintextBytes));
+                sent.Write([.. head, .. payload]);
+                hasRoom = writer.Seal(head.Length, payload) && writer.DirectBytes(60) > 0;
+            }
+            while (hasRoom);
+            await writer.FlushAsync(CancellationToken.None);
+        }
+        var received = new byte[sent.Length];
+        for (var at = 0; at < received.Length;) at += await reader.ReadAsync(received.AsMemory(at), CancellationToken.None);
+        Assert.Equal(sent.ToArray(), received);
+    }
+
     private static async Task<Libp2pException?> ReadErrorAsync(byte[] input)
     {
         var (ours, theirs) = MemoryDuplex.Create();
@@ -95,7 +151,7 @@ public sealed class NoiseChannelTests
         }
     }
 
-    private static NoiseChannel Channel(Stream transport) => new(transport, new NoiseCipher(Key), new NoiseCipher(Key), default, null);
+    private static NoiseChannel Channel(Stream transport) => new(transport, new NoiseCipher(Key), new NoiseCipher(Key), default, null, MaxHeldBuffers);
 
     private static string[][] Vectors() => [.. File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "vectors", "noise", "1", "frames.txt"))
         .Where(line => line.Length > 0 && line[0] != '#').Select(line => line.Split(' '))];

@@ -36,9 +36,9 @@ public sealed class NoiseXXTests
         {
             var (send, receive) = i % 2 == 0 ? (initiatorSend, responderReceive) : (responderSend, initiatorReceive);
             byte[] frame = [.. Messages[i].Payload, .. new byte[NoiseCipher.TagBytes]];
-            send.Encrypt(frame.AsSpan(..^NoiseCipher.TagBytes), frame.AsSpan(^NoiseCipher.TagBytes..));
+            send.Encrypt(frame.AsSpan(..^NoiseCipher.TagBytes), frame.AsSpan(..^NoiseCipher.TagBytes), frame.AsSpan(^NoiseCipher.TagBytes..));
             Assert.Equal(Messages[i].Ciphertext, frame);
-            Assert.True(receive.TryDecrypt(frame.AsSpan(..^NoiseCipher.TagBytes), frame.AsSpan(^NoiseCipher.TagBytes..)));
+            Assert.True(receive.TryDecrypt(frame.AsSpan(..^NoiseCipher.TagBytes), frame.AsSpan(^NoiseCipher.TagBytes..), frame.AsSpan(..^NoiseCipher.TagBytes)));
             Assert.Equal(Messages[i].Payload, frame[..^NoiseCipher.TagBytes]);
         }
     }
