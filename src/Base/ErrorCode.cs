@@ -220,6 +220,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The list of pins on disk is damaged.", "Move the pins file away and pin again what you need; the blocks themselves are untouched.")]
     PinsDamaged = 3016,
 
+    /// <summary>A block below a pin is missing, so what the pin needs is not known and nothing is collected.</summary>
+    [ErrorInfo(ExitCode.Failed, "A block below a pin is missing, so what the pin needs is not known and nothing is collected.", "Fetch it again (pc pin add CID), or let the pin go (pc pin rm CID).")]
+    PinIncomplete = 3030,
+
     // -- 4000 swarm -------------------------------------------------------------------------------------------
     /// <summary>A name of a swarm, node or program is not valid.</summary>
     [ErrorInfo(ExitCode.Usage, "A name of a swarm, node or program is not valid.", "Use letters, digits, - _ and . (not first), at most 63 bytes.")]

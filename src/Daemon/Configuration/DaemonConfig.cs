@@ -33,6 +33,9 @@ public sealed record DaemonConfig
     /// <summary>How much this node gives.</summary>
     public DaemonLimits Limits { get; init; } = new();
 
+    /// <summary>What this node keeps of content.</summary>
+    public ContentConfig Content { get; init; } = new();
+
     /// <summary>Reads the configuration, collecting all its problems into one error.</summary>
     /// <param name="configFile">A file that must exist; null takes the home's or the user's file when there is one.</param>
     /// <param name="flags">Values of the command line by key (name, home, port, listen, host, limits.programs, ...); null values are not set.</param>
@@ -64,4 +67,14 @@ public sealed record DaemonLimits
 
     /// <summary>Largest size of logs/daemon.log before it is rotated once, in MiB. Default 8, 1 to 1024.</summary>
     public int LogMebibytes { get; init; } = 8;
+}
+
+/// <summary>What this node keeps of content, and where it looks for what it lacks.</summary>
+public sealed record ContentConfig
+{
+    /// <summary>
+    /// Bytes of blocks after which those that nothing needs are removed, oldest use first, until there is a tenth less. Default 10 GiB,
+    /// as IPFS has it; 1 MiB to 1 EiB; null removes nothing by itself. Pins and programs are kept even when they are more.
+    /// </summary>
+    public long? LimitBytes { get; init; } = 10L << 30;
 }
