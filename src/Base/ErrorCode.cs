@@ -357,7 +357,7 @@ public enum ErrorCode
     LanguageUnknown = 6002,
 
     /// <summary>The folder holds no file that tells its language.</summary>
-    [ErrorInfo(ExitCode.Failed, "The folder holds no file that tells its language.", "Add the entry file of a language, for example bot.py for py3.")]
+    [ErrorInfo(ExitCode.Failed, "The folder holds no file that tells its language.", "Add the entry file of a language: bot.py for py3, bot.js for nodejs.")]
     LanguageNotDetected = 6003,
 
     /// <summary>The folder holds the entry files of several languages.</summary>
@@ -435,6 +435,10 @@ public enum ErrorCode
     /// <summary>The host could not write the program's files.</summary>
     [ErrorInfo(ExitCode.Failed, "The host could not write the program's files.", "Free disk space on the host, then deploy again.")]
     HostStorageFailed = 6034,
+
+    /// <summary>A Node.js program's package.json cannot be understood.</summary>
+    [ErrorInfo(ExitCode.Failed, "A Node.js program's package.json cannot be understood.", "Correct package.json, or name the language after the path when the program is written in another.")]
+    PackageJsonInvalid = 6040,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>
