@@ -51,4 +51,7 @@ internal static partial class DaemonLog
 
     [LoggerMessage(1114, LogLevel.Warning, "Did not take what {Peer} gossiped in swarm {Swarm}: {What}")]
     public static partial void GossipRefused(ILogger logger, PeerId peer, string swarm, string what);
+
+    [LoggerMessage(1120, LogLevel.Debug, "Got no place with {Relay}: {Reason}")]
+    public static partial void NoPlace(ILogger logger, PeerId relay, string reason);
 }

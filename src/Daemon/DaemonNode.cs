@@ -31,6 +31,9 @@ namespace PeoplesCloud.Daemon;
 /// </summary>
 internal sealed class DaemonNode : IAsyncDisposable
 {
+    /// <summary>Direct addresses that are told, so that those through relays find room beside them: presence and tickets hold 16.</summary>
+    private const int MaxDirectAddresses = 12;
+
     private readonly DaemonConfig _config;
     private readonly TimeProvider _time;
     private readonly IDisk _disk;
@@ -67,6 +70,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>Add, get, pin.</summary>
     public ContentService Content { get; private set; } = null!;
 
+    /// <summary>Finds nodes on the local network; null when that is turned off or impossible.</summary>
+    public MdnsDiscovery? LocalNetwork { get; private set; }
+
     /// <summary>What is shown of it all.</summary>
     public NodeViews Views { get; private set; } = null!;
 
@@ -89,7 +95,8 @@ internal sealed class DaemonNode : IAsyncDisposable
     public Task<Exception> Failed => _supervisor.Failed;
 
     /// <summary>Where members reach this node, best first, without the peer id.</summary>
-    public IReadOnlyList<string> Addresses => [.. UsableAddresses.Choose(_host.ListenAddresses, UsableAddresses.Bridges()).Select(address => address.ToString())];
+    public IReadOnlyList<string> Addresses =>
+        [.. UsableAddresses.Choose(_host.ListenAddresses, UsableAddresses.Bridges()).Take(MaxDirectAddresses).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())];
 
     /// <summary>Starts a node; it serves when this returns. When it throws, everything is stopped again.</summary>
     /// <exception cref="PcException">The home, the port or the disk; see docs/errors.md.</exception>
@@ -149,7 +156,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(sealing.Dispose);
 
         // 2. The mesh listens, and refuses all streams until its pipeline runs.
-        _host = new Libp2pHost(identity, new Libp2pOptions { Limits = Libp2pLimits.Default with { MaxConnections = _config.Limits.Connections } }, _time, loggers);
+        _host = new Libp2pHost(identity, new Libp2pOptions { Limits = Libp2pLimits.Default with { MaxConnections = _config.Limits.Connections, Relay = _config.Relay.ToLimits() } }, _time, loggers);
         Owns(_host.DisposeAsync);
         await ListenAsync(cancellationToken);
         var http = MeshHttp.CreateClient(_host);
@@ -166,23 +173,18 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(blocks.DisposeAsync);
         var access = new ContentAccess(home.Database, Swarms.IsMember, Swarms.SharedWith);
         var members = new MeshBlockSource(client, access, [], AwakeMembers, id => Swarms.Find(id) is not null, _time);
-        var holds = new BlockHolds();
-        var pins = new PinSet(home.Paths.Pins, _disk);
-        var roots = new BlockRoots { Pinned = pins.List, Needed = NeededBundles, Forget = access.Forget };
-        var collector = new BlockCollector(blocks, holds, roots, _time, loggers.CreateLogger("Blocks"));
-        Owns(collector.Dispose);
-        Content = new ContentService(blocks, holds, collector, access, pins, members);
+        Content = new ContentService(blocks, access, new PinSet(home.Paths.Pins, _disk), members);
 
-        // 4. Programs: nothing runs before the feeds are looked at in step 6.
+        // 4. Programs: nothing runs before the feeds are looked at in step 7.
         var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
         if (runtime is IAsyncDisposable disposable) Owns(disposable.DisposeAsync);
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, MaxPrograms = _config.Limits.Programs };
         var programHost = new ProgramHost(
-            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => runtime.Sees(language.Interpreter[0]), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => runtime.Sees(language.Command[0]), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
         Owns(programHost.DisposeAsync);
         var mesh = new ProgramMesh(client, programHost, Swarms);
-        Programs = new ProgramService(Swarms, programHost, mesh, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
+        Programs = new ProgramService(Swarms, programHost, mesh, blocks, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
         presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, presence.InfoFor, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _time);
@@ -201,7 +203,6 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor = new Supervisor(_time, Logger);
         Owns(_supervisor.DisposeAsync);
         _supervisor.Run("gossip", FailurePolicy.Restart, gossip.RunAsync);
-        if (_config.Content.LimitBytes is { } limit) _supervisor.Run("collector", FailurePolicy.Restart, ct => collector.RunAsync(limit, ct));
         _supervisor.Run("memory", FailurePolicy.Restart, ct => RestingMemory.RunAsync(_time, ct));
         var rotation = new KeyRotation(Swarms, _time, Logger);
         _supervisor.Run("key rotation", FailurePolicy.Restart, rotation.RunAsync);
@@ -212,12 +213,21 @@ internal sealed class DaemonNode : IAsyncDisposable
             await gossip.CloseAsync();
         });
 
-        // 6. Programs that are placed here start again.
+        // 6. Whom others reach through this node, and through whom they reach it; who is on the local network.
+        if (_config.Relay.Serve) _host.ServeRelay(new RelayPolicy(peer => Swarms.SharedWith(peer) is not null, GrantOf));
+        if (_config.Relay.Use)
+        {
+            var keeper = new RelayKeeper(_host, Swarms, () => presence.AddressesChanged(Swarms), _time, loggers.CreateLogger("Relay"));
+            _supervisor.Run("relays", FailurePolicy.Restart, keeper.RunAsync);
+        }
+        if (_config.Mdns) StartDiscovery(loggers);
+
+        // 7. Programs that are placed here start again.
         programHost.Changed += Swarms.Say;
         Owns(() => programHost.Changed -= Swarms.Say);
         Programs.Resume();
 
-        // 7. People last: whoever finds the socket finds everything behind it.
+        // 8. People last: whoever finds the socket finds everything behind it.
         LocalApp = LocalPipeline.Build(home.Paths.Socket, new LocalEndpoints(this).Map, loggers);
         Owns(async () =>
         {
@@ -226,6 +236,25 @@ internal sealed class DaemonNode : IAsyncDisposable
         });
         await LocalApp.StartAsync(cancellationToken);
         DaemonLog.Serving(Logger, Self, string.Join(' ', Addresses));
+    }
+
+    // Members of one swarm are served; who is none may reach a member, to show it a ticket.
+    private RelayGrant GrantOf(PeerId from, PeerId to)
+    {
+        if (Swarms.AreTogether(from, to)) return RelayGrant.Full;
+        return _config.Relay.Guests && Swarms.SharedWith(to) is not null ? RelayGrant.Guest : RelayGrant.None;
+    }
+
+    private void StartDiscovery(LoggerFactory loggers)
+    {
+        var discovery = new MdnsDiscovery(Self, () => UsableAddresses.Choose(_host.ListenAddresses, UsableAddresses.Bridges()), Libp2pLimits.Default, _time, loggers);
+        // Whoever is on this network may have said it: only members are looked for there, and the dial finds out.
+        discovery.Found += found =>
+        {
+            if (Swarms.SharedWith(found.Peer) is not null) _host.SuggestAddresses(found.Peer, found.Addresses);
+        };
+        if (discovery.Start()) LocalNetwork = discovery;
+        Owns(discovery.DisposeAsync);
     }
 
     private async Task ListenAsync(CancellationToken cancellationToken)
@@ -291,10 +320,6 @@ internal sealed class DaemonNode : IAsyncDisposable
         var source = new MeshBlockSource(client, access, [.. keepers.Where(keeper => keeper != Self)], () => [], id => Swarms.Find(id) is not null, _time);
         return new UnixFsReader(new BlockFetcher(blocks, [source])).OpenAsync(bundle, null, cancellationToken);
     }
-
-    // What the feeds name as deployed is kept for whoever starts it next.
-    private IEnumerable<Cid> NeededBundles() =>
-        Swarms.All.SelectMany(swarm => swarm.State.Programs.Values).Where(program => !program.Stopped).Select(program => program.Deployed.Bundle);
 
     // Connected ones first: they answer without a dial.
     private IEnumerable<PeerId> AwakeMembers() =>

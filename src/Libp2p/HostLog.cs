@@ -43,4 +43,7 @@ internal static partial class HostLog
 
     [LoggerMessage(2012, LogLevel.Error, "A subscriber failed on the news about {Peer}")]
     public static partial void SubscriberFailed(ILogger logger, PeerId peer, Exception exception);
+
+    [LoggerMessage(2020, LogLevel.Debug, "A direct connection with {Peer} takes over from the relayed one")]
+    public static partial void WentDirect(ILogger logger, PeerId peer);
 }

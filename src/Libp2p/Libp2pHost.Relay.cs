@@ -38,8 +38,38 @@ public sealed partial class Libp2pHost : IRelayHost
     async ValueTask<Libp2pStream?> IRelayHost.TryOpenDirectAsync(PeerId peer, string protocol, CancellationToken cancellationToken) =>
         OpenDirectly(peer) is { } connection ? await connection.OpenAsync(protocol, cancellationToken) : null;
 
-    /// <summary>An address that somebody else gave for a peer.</summary>
-    internal void HearOf(PeerId peer, Multiaddr address) => _ = _book.Add(peer, [address], isNamed: false);
+    /// <summary>Adds addresses that somebody else gave for a peer, unproven: they are tried behind those of <see cref="AddAddresses"/> and push none of them out.</summary>
+    public void SuggestAddresses(PeerId peer, IEnumerable<Multiaddr> addresses)
+    {
+        if (_book.Add(peer, addresses, isNamed: false)) ForgetFailures(peer);
+    }
+
+    /// <summary>While a connection is relayed: looks for a direct one, at once and then ever more rarely, until there is one. It takes over by itself.</summary>
+    private async Task SeekDirectAsync(Libp2pConnection relayed, CancellationToken ended)
+    {
+        var peer = relayed.RemotePeer;
+        try
+        {
+            for (var pause = _limits.DirectRetry; ; pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, _limits.MaxDirectRetry.Ticks)))
+            {
+                try
+                {
+                    await ConnectDirectlyAsync(peer, ended);
+                    HostLog.WentDirect(_logger, peer);
+                    return;
+                }
+                catch (Libp2pException)
+                {
+                    // Logged by the dial; the relayed connection goes on meanwhile.
+                }
+                await Task.Delay(pause, _time, ended);
+            }
+        }
+        catch (OperationCanceledException) when (ended.IsCancellationRequested)
+        {
+            // The relayed connection ended.
+        }
+    }
 
     /// <summary>The measured round trip to a relay; the longest there is when it was not measured.</summary>
     private TimeSpan RoundTripTo(PeerId relay) => OpenDirectly(relay)?.RoundTrip ?? TimeSpan.MaxValue;

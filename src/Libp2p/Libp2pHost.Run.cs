@@ -30,15 +30,20 @@ public sealed partial class Libp2pHost
 
     private async Task RunAsync(Libp2pConnection connection)
     {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        var seeking = Task.CompletedTask;
         try
         {
             var run = connection.RunAsync(_stopping.Token);
             _ = _tasks.Start(() => LearnAsync(connection));
+            if (connection.IsRelayed) seeking = _tasks.Start(() => SeekDirectAsync(connection, ended.Token));
             await run;
         }
         finally
         {
             _table.Remove(connection);
+            await ended.CancelAsync();
+            await seeking;
             HostLog.Disconnected(_logger, connection.RemotePeer);
         }
     }

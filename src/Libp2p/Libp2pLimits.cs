@@ -71,6 +71,12 @@ public sealed record Libp2pLimits
     /// <summary>What this node gives as a relay, and takes of others.</summary>
     public RelayLimits Relay { get; init; } = new();
 
+    /// <summary>While a peer is reached through a relay only, a direct connection is tried again after this; doubles up to <see cref="MaxDirectRetry"/>. Default 15 s.</summary>
+    public TimeSpan DirectRetry { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>The longest wait between such tries. Default 10 min: a laptop that came home is found soon, and a hopeless pair costs nothing.</summary>
+    public TimeSpan MaxDirectRetry { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Nodes of the local network that are remembered. Default 256: more than a house has, and a flood of made-up ones ends there.</summary>
     public int MaxLocalPeers { get; init; } = 256;
 

@@ -32,10 +32,10 @@ internal sealed class TestNode : IAsyncDisposable
 
     public static LocalApiJson Json => LocalApiJson.Default;
 
-    public static async Task<TestNode> StartAsync(string name, bool hosts = false, string? home = null, TimeProvider? time = null, IDisk? disk = null)
+    public static async Task<TestNode> StartAsync(string name, bool hosts = false, string? home = null, TimeProvider? time = null, IDisk? disk = null, DaemonRelay? relay = null)
     {
         var test = new TestNode(home ?? NewHome(), name, ownsHome: home is null, disk ?? SystemDisk.Instance);
-        await test.StartAgainAsync(hosts, time);
+        await test.StartAgainAsync(hosts, time, relay);
         return test;
     }
 
@@ -43,9 +43,9 @@ internal sealed class TestNode : IAsyncDisposable
 
     public static DaemonConfig ConfigOf(string home, string name, bool hosts) => new() { Home = home, Name = name, Port = 0, Listen = ["127.0.0.1"], Hosts = hosts };
 
-    public async Task StartAgainAsync(bool hosts = false, TimeProvider? time = null)
+    public async Task StartAgainAsync(bool hosts = false, TimeProvider? time = null, DaemonRelay? relay = null)
     {
-        Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts), time ?? TimeProvider.System, _disk, TestContext.Current.CancellationToken);
+        Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts) with { Relay = relay ?? new DaemonRelay() }, time ?? TimeProvider.System, _disk, TestContext.Current.CancellationToken);
         _client = new LocalClient(Path.Combine(Home, "pc.sock"));
     }
 

@@ -21,7 +21,17 @@ internal static class ConfigReader
         ["limits.programs"] = "PC_LIMITS_PROGRAMS",
         ["limits.connections"] = "PC_LIMITS_CONNECTIONS",
         ["limits.log_mib"] = "PC_LIMITS_LOG_MIB",
-        ["content.limit"] = "PC_CONTENT_LIMIT",
+        ["mdns"] = "PC_MDNS",
+        ["relay.serve"] = "PC_RELAY_SERVE",
+        ["relay.guests"] = "PC_RELAY_GUESTS",
+        ["relay.use"] = "PC_RELAY_USE",
+        ["relay.reservations"] = "PC_RELAY_RESERVATIONS",
+        ["relay.circuits"] = "PC_RELAY_CIRCUITS",
+        ["relay.circuits_per_peer"] = "PC_RELAY_CIRCUITS_PER_PEER",
+        ["relay.circuit_mib"] = "PC_RELAY_CIRCUIT_MIB",
+        ["relay.circuit_minutes"] = "PC_RELAY_CIRCUIT_MINUTES",
+        ["relay.circuit_kib_per_second"] = "PC_RELAY_CIRCUIT_KIB_PER_SECOND",
+        ["relay.kib_per_second"] = "PC_RELAY_KIB_PER_SECOND",
     };
 
     /// <inheritdoc cref="DaemonConfig.Load"/>
@@ -49,13 +59,29 @@ internal static class ConfigReader
                 Connections = values.Integer("limits.connections", 8, 100_000) ?? new DaemonLimits().Connections,
                 LogMebibytes = values.Integer("limits.log_mib", 1, 1024) ?? new DaemonLimits().LogMebibytes,
             },
-            Content = new ContentConfig
-            {
-                LimitBytes = values.Text("content.limit") is "none" ? null : values.Bytes("content.limit", 1L << 20, 1L << 60) ?? new ContentConfig().LimitBytes,
-            },
+            Mdns = values.Boolean("mdns") ?? true,
+            Relay = ReadRelay(values),
         };
         if (problems.Count > 0) throw new PcException(ErrorCode.ConfigInvalid, "the configuration has problems: " + string.Join("; ", problems), $"correct {file}, the PC_ variables or the flags");
         return config;
+    }
+
+    private static DaemonRelay ReadRelay(Values values)
+    {
+        var defaults = new DaemonRelay();
+        return new DaemonRelay
+        {
+            Serve = values.Boolean("relay.serve") ?? defaults.Serve,
+            Guests = values.Boolean("relay.guests") ?? defaults.Guests,
+            Use = values.Boolean("relay.use") ?? defaults.Use,
+            Reservations = values.Integer("relay.reservations", 1, 10_000) ?? defaults.Reservations,
+            Circuits = values.Integer("relay.circuits", 1, 10_000) ?? defaults.Circuits,
+            CircuitsPerPeer = values.Integer("relay.circuits_per_peer", 1, 10_000) ?? defaults.CircuitsPerPeer,
+            CircuitMebibytes = values.Integer("relay.circuit_mib", 0, 1 << 30) ?? defaults.CircuitMebibytes,
+            CircuitMinutes = values.Integer("relay.circuit_minutes", 0, 525_600) ?? defaults.CircuitMinutes,
+            CircuitKibibytesPerSecond = values.Integer("relay.circuit_kib_per_second", 0, 1 << 30) ?? defaults.CircuitKibibytesPerSecond,
+            KibibytesPerSecond = values.Integer("relay.kib_per_second", 0, 1 << 30) ?? defaults.KibibytesPerSecond,
+        };
     }
 
     /// <summary>The file that is read when none is named: the home's, when a home is named, else the user's.</summary>
@@ -94,14 +120,6 @@ internal static class ConfigReader
             if (Text(key) is not { } text) return null;
             if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most) return value;
             problems.Add($"{key} = '{Printable(text)}': a whole number from {least} to {most}");
-            return null;
-        }
-
-        public long? Bytes(string key, long least, long most)
-        {
-            if (Text(key) is not { } text) return null;
-            if (ByteSize.TryParse(text, out var bytes) && bytes >= least && bytes <= most) return bytes;
-            problems.Add($"{key} = '{Printable(text)}': bytes such as 500MB or 20GiB, at least {least}, or none");
             return null;
         }
 

@@ -1,5 +1,6 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Home;
+using PeoplesCloud.Libp2p;
 
 namespace PeoplesCloud.Daemon.Configuration;
 
@@ -33,8 +34,11 @@ public sealed record DaemonConfig
     /// <summary>How much this node gives.</summary>
     public DaemonLimits Limits { get; init; } = new();
 
-    /// <summary>What this node keeps of content.</summary>
-    public ContentConfig Content { get; init; } = new();
+    /// <summary>What this node forwards between others, and whether others forward for it.</summary>
+    public DaemonRelay Relay { get; init; } = new();
+
+    /// <summary>Whether this node finds members on the local network, and says there where it is (mDNS). Default true.</summary>
+    public bool Mdns { get; init; } = true;
 
     /// <summary>Reads the configuration, collecting all its problems into one error.</summary>
     /// <param name="configFile">A file that must exist; null takes the home's or the user's file when there is one.</param>
@@ -69,12 +73,48 @@ public sealed record DaemonLimits
     public int LogMebibytes { get; init; } = 8;
 }
 
-/// <summary>What this node keeps of content, and where it looks for what it lacks.</summary>
-public sealed record ContentConfig
+/// <summary>Forwarding between members that cannot reach each other; see docs/protocols/relay.md. In the limits 0 is "as much as you like".</summary>
+public sealed record DaemonRelay
 {
-    /// <summary>
-    /// Bytes of blocks after which those that nothing needs are removed, oldest use first, until there is a tenth less. Default 10 GiB,
-    /// as IPFS has it; 1 MiB to 1 EiB; null removes nothing by itself. Pins and programs are kept even when they are more.
-    /// </summary>
-    public long? LimitBytes { get; init; } = 10L << 30;
+    /// <summary>Whether this node forwards for members of its swarms. Default true.</summary>
+    public bool Serve { get; init; } = true;
+
+    /// <summary>Whether somebody who is no member yet may reach a member through this node, for a minute and a MiB: enough to show it a ticket. Default true.</summary>
+    public bool Guests { get; init; } = true;
+
+    /// <summary>Whether this node lets others forward to it when nobody dials it from the Internet. Default true.</summary>
+    public bool Use { get; init; } = true;
+
+    /// <summary>Members that may be reached through this node at once. Default 128, 1 to 10000: each keeps one connection.</summary>
+    public int Reservations { get; init; } = 128;
+
+    /// <summary>Circuits at once. Default 64, 1 to 10000: each holds up to 2 MiB.</summary>
+    public int Circuits { get; init; } = 64;
+
+    /// <summary>Circuits at once of one member. Default 16, 1 to 10000.</summary>
+    public int CircuitsPerPeer { get; init; } = 16;
+
+    /// <summary>MiB that one circuit carries in each direction before it is cut. Default 0.</summary>
+    public int CircuitMebibytes { get; init; }
+
+    /// <summary>Minutes that one circuit may live. Default 0.</summary>
+    public int CircuitMinutes { get; init; }
+
+    /// <summary>KiB per second of one circuit. Default 0.</summary>
+    public int CircuitKibibytesPerSecond { get; init; }
+
+    /// <summary>KiB per second of all circuits together: set it below your uplink. Default 0.</summary>
+    public int KibibytesPerSecond { get; init; }
+
+    /// <summary>The same as limits of the mesh.</summary>
+    internal RelayLimits ToLimits() => new()
+    {
+        MaxReservations = Reservations,
+        MaxCircuits = Circuits,
+        MaxCircuitsPerPeer = CircuitsPerPeer,
+        MaxCircuitBytes = (long)CircuitMebibytes << 20,
+        MaxCircuitDuration = TimeSpan.FromMinutes(CircuitMinutes),
+        MaxCircuitBytesPerSecond = (long)CircuitKibibytesPerSecond << 10,
+        MaxBytesPerSecond = (long)KibibytesPerSecond << 10,
+    };
 }

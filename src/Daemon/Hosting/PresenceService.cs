@@ -54,6 +54,13 @@ internal sealed class PresenceService(ProgramHost programs, bool hosts, Func<IRe
         }
     }
 
+    /// <summary>Says at once where this node is now.</summary>
+    public void AddressesChanged(SwarmRegistry swarms)
+    {
+        lock (_gate) Measure();
+        swarms.Say();
+    }
+
     /// <summary>Says goodbye: the others need not find out.</summary>
     public void Leave(SwarmRegistry swarms)
     {

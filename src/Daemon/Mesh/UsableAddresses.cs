@@ -39,6 +39,19 @@ internal static class UsableAddresses
         }
     }
 
+    /// <summary>Whether the host is an address that the whole Internet routes; names count as such.</summary>
+    public static bool IsPublic(string host)
+    {
+        if (!IPAddress.TryParse(host, out var ip)) return host != "localhost";
+        if (IPAddress.IsLoopback(ip)) return false;
+        if (ip.AddressFamily == AddressFamily.InterNetworkV6) return !(ip.IsIPv6LinkLocal || ip.IsIPv6UniqueLocal || ip.IsIPv6SiteLocal || ip.IsIPv6Multicast);
+        return ip.GetAddressBytes() is var b && b is not ([0 or 10 or 127, ..] or [172, >= 16 and <= 31, ..] or [192, 168, ..] or [169, 254, ..] or [100, >= 64 and <= 127, ..] or [>= 224, ..]);
+    }
+
+    /// <summary>Where this node is reached through the relays that keep a place for it: the nearest address of each, and one that the whole Internet routes.</summary>
+    public static IEnumerable<Multiaddr> Through(IEnumerable<RelayReservation> reservations) => reservations.SelectMany(reservation =>
+        reservation.Addresses.Take(1).Concat(reservation.Addresses.Where(address => IsPublic(address.Host)).Take(1)).Distinct());
+
     // Most machines of friends meet in one LAN or by a public IPv4 address; then IPv6.
     private static int Preference(IPAddress? ip) => ip is null ? 0 : ip.AddressFamily == AddressFamily.InterNetwork ? 1 : ip.IsIPv6UniqueLocal ? 3 : 2;
 }

@@ -73,6 +73,16 @@ internal sealed class SwarmRegistry
         return null;
     }
 
+    /// <summary>Whether this node and both peers are in one swarm.</summary>
+    public bool AreTogether(PeerId one, PeerId other)
+    {
+        foreach (var swarm in _swarms.Values)
+        {
+            if (swarm.Me is not null && swarm.State.Find(one) is not null && swarm.State.Find(other) is not null) return true;
+        }
+        return false;
+    }
+
     /// <summary>Adds a swarm that was created or joined; durable when this returns.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.SwarmNameTaken"/>, or the disk refuses.</exception>
     public LocalSwarm Add(SwarmReplica replica, string name, byte[] key, EntryHash? keyEntry, IReadOnlyList<StoredEntry> entries)

@@ -6,14 +6,19 @@ namespace PeoplesCloud.Libp2p.Relay;
 /// Two streams made one: what comes from either goes to the other, ends included. What passes is the two peers' own encrypted
 /// connection; the relay counts it and sees nothing of it.
 /// </summary>
-internal sealed class Circuit(Libp2pStream from, Libp2pStream to, RelayLimits limits, RateCap shared, TimeProvider time, Action<long> count)
+/// <param name="from">The stream of whoever asked for it.</param>
+/// <param name="to">The stream of the other end.</param>
+/// <param name="limit">Bytes in each direction and seconds.</param>
+/// <param name="own">The rate of this circuit.</param>
+/// <param name="shared">The rate of all circuits.</param>
+/// <param name="time">The clock.</param>
+/// <param name="count">Hears of all bytes.</param>
+internal sealed class Circuit(Libp2pStream from, Libp2pStream to, CircuitLimit limit, RateCap own, RateCap shared, TimeProvider time, Action<long> count)
 {
-    private readonly RateCap _own = new(limits.MaxCircuitBytesPerSecond, time);
-
     /// <summary>Forwards until both directions ended, one of the streams broke, a limit is reached or it is cancelled; then both streams are over.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        using var timeout = new CancellationTokenSource(limits.MaxCircuitDuration > TimeSpan.Zero ? limits.MaxCircuitDuration : Timeout.InfiniteTimeSpan, time);
+        using var timeout = new CancellationTokenSource(limit.DurationSeconds > 0 ? limit.Duration : Timeout.InfiniteTimeSpan, time);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken, from.Closed, to.Closed);
         try
         {
@@ -30,13 +35,13 @@ internal sealed class Circuit(Libp2pStream from, Libp2pStream to, RelayLimits li
     {
         try
         {
-            var left = limits.MaxCircuitBytes > 0 ? limits.MaxCircuitBytes : long.MaxValue;
+            var left = limit.DataBytes > 0 ? (long)limit.DataBytes : long.MaxValue;
             while (true)
             {
                 var result = await input.ReadAsync(ended.Token);
                 var length = result.Buffer.Length;
-                if ((left -= length) < 0) throw new Libp2pException(Libp2pError.LimitReached, $"the circuit carried {limits.MaxCircuitBytes} bytes, as many as it may");
-                await _own.TakeAsync(length, ended.Token);
+                if ((left -= length) < 0) throw new Libp2pException(Libp2pError.LimitReached, $"the circuit carried {limit.DataBytes} bytes, as many as it may");
+                await own.TakeAsync(length, ended.Token);
                 await shared.TakeAsync(length, ended.Token);
                 foreach (var segment in result.Buffer)
                 {

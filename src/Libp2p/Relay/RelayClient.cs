@@ -102,7 +102,7 @@ internal sealed class RelayClient(Libp2pHost host, Libp2pLimits limits, TimeProv
     public async ValueTask<Stream> DialAsync(Multiaddr address, CancellationToken cancellationToken)
     {
         if (address is not { Relay: { } relay, Peer: { } peer, RelayAddress: { } relayAddress }) throw new ArgumentException($"{address} leads through no relay to a peer", nameof(address));
-        host.HearOf(relay, relayAddress);
+        host.SuggestAddresses(relay, [relayAddress]);
         var connection = await host.ConnectDirectlyAsync(relay, cancellationToken);
         var (answer, stream) = await AskAsync(connection, new RelayMessage(RelayMessageType.Connect) { Peer = peer }, cancellationToken);
         if (answer.Status == RelayStatus.Ok) return stream.AsStream();

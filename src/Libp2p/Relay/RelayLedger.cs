@@ -10,6 +10,7 @@ internal sealed class RelayLedger(RelayLimits limits, TimeProvider time)
     private readonly Dictionary<PeerId, DateTimeOffset> _reservations = [];
     private readonly Dictionary<PeerId, int> _circuitsByPeer = [];
     private int _circuits;
+    private int _guests;
 
     /// <summary>Reservations that have not ended, and circuits.</summary>
     public (int Reservations, int Circuits) Use
@@ -50,13 +51,16 @@ internal sealed class RelayLedger(RelayLimits limits, TimeProvider time)
     }
 
     /// <summary>Counts a circuit in, if there is room for it; the caller counts it out by <see cref="Close"/>.</summary>
-    public RelayStatus TryOpen(PeerId from, PeerId to)
+    public RelayStatus TryOpen(PeerId from, PeerId to, RelayGrant grant)
     {
         lock (_lock)
         {
+            if (grant == RelayGrant.None) return RelayStatus.PermissionDenied;
             if (!Holds(to)) return RelayStatus.NoReservation;
+            if (grant == RelayGrant.Guest && _guests >= limits.MaxGuestCircuits) return RelayStatus.ResourceLimitExceeded;
             if (_circuits >= limits.MaxCircuits || CircuitsOf(from) >= limits.MaxCircuitsPerPeer || CircuitsOf(to) >= limits.MaxCircuitsPerPeer) return RelayStatus.ResourceLimitExceeded;
             _circuits++;
+            if (grant == RelayGrant.Guest) _guests++;
             _circuitsByPeer[from] = CircuitsOf(from) + 1;
             _circuitsByPeer[to] = CircuitsOf(to) + 1;
             return RelayStatus.Ok;
@@ -64,11 +68,12 @@ internal sealed class RelayLedger(RelayLimits limits, TimeProvider time)
     }
 
     /// <summary>Counts a circuit out.</summary>
-    public void Close(PeerId from, PeerId to)
+    public void Close(PeerId from, PeerId to, RelayGrant grant)
     {
         lock (_lock)
         {
             _circuits--;
+            if (grant == RelayGrant.Guest) _guests--;
             foreach (var peer in (ReadOnlySpan<PeerId>)[from, to])
                 if ((_circuitsByPeer[peer] = CircuitsOf(peer) - 1) == 0) _circuitsByPeer.Remove(peer);
         }

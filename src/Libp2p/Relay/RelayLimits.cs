@@ -30,6 +30,15 @@ public sealed record RelayLimits
     /// <summary>Bytes per second of all circuits together; 0 is no limit. Default 0.</summary>
     public long MaxBytesPerSecond { get; init; }
 
+    /// <summary>Circuits of guests at once. Default 4: they introduce themselves and go.</summary>
+    public int MaxGuestCircuits { get; init; } = 4;
+
+    /// <summary>Bytes that a guest's circuit carries in each direction. Default 1 MiB: what a new member is told of a swarm has at most that.</summary>
+    public long MaxGuestBytes { get; init; } = 1 << 20;
+
+    /// <summary>How long a guest's circuit may live. Default 60 s.</summary>
+    public TimeSpan MaxGuestDuration { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>One message of hop or stop, in bytes. Default 4 KiB, the specification's.</summary>
     public int MaxMessageBytes { get; init; } = 4096;
 
@@ -42,9 +51,10 @@ public sealed record RelayLimits
     /// <summary>Adds what is out of range to a list.</summary>
     internal void Validate(List<string> problems)
     {
-        if (MaxReservations < 1 || MaxCircuits < 1 || MaxCircuitsPerPeer < 1 || MaxInboundCircuits < 1 || MaxHeldReservations < 1) problems.Add("counts of reservations and circuits must be positive");
+        if (MaxReservations < 1 || MaxCircuits < 1 || MaxCircuitsPerPeer < 1 || MaxGuestCircuits < 1 || MaxInboundCircuits < 1 || MaxHeldReservations < 1) problems.Add("counts of reservations and circuits must be positive");
         if (ReservationLifetime < TimeSpan.FromSeconds(2)) problems.Add($"{nameof(ReservationLifetime)} must be at least 2 s");
         if (MaxCircuitBytes < 0 || MaxCircuitBytesPerSecond < 0 || MaxBytesPerSecond < 0 || MaxCircuitDuration < TimeSpan.Zero) problems.Add("limits of a circuit must not be negative");
+        if (MaxGuestBytes < 1 || MaxGuestDuration <= TimeSpan.Zero) problems.Add("limits of a guest's circuit must be positive");
         if (MaxMessageBytes < 256) problems.Add($"{nameof(MaxMessageBytes)} must be at least 256");
     }
 }

@@ -30,6 +30,12 @@ internal readonly record struct CircuitLimit(uint DurationSeconds, ulong DataByt
 {
     /// <summary>Whether there is no limit at all.</summary>
     public bool IsNone => DurationSeconds == 0 && DataBytes == 0;
+
+    /// <summary>The seconds as a span.</summary>
+    public TimeSpan Duration => TimeSpan.FromSeconds(DurationSeconds);
+
+    /// <summary>As the owner set it; parts of a second are a whole one.</summary>
+    public static CircuitLimit Of(TimeSpan duration, long bytes) => new((uint)Math.Min(Math.Ceiling(duration.TotalSeconds), uint.MaxValue / 1000), (ulong)bytes);
 }
 
 /// <summary>A reservation as the relay tells it.</summary>

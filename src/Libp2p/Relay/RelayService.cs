@@ -68,7 +68,9 @@ internal sealed class RelayService(IRelayHost host, Ed25519Key identity, RelayPo
         }
     }
 
-    private CircuitLimit Limit => new((uint)Math.Min(Math.Ceiling(limits.Relay.MaxCircuitDuration.TotalSeconds), uint.MaxValue), (ulong)limits.Relay.MaxCircuitBytes);
+    private CircuitLimit LimitOf(RelayGrant grant) => grant == RelayGrant.Full
+        ? CircuitLimit.Of(limits.Relay.MaxCircuitDuration, limits.Relay.MaxCircuitBytes)
+        : CircuitLimit.Of(limits.Relay.MaxGuestDuration, limits.Relay.MaxGuestBytes);
 
     private async Task ReserveAsync(Libp2pStream stream, CancellationToken cancellationToken)
     {
@@ -89,7 +91,7 @@ internal sealed class RelayService(IRelayHost host, Ed25519Key identity, RelayPo
         var expire = (ulong)expires.ToUnixTimeSeconds();
         var voucher = new ReservationVoucher(host.Self, peer, expire).Seal(identity);
         var addresses = host.ListenAddresses.Where(address => stream.RemoteAddress.IsLoopback || !address.IsLoopback).Select(address => address.WithPeer(host.Self));
-        var answer = new RelayMessage(RelayMessageType.Status) { Status = RelayStatus.Ok, Limit = Limit, Reservation = new ReservationInfo(expire, [.. addresses], voucher) };
+        var answer = new RelayMessage(RelayMessageType.Status) { Status = RelayStatus.Ok, Limit = LimitOf(RelayGrant.Full), Reservation = new ReservationInfo(expire, [.. addresses], voucher) };
         await stream.Output.WriteAsync(answer.Encode(isHop: true), cancellationToken);
     }
 
@@ -97,8 +99,11 @@ internal sealed class RelayService(IRelayHost host, Ed25519Key identity, RelayPo
     {
         // 1. May it, and is there room?
         var peer = stream.RemotePeer;
-        // Who may not connect hears the same whether the other one holds a place or not.
-        var status = stream.RemoteAddress.IsRelayed || target == peer || !policy.MayConnect(peer, target) ? RelayStatus.PermissionDenied : _ledger.TryOpen(peer, target);
+        // Who may not connect, or is a guest, hears the same whether the other one holds a place or is unknown here.
+        var grant = stream.RemoteAddress.IsRelayed || target == peer ? RelayGrant.None : policy.MayConnect(peer, target);
+        var limit = LimitOf(grant);
+        var status = _ledger.TryOpen(peer, target, grant);
+        if (grant == RelayGrant.Guest && status == RelayStatus.NoReservation) status = RelayStatus.PermissionDenied;
         if (status != RelayStatus.Ok)
         {
             RelayLog.CircuitRefused(logger, peer, target, status);
@@ -109,7 +114,7 @@ internal sealed class RelayService(IRelayHost host, Ed25519Key identity, RelayPo
         try
         {
             // 2. Does the other end take it?
-            other = await CallAsync(peer, target, cancellationToken);
+            other = await CallAsync(peer, target, limit, cancellationToken);
             if (other is null)
             {
                 RelayLog.CircuitRefused(logger, peer, target, RelayStatus.ConnectionFailed);
@@ -118,19 +123,20 @@ internal sealed class RelayService(IRelayHost host, Ed25519Key identity, RelayPo
             }
 
             // 3. From here on the stream is theirs.
-            await stream.Output.WriteAsync(new RelayMessage(RelayMessageType.Status) { Status = RelayStatus.Ok, Limit = Limit }.Encode(isHop: true), cancellationToken);
+            await stream.Output.WriteAsync(new RelayMessage(RelayMessageType.Status) { Status = RelayStatus.Ok, Limit = limit }.Encode(isHop: true), cancellationToken);
             RelayLog.CircuitOpened(logger, peer, target);
-            await new Circuit(stream, other, limits.Relay, _shared, time, bytes => Interlocked.Add(ref _bytes, bytes)).RunAsync(cancellationToken);
+            var rate = new RateCap(limits.Relay.MaxCircuitBytesPerSecond, time);
+            await new Circuit(stream, other, limit, rate, _shared, time, bytes => Interlocked.Add(ref _bytes, bytes)).RunAsync(cancellationToken);
             RelayLog.CircuitClosed(logger, peer, target);
         }
         finally
         {
-            _ledger.Close(peer, target);
+            _ledger.Close(peer, target, grant);
             if (other is not null) await other.DisposeAsync();
         }
     }
 
-    private async ValueTask<Libp2pStream?> CallAsync(PeerId peer, PeerId target, CancellationToken cancellationToken)
+    private async ValueTask<Libp2pStream?> CallAsync(PeerId peer, PeerId target, CircuitLimit limit, CancellationToken cancellationToken)
     {
         Libp2pStream? stream = null;
         try
@@ -139,7 +145,7 @@ internal sealed class RelayService(IRelayHost host, Ed25519Key identity, RelayPo
             {
                 stream = await host.TryOpenDirectAsync(target, StopProtocol, token);
                 if (stream is null) return null;
-                await stream.Output.WriteAsync(new RelayMessage(RelayMessageType.Connect) { Peer = peer, Limit = Limit }.Encode(isHop: false), token);
+                await stream.Output.WriteAsync(new RelayMessage(RelayMessageType.Connect) { Peer = peer, Limit = limit }.Encode(isHop: false), token);
                 var answer = await RelayMessage.ReadAsync(stream.Input, isHop: false, limits, token);
                 if (answer is { Type: RelayMessageType.Status, Status: RelayStatus.Ok }) return stream;
                 await stream.DisposeAsync();

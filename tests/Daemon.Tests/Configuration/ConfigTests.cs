@@ -29,26 +29,6 @@ public sealed class ConfigTests : IDisposable
         Assert.Equal(["0.0.0.0", "::"], config.Listen);
     }
 
-    [Theory]
-    [InlineData("\"20GiB\"", 20L << 30)]
-    [InlineData("\"500 MB\"", 500_000_000L)]
-    [InlineData("2000000", 2_000_000L)]
-    [InlineData("\"none\"", null)]
-    public void The_limit_of_content_has_units(string written, long? bytes) =>
-        Assert.Equal(bytes, DaemonConfig.Load(Write($"[content]\nlimit = {written}\n"), Nothing, Nothing).Content.LimitBytes);
-
-    [Theory]
-    [InlineData("\"1KiB\"")]
-    [InlineData("\"GiB\"")]
-    [InlineData("\"-1GiB\"")]
-    [InlineData("\"9999999999TiB\"")]
-    [InlineData("\"5 apples\"")]
-    public void A_limit_that_is_none_is_a_problem(string written)
-    {
-        var file = Write($"[content]\nlimit = {written}\n");
-        Assert.Contains("content.limit", Assert.Throws<PcException>(() => DaemonConfig.Load(file, Nothing, Nothing)).Message, StringComparison.Ordinal);
-    }
-
     [Fact]
     public void All_problems_are_said_at_once_and_unknown_keys_with_a_suggestion()
     {
@@ -61,6 +41,17 @@ public sealed class ConfigTests : IDisposable
         Assert.Contains("line 4: host: 'maybe' is no number, true or false", error.Message, StringComparison.Ordinal);
         Assert.Contains("line 5: port was already set on line 2", error.Message, StringComparison.Ordinal);
         Assert.Contains("line 6: expected [table]", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_owner_caps_what_is_forwarded()
+    {
+        var file = Write("mdns = false\n[relay]\nguests = false\ncircuits = 3\ncircuit_mib = 10\nkib_per_second = 500\n");
+        var config = DaemonConfig.Load(file, Nothing, new Dictionary<string, string?> { ["PC_RELAY_USE"] = "false" });
+        Assert.Equal((false, true, false, false), (config.Mdns, config.Relay.Serve, config.Relay.Guests, config.Relay.Use));
+        var limits = config.Relay.ToLimits();
+        Assert.Equal((3, 10L << 20, 500L << 10, 0L), (limits.MaxCircuits, limits.MaxCircuitBytes, limits.MaxBytesPerSecond, limits.MaxCircuitBytesPerSecond));
+        Assert.Contains("relay.circuits = '0'", Assert.Throws<PcException>(() => DaemonConfig.Load(Write("[relay]\ncircuits = 0\n"), Nothing, Nothing)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,13 +20,13 @@ public sealed class RelayLedgerTests
     public void A_reservation_ends_with_its_time_or_its_connection()
     {
         var ledger = Ledger();
-        Assert.Equal(RelayStatus.NoReservation, ledger.TryOpen(Peer(1), Peer(2)));
+        Assert.Equal(RelayStatus.NoReservation, ledger.TryOpen(Peer(1), Peer(2), RelayGrant.Full));
         Assert.Equal(RelayStatus.Ok, ledger.TryReserve(Peer(2), out var expires));
         Assert.Equal(_time.GetUtcNow() + TimeSpan.FromHours(1), expires);
         Assert.True(ledger.Holds(Peer(2)));
         _time.Advance(TimeSpan.FromHours(1));
         Assert.False(ledger.Holds(Peer(2)));
-        Assert.Equal(RelayStatus.NoReservation, ledger.TryOpen(Peer(1), Peer(2)));
+        Assert.Equal(RelayStatus.NoReservation, ledger.TryOpen(Peer(1), Peer(2), RelayGrant.Full));
         Assert.Equal(RelayStatus.Ok, ledger.TryReserve(Peer(2), out _));
         ledger.Release(Peer(2));
         Assert.False(ledger.Holds(Peer(2)));
@@ -50,15 +50,28 @@ public sealed class RelayLedgerTests
     {
         var ledger = Ledger(new RelayLimits { MaxCircuits = 3, MaxCircuitsPerPeer = 2 });
         for (var i = 1; i <= 4; i++) ledger.TryReserve(Peer(i), out _);
-        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(1), Peer(2)));
-        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(1), Peer(3)));
-        Assert.Equal(RelayStatus.ResourceLimitExceeded, ledger.TryOpen(Peer(1), Peer(4))); // from one
-        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(4), Peer(2)));
-        Assert.Equal(RelayStatus.ResourceLimitExceeded, ledger.TryOpen(Peer(4), Peer(3))); // in all
-        ledger.Close(Peer(1), Peer(3));
-        Assert.Equal(RelayStatus.ResourceLimitExceeded, ledger.TryOpen(Peer(3), Peer(2))); // to one
-        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(4), Peer(3)));
+        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(1), Peer(2), RelayGrant.Full));
+        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(1), Peer(3), RelayGrant.Full));
+        Assert.Equal(RelayStatus.ResourceLimitExceeded, ledger.TryOpen(Peer(1), Peer(4), RelayGrant.Full)); // from one
+        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(4), Peer(2), RelayGrant.Full));
+        Assert.Equal(RelayStatus.ResourceLimitExceeded, ledger.TryOpen(Peer(4), Peer(3), RelayGrant.Full)); // in all
+        ledger.Close(Peer(1), Peer(3), RelayGrant.Full);
+        Assert.Equal(RelayStatus.ResourceLimitExceeded, ledger.TryOpen(Peer(3), Peer(2), RelayGrant.Full)); // to one
+        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(4), Peer(3), RelayGrant.Full));
         Assert.Equal(3, ledger.Use.Circuits);
+    }
+
+    [Fact]
+    public void Guests_have_few_circuits_and_leave_the_others_alone()
+    {
+        var ledger = Ledger(new RelayLimits { MaxGuestCircuits = 1 });
+        ledger.TryReserve(Peer(1), out _);
+        Assert.Equal(RelayStatus.PermissionDenied, ledger.TryOpen(Peer(2), Peer(1), RelayGrant.None));
+        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(2), Peer(1), RelayGrant.Guest));
+        Assert.Equal(RelayStatus.ResourceLimitExceeded, ledger.TryOpen(Peer(3), Peer(1), RelayGrant.Guest));
+        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(3), Peer(1), RelayGrant.Full));
+        ledger.Close(Peer(2), Peer(1), RelayGrant.Guest);
+        Assert.Equal(RelayStatus.Ok, ledger.TryOpen(Peer(4), Peer(1), RelayGrant.Guest));
     }
 
     [Fact]

@@ -79,7 +79,7 @@ public sealed class RelayTests : IAsyncLifetime
     [Fact]
     public async Task Who_the_owner_does_not_serve_is_refused()
     {
-        _elm.Host.ServeRelay(new RelayPolicy(peer => peer == _fir.Self, (from, to) => from == _oak.Self && to == _fir.Self));
+        _elm.Host.ServeRelay(new RelayPolicy(peer => peer == _fir.Self, (from, to) => from == _oak.Self && to == _fir.Self ? RelayGrant.Full : RelayGrant.None));
         var stranger = (await StartAsync()).Knows(_elm);
         await _fir.Host.ReserveAsync(_elm.Self, default);
         Assert.Contains("does not serve us", (await Assert.ThrowsAsync<Libp2pException>(async () => await stranger.Host.ReserveAsync(_elm.Self, default))).Message, StringComparison.Ordinal);
@@ -145,6 +145,17 @@ public sealed class RelayTests : IAsyncLifetime
             await reading.WaitAsync(TestHost.Patience);
         });
         Assert.InRange(_elm.Host.RelayUse!.Bytes, 1, 2 * (256 << 10));
+    }
+
+    [Fact]
+    public async Task A_guest_may_introduce_itself_and_no_more()
+    {
+        _elm = await StartAsync(Libp2pLimits.Default with { Relay = new RelayLimits { MaxGuestBytes = 64 << 10 } });
+        _elm.Host.ServeRelay(new RelayPolicy(_ => true, (_, _) => RelayGrant.Guest));
+        _fir.Knows(_elm);
+        _oak.Host.AddAddresses(_fir.Self, (await _fir.Host.ReserveAsync(_elm.Self, default)).Addresses);
+        Assert.Equal("hello", await EchoAsync(_oak, _fir, "hello"));
+        await Assert.ThrowsAnyAsync<IOException>(() => EchoAsync(_oak, _fir, new string('x', 128 << 10)));
     }
 
     [Fact]
