@@ -220,6 +220,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The list of pins on disk is damaged.", "Move the pins file away and pin again what you need; the blocks themselves are untouched.")]
     PinsDamaged = 3016,
 
+    /// <summary>A block below a pin is missing, so what the pin needs is not known and nothing is collected.</summary>
+    [ErrorInfo(ExitCode.Failed, "A block below a pin is missing, so what the pin needs is not known and nothing is collected.", "Fetch it again (pc pin add CID), or let the pin go (pc pin rm CID).")]
+    PinIncomplete = 3030,
+
     // -- 4000 swarm -------------------------------------------------------------------------------------------
     /// <summary>A name of a swarm, node or program is not valid.</summary>
     [ErrorInfo(ExitCode.Usage, "A name of a swarm, node or program is not valid.", "Use letters, digits, - _ and . (not first), at most 63 bytes.")]
@@ -353,7 +357,7 @@ public enum ErrorCode
     LanguageUnknown = 6002,
 
     /// <summary>The folder holds no file that tells its language.</summary>
-    [ErrorInfo(ExitCode.Failed, "The folder holds no file that tells its language.", "Add the entry file of a language, for example bot.py for py3.")]
+    [ErrorInfo(ExitCode.Failed, "The folder holds no file that tells its language.", "Add the entry file of a language: bot.py for py3, bot.js for nodejs.")]
     LanguageNotDetected = 6003,
 
     /// <summary>The folder holds the entry files of several languages.</summary>
@@ -431,6 +435,10 @@ public enum ErrorCode
     /// <summary>The host could not write the program's files.</summary>
     [ErrorInfo(ExitCode.Failed, "The host could not write the program's files.", "Free disk space on the host, then deploy again.")]
     HostStorageFailed = 6034,
+
+    /// <summary>A Node.js program's package.json cannot be understood.</summary>
+    [ErrorInfo(ExitCode.Failed, "A Node.js program's package.json cannot be understood.", "Correct package.json, or name the language after the path when the program is written in another.")]
+    PackageJsonInvalid = 6040,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

@@ -30,6 +30,7 @@ internal static class CommandLine
         ("get", GetCommand.Create),
         ("cat", CatCommand.Create),
         ("pin", PinCommand.Create),
+        ("gc", CollectCommand.Create),
         ("version", VersionCommand.Create),
         ("doctor", DoctorCommand.Create),
     ];

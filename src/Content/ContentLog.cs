@@ -20,6 +20,12 @@ internal static partial class ContentLog
     [LoggerMessage(3004, LogLevel.Warning, "A source answered {Bytes} bytes that are not block {Cid}; the answer was dropped")]
     public static partial void SourceLied(ILogger logger, int bytes, Cid cid);
 
+    [LoggerMessage(3006, LogLevel.Information, "Collected {Blocks} blocks, {Bytes} bytes; {Kept} bytes are kept, the limit is {Limit}")]
+    public static partial void Collected(ILogger logger, long blocks, long bytes, long kept, long limit);
+
+    [LoggerMessage(3007, LogLevel.Warning, "The store is over its limit and nothing could be collected")]
+    public static partial void NotCollected(ILogger logger, Exception error);
+
     [LoggerMessage(3005, LogLevel.Debug, "A source failed to give block {Cid}")]
     public static partial void SourceFailed(ILogger logger, Cid cid, Exception error);
 }

@@ -173,7 +173,12 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(blocks.DisposeAsync);
         var access = new ContentAccess(home.Database, Swarms.IsMember, Swarms.SharedWith);
         var members = new MeshBlockSource(client, access, [], AwakeMembers, id => Swarms.Find(id) is not null, _time);
-        Content = new ContentService(blocks, access, new PinSet(home.Paths.Pins, _disk), members);
+        var holds = new BlockHolds();
+        var pins = new PinSet(home.Paths.Pins, _disk);
+        var roots = new BlockRoots { Pinned = pins.List, Needed = NeededBundles, Forget = access.Forget };
+        var collector = new BlockCollector(blocks, holds, roots, _time, loggers.CreateLogger("Blocks"));
+        Owns(collector.Dispose);
+        Content = new ContentService(blocks, holds, collector, access, pins, members);
 
         // 4. Programs: nothing runs before the feeds are looked at in step 7.
         var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
@@ -181,10 +186,10 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, MaxPrograms = _config.Limits.Programs };
         var programHost = new ProgramHost(
-            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => runtime.Sees(language.Command[0]), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => runtime.Sees(language.Interpreter[0]), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
         Owns(programHost.DisposeAsync);
         var mesh = new ProgramMesh(client, programHost, Swarms);
-        Programs = new ProgramService(Swarms, programHost, mesh, blocks, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
+        Programs = new ProgramService(Swarms, programHost, mesh, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
         presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, presence.InfoFor, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _time);
@@ -203,6 +208,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor = new Supervisor(_time, Logger);
         Owns(_supervisor.DisposeAsync);
         _supervisor.Run("gossip", FailurePolicy.Restart, gossip.RunAsync);
+        if (_config.Content.LimitBytes is { } limit) _supervisor.Run("collector", FailurePolicy.Restart, ct => collector.RunAsync(limit, ct));
         _supervisor.Run("memory", FailurePolicy.Restart, ct => RestingMemory.RunAsync(_time, ct));
         var rotation = new KeyRotation(Swarms, _time, Logger);
         _supervisor.Run("key rotation", FailurePolicy.Restart, rotation.RunAsync);
@@ -320,6 +326,10 @@ internal sealed class DaemonNode : IAsyncDisposable
         var source = new MeshBlockSource(client, access, [.. keepers.Where(keeper => keeper != Self)], () => [], id => Swarms.Find(id) is not null, _time);
         return new UnixFsReader(new BlockFetcher(blocks, [source])).OpenAsync(bundle, null, cancellationToken);
     }
+
+    // What the feeds name as deployed is kept for whoever starts it next.
+    private IEnumerable<Cid> NeededBundles() =>
+        Swarms.All.SelectMany(swarm => swarm.State.Programs.Values).Where(program => !program.Stopped).Select(program => program.Deployed.Bundle);
 
     // Connected ones first: they answer without a dial.
     private IEnumerable<PeerId> AwakeMembers() =>

@@ -75,6 +75,23 @@ public sealed class FirstMinuteTests
     }
 
     [Fact]
+    public void A_bot_in_javascript_runs_on_another_node()
+    {
+        using var place = new Place();
+        var oak = place.Up("oak", "--no-host");
+        var elm = place.Up("elm");
+        Place.Swarm("friends", oak, elm);
+        Assert.Contains("hello-node (nodejs) runs on elm", Pc.Run(oak, "deploy", "friends", Path.Combine(Pc.Root, "samples", "hello-node")).Ok().Out);
+        using var logs = Pc.Start(oak, Pc.Program, ["logs", "-f", "friends", "hello-node"], null);
+        var line = "";
+        while (line is not null && !line.StartsWith("hello number 2", StringComparison.Ordinal)) line = logs.StandardOutput.ReadLine();
+        logs.Kill();
+        Assert.Equal("hello number 2 from a program that nobody's server runs", line);
+        Assert.Contains("\"language\":\"nodejs\"", Pc.Run(oak, "list", "--json").Ok().Out);
+        Assert.Contains("nodejs", Pc.Run(elm, "doctor").Out);
+    }
+
+    [Fact]
     public async Task A_signal_to_the_launcher_ends_the_daemon_in_order()
     {
         using var place = new Place();

@@ -3,7 +3,7 @@ using PeoplesCloud.Base;
 namespace PeoplesCloud.Runtimes.Tests;
 
 /// <summary>What every runtime promises (<see cref="IRuntime"/>). A runtime passes it by a class that derives from this one.</summary>
-public abstract class RuntimeConformance : IAsyncLifetime
+public abstract partial class RuntimeConformance : IAsyncLifetime
 {
     /// <summary>How long a test waits for what must happen: long, since machines are loaded; a pass never waits.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);

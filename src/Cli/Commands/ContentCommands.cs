@@ -152,3 +152,30 @@ internal static class PinCommand
         return 0;
     }
 }
+
+/// <summary>pc gc: removes what nothing needs.</summary>
+internal static class CollectCommand
+{
+    private static readonly Option<bool> DryRun = new("--dry-run") { Description = "Only say what would be removed." };
+
+    public static PcCommand Create()
+    {
+        var command = new PcCommand("gc", "Remove blocks that nothing needs.")
+        {
+            Synopsis = "[--dry-run]",
+            Details = "Keeps what is pinned (pc pin ls), the bundles of programs, and what is being added. The node does the same by itself, oldest use first, when its blocks have more bytes than content.limit in its configuration (default 10GiB).",
+            Examples = [("pc gc", "Free the space."), ("pc gc --dry-run", "See how much it would be.")],
+        };
+        command.Options.Add(DryRun);
+        return command.Runs(Run);
+    }
+
+    private static int Run(Invocation invocation)
+    {
+        var json = LocalApiJson.Default;
+        var reply = invocation.Client.Post("/v1/gc", new CollectRequest(invocation.Value(DryRun)), json.CollectRequest, json.CollectReply);
+        if (invocation.Json) invocation.WriteJson(reply, json.CollectReply);
+        else invocation.Terminal.Line($"{(reply.DryRun ? "would remove" : "removed")} {Words.Count(reply.RemovedBlocks, "block")} ({Words.Bytes(reply.RemovedBytes)}), {(reply.DryRun ? "would keep" : "kept")} {Words.Count(reply.KeptBlocks, "block")} ({Words.Bytes(reply.KeptBytes)})");
+        return 0;
+    }
+}

@@ -26,7 +26,7 @@ internal static class DeployCommand
             Details = """
                 Packs the folder, encrypts it, asks the swarm's hosts and starts it on the one with the lowest rank. Only the owner and the hosts that keep it can read it. It runs in a sandbox with limits on memory, processor, processes and disk, and sees the internet but neither the host nor its LAN.
 
-                Languages: py3 (bot.py, optionally an empty requirements.txt). Programs with dependencies are refused for now.
+                Languages: py3 (bot.py, optionally an empty requirements.txt) and nodejs (bot.js, else the main file of package.json, else index.js). Programs with dependencies are refused for now. A host that lacks the language is passed over, and the list of hosts says so.
                 """,
             Examples =
             [

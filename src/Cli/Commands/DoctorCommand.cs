@@ -1,5 +1,6 @@
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Daemon;
+using PeoplesCloud.Programs.Languages;
 
 namespace PeoplesCloud.Cli.Commands;
 
@@ -14,13 +15,13 @@ internal static class DoctorCommand
 
     private static async Task<int> RunAsync(Invocation invocation)
     {
-        var findings = new List<Finding>
-        {
+        List<Finding> findings =
+        [
             Library("libsqlite3.so.0", "keeps what this node knows", "libsqlite3-0"),
             Library("libcrypto.so.3", "keys and encryption", "libssl3"),
-            await InterpreterAsync("python3", "runs py3 programs", invocation.Home),
+            .. await InterpretersAsync(invocation.Home),
             Daemon(invocation),
-        };
+        ];
         foreach (var report in await HostCheck.ProbeAsync(invocation.Home, CancellationToken.None))
             findings.Add(new Finding("sandbox", report.Name, report.Holds, Needed: false, report.How, null));
         var ready = findings.TrueForAll(finding => finding.Ok || !finding.Needed);
@@ -51,10 +52,17 @@ internal static class DoctorCommand
         return new Finding("node", package, loaded, Needed: true, loaded ? use : $"{file} was not found ({use})", $"apt-get install {package}");
     }
 
-    private static async Task<Finding> InterpreterAsync(string name, string use, string home)
+    private static async Task<IReadOnlyList<Finding>> InterpretersAsync(string home)
     {
-        var seen = await HostCheck.SeesAsync(home, name);
-        return new Finding("programs", name, seen, Needed: false, seen ? use : $"not found where sandboxes see it ({use})", $"apt-get install {name}");
+        var findings = new List<Finding>();
+        foreach (var language in Language.All)
+        {
+            var seen = await HostCheck.SeesAsync(home, language.Interpreter[0]);
+            var use = $"runs {language.Name} programs";
+            findings.Add(new Finding("programs", language.Package, seen, Needed: false, seen ? use : $"{language.Interpreter[0]} was not found where sandboxes see it ({use})", $"apt-get install {language.Package}"));
+        }
+
+        return findings;
     }
 
     private static Finding Daemon(Invocation invocation)

@@ -33,5 +33,5 @@ internal static class Words
     public static string Short(string identifier) => identifier.Length <= 16 ? identifier : $"{identifier[..8]}…{identifier[^6..]}";
 
     /// <summary>1 member, 2 members.</summary>
-    public static string Count(int number, string noun) => number == 1 ? $"1 {noun}" : $"{number} {noun}s";
+    public static string Count(long number, string noun) => number == 1 ? $"1 {noun}" : $"{number} {noun}s";
 }

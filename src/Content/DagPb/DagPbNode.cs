@@ -19,7 +19,9 @@ public sealed record DagPbLink(Cid Cid, string? Name, long? Tsize);
 /// <summary>A dag-pb node (IPLD's dag-pb specification): links and opaque data. Immutable.</summary>
 public sealed class DagPbNode
 {
-    private const byte DataTag = 0x0a;
+    /// <summary>What a node without links begins with.</summary>
+    internal const byte DataTag = 0x0a;
+
     private const byte LinkTag = 0x12;
     private const byte HashTag = 0x0a;
     private const byte NameTag = 0x12;

@@ -21,6 +21,9 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     private const int MaxGroupBlocks = 64;
     private const int BlocksForAnotherCommitter = 16;
 
+    // Reads within an hour count as one use.
+    private static readonly TimeSpan UseResolution = TimeSpan.FromHours(1);
+
     private readonly string _folder;
     private readonly string _temporaryFolder;
     private readonly string _damagedFolder;
@@ -39,6 +42,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
     private readonly Task?[] _committers = new Task?[MaxCommitters];
     private bool _disposed;
     private long _temporaryNumber;
+    private long _writtenBytes;
 
     /// <summary>Opens or creates a store and removes what a crash left behind.</summary>
     /// <param name="folder">The folder of the blocks.</param>
@@ -92,10 +96,57 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         {
             foreach (var file in Directory.EnumerateFiles(ShardFolder(shard)))
             {
-                var name = Path.GetFileName(file);
-                var digest = new byte[32];
-                if (name.Length == 64 && Convert.FromHexString(name, digest, out _, out _) == System.Buffers.OperationStatus.Done) yield return Cid.V1(Cid.Raw, digest);
+                if (CidOf(Path.GetFileName(file)) is { } cid) yield return cid;
             }
+        }
+    }
+
+    /// <summary>Bytes of the blocks that were written since the store was opened; only grows.</summary>
+    internal long WrittenBytes => Volatile.Read(ref _writtenBytes);
+
+    /// <summary>All blocks that are held with what a collection asks about them. Those that come or go meanwhile may be in it or not.</summary>
+    internal IEnumerable<StoredBlock> ListStored()
+    {
+        for (var shard = 0; shard < Shards; shard++)
+        {
+            foreach (var file in new DirectoryInfo(ShardFolder(shard)).EnumerateFiles())
+            {
+                if (CidOf(file.Name) is not { } cid) continue;
+                file.Refresh();
+                if (file.Exists) yield return new StoredBlock(cid, file.Length, file.LastWriteTimeUtc);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Whether a dag-pb block has no links, by its first byte: links come before data (<see cref="DagPbNode"/>). So a collection does
+    /// not read all of a file to learn that its leaves are leaves. False when the block is not held.
+    /// </summary>
+    internal bool IsLeaf(Cid cid)
+    {
+        try
+        {
+            using var handle = File.OpenHandle(PathOf(cid), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            Span<byte> first = stackalloc byte[1];
+            return RandomAccess.Read(handle, first, 0) == 1 && first[0] == DagPbNode.DataTag;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Removes a block; one that is not held is no error. After a power cut it may be there again.</summary>
+    /// <exception cref="Base.PcException">The disk refuses.</exception>
+    internal void Remove(Cid cid)
+    {
+        try
+        {
+            _disk.Delete(PathOf(cid));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw StoreErrors.Explain(error, _folder);
         }
     }
 
@@ -140,7 +191,11 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
                 var bytes = GC.AllocateUninitializedArray<byte>((int)length);
                 var read = 0;
                 for (int got; read < bytes.Length && (got = RandomAccess.Read(handle, bytes.AsSpan(read), read)) > 0;) read += got;
-                if (read == bytes.Length && cid.Matches(bytes)) return bytes;
+                if (read == bytes.Length && cid.Matches(bytes))
+                {
+                    Touch(path);
+                    return bytes;
+                }
             }
         }
         catch (FileNotFoundException)
@@ -153,6 +208,20 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         }
         SetAside(cid, path);
         return null;
+    }
+
+    // A file's time of writing is when the block was last used, about: collections take the oldest first. No block is worse off
+    // for a time that was lost, so nothing here is durable or an error.
+    private void Touch(string path)
+    {
+        try
+        {
+            var now = _time.GetUtcNow().UtcDateTime;
+            if (now - File.GetLastWriteTimeUtc(path) > UseResolution) File.SetLastWriteTimeUtc(path, now);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+        }
     }
 
     private void SetAside(Cid cid, string path)
@@ -181,6 +250,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         {
             // A file of another length is a damaged block: it is written anew.
             var held = new FileInfo(PathOf(cid)) is { Exists: true } file && file.Length == bytes.Length;
+            if (held) Touch(PathOf(cid));
             if (held && Volatile.Read(ref _shardIsFlushed[mine.Shard]))
             {
                 Finish(mine, null);
@@ -189,6 +259,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
             if (!held)
             {
                 mine.TemporaryPath = Path.Combine(_temporaryFolder, $"{Environment.ProcessId:x}-{Interlocked.Increment(ref _temporaryNumber):x}");
+                mine.Bytes = bytes.Length;
                 mine.Handle = _disk.Create(mine.TemporaryPath, bytes, DurableWrites.OwnerFile);
             }
             Gather(mine);
@@ -261,6 +332,7 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         using (block.Handle) _disk.Flush(block.Handle);
         _disk.Rename(block.TemporaryPath!, PathOf(block.Key));
         block.TemporaryPath = null;
+        Interlocked.Add(ref _writtenBytes, block.Bytes);
     }
 
     private void Finish(PendingBlock block, Exception? error)
@@ -285,6 +357,12 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         }
     }
 
+    private static Cid? CidOf(string name)
+    {
+        var digest = new byte[32];
+        return name.Length == 64 && Convert.FromHexString(name, digest, out _, out _) == System.Buffers.OperationStatus.Done ? Cid.V1(Cid.Raw, digest) : null;
+    }
+
     private string ShardFolder(int shard) => Path.Combine(_folder, shard.ToString("x", System.Globalization.CultureInfo.InvariantCulture));
 
     private string PathOf(Cid cid) => Path.Combine(ShardFolder(cid.Digest[0] >> 4), Convert.ToHexStringLower(cid.Digest));
@@ -297,6 +375,8 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
 
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+        public int Bytes { get; set; }
+
         public string? TemporaryPath { get; set; }
 
         public SafeFileHandle? Handle { get; set; }
@@ -304,3 +384,9 @@ public sealed class FileBlockStore : IBlockStore, IAsyncDisposable
         public Exception? Error { get; set; }
     }
 }
+
+/// <summary>A block as a collection sees it.</summary>
+/// <param name="Cid">Version 1, raw.</param>
+/// <param name="Bytes">Its length.</param>
+/// <param name="LastUse">When it was written or read last, within an hour.</param>
+internal sealed record StoredBlock(Cid Cid, long Bytes, DateTime LastUse);

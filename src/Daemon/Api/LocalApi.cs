@@ -97,6 +97,12 @@ public sealed record GetReply(string Cid, string Output, long Bytes, int Files);
 /// <summary>GET /v1/pins, POST and DELETE /v1/pins/{cid}.</summary>
 public sealed record PinsReply(IReadOnlyList<string> Pins);
 
+/// <summary>POST /v1/gc. DryRun only counts.</summary>
+public sealed record CollectRequest(bool DryRun);
+
+/// <summary>Answer of gc: blocks that were (or would be) removed and those that stay.</summary>
+public sealed record CollectReply(long RemovedBlocks, long RemovedBytes, long KeptBlocks, long KeptBytes, bool DryRun);
+
 /// <summary>Serialization of the local API, generated so that a command starts fast.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ErrorReply))]
@@ -119,4 +125,6 @@ public sealed record PinsReply(IReadOnlyList<string> Pins);
 [JsonSerializable(typeof(AddRequest))]
 [JsonSerializable(typeof(GetRequest))]
 [JsonSerializable(typeof(PinsReply))]
+[JsonSerializable(typeof(CollectRequest))]
+[JsonSerializable(typeof(CollectReply))]
 public sealed partial class LocalApiJson : JsonSerializerContext;

@@ -21,6 +21,7 @@ internal static class ConfigReader
         ["limits.programs"] = "PC_LIMITS_PROGRAMS",
         ["limits.connections"] = "PC_LIMITS_CONNECTIONS",
         ["limits.log_mib"] = "PC_LIMITS_LOG_MIB",
+        ["content.limit"] = "PC_CONTENT_LIMIT",
         ["mdns"] = "PC_MDNS",
         ["relay.serve"] = "PC_RELAY_SERVE",
         ["relay.guests"] = "PC_RELAY_GUESTS",
@@ -58,6 +59,10 @@ internal static class ConfigReader
                 Programs = values.Integer("limits.programs", 1, 1000) ?? new DaemonLimits().Programs,
                 Connections = values.Integer("limits.connections", 8, 100_000) ?? new DaemonLimits().Connections,
                 LogMebibytes = values.Integer("limits.log_mib", 1, 1024) ?? new DaemonLimits().LogMebibytes,
+            },
+            Content = new ContentConfig
+            {
+                LimitBytes = values.Text("content.limit") is "none" ? null : values.Bytes("content.limit", 1L << 20, 1L << 60) ?? new ContentConfig().LimitBytes,
             },
             Mdns = values.Boolean("mdns") ?? true,
             Relay = ReadRelay(values),
@@ -120,6 +125,14 @@ internal static class ConfigReader
             if (Text(key) is not { } text) return null;
             if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most) return value;
             problems.Add($"{key} = '{Printable(text)}': a whole number from {least} to {most}");
+            return null;
+        }
+
+        public long? Bytes(string key, long least, long most)
+        {
+            if (Text(key) is not { } text) return null;
+            if (ByteSize.TryParse(text, out var bytes) && bytes >= least && bytes <= most) return bytes;
+            problems.Add($"{key} = '{Printable(text)}': bytes such as 500MB or 20GiB, at least {least}, or none");
             return null;
         }
 

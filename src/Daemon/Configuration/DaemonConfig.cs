@@ -34,6 +34,9 @@ public sealed record DaemonConfig
     /// <summary>How much this node gives.</summary>
     public DaemonLimits Limits { get; init; } = new();
 
+    /// <summary>What this node keeps of content.</summary>
+    public ContentConfig Content { get; init; } = new();
+
     /// <summary>What this node forwards between others, and whether others forward for it.</summary>
     public DaemonRelay Relay { get; init; } = new();
 
@@ -71,6 +74,16 @@ public sealed record DaemonLimits
 
     /// <summary>Largest size of logs/daemon.log before it is rotated once, in MiB. Default 8, 1 to 1024.</summary>
     public int LogMebibytes { get; init; } = 8;
+}
+
+/// <summary>What this node keeps of content, and where it looks for what it lacks.</summary>
+public sealed record ContentConfig
+{
+    /// <summary>
+    /// Bytes of blocks after which those that nothing needs are removed, oldest use first, until there is a tenth less. Default 10 GiB,
+    /// as IPFS has it; 1 MiB to 1 EiB; null removes nothing by itself. Pins and programs are kept even when they are more.
+    /// </summary>
+    public long? LimitBytes { get; init; } = 10L << 30;
 }
 
 /// <summary>Forwarding between members that cannot reach each other; see docs/protocols/relay.md. In the limits 0 is "as much as you like".</summary>

@@ -6,8 +6,8 @@ using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Contents;
 
-/// <summary>What <c>pc add</c>, <c>get</c>, <c>cat</c> and <c>pin</c> do: this node's blocks, and those of members that are awake.</summary>
-internal sealed class ContentService(IBlockStore store, ContentAccess access, PinSet pins, IBlockSource members)
+/// <summary>What <c>pc add</c>, <c>get</c>, <c>cat</c>, <c>pin</c> and <c>gc</c> do: this node's blocks, and those of members that are awake.</summary>
+internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockCollector collector, ContentAccess access, PinSet pins, IBlockSource members)
 {
     private readonly UnixFsReader _reader = new(new BlockFetcher(store, [members]));
 
@@ -17,7 +17,8 @@ internal sealed class ContentService(IBlockStore store, ContentAccess access, Pi
     /// <summary>Adds a file or a folder, and pins it; readable by members of one swarm, or of all when it is null.</summary>
     public async IAsyncEnumerable<AddedNode> AddAsync(string path, bool recursive, UnixFsProfile profile, SwarmId? swarm, IProgress<AddProgress>? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var adder = new UnixFsAdder(new GrantingBlockStore(store, access, swarm), profile);
+        using var hold = holds.Open(store); // until it is pinned
+        var adder = new UnixFsAdder(new GrantingBlockStore(hold, access, swarm), profile);
         AddedNode? root = null;
         await foreach (var node in adder.AddAsync(path, recursive, progress, cancellationToken))
         {
@@ -37,7 +38,8 @@ internal sealed class ContentService(IBlockStore store, ContentAccess access, Pi
     /// <summary>Fetches all that lies below a CID, then keeps it.</summary>
     public async Task PinAsync(Cid cid, CancellationToken cancellationToken)
     {
-        await foreach (var _ in _reader.WalkAsync(cid, cancellationToken))
+        using var hold = holds.Open(store);
+        await foreach (var _ in new UnixFsReader(new BlockFetcher(hold, [members])).WalkAsync(cid, cancellationToken))
         {
             // Walking fetches each block into the store.
         }
@@ -50,6 +52,9 @@ internal sealed class ContentService(IBlockStore store, ContentAccess access, Pi
     {
         if (!await pins.RemoveAsync(cid, cancellationToken)) throw new PcException(ErrorCode.NotPinned, $"{cid} is not pinned");
     }
+
+    /// <summary>Removes the blocks that nothing needs.</summary>
+    public Task<CollectResult> CollectAsync(bool dryRun, CancellationToken cancellationToken) => collector.CollectAsync(0, dryRun, cancellationToken);
 
     /// <summary>The CID that a person typed; an /ipfs/ before it is accepted.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.InvalidCid"/>.</exception>

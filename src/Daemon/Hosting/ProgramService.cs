@@ -24,6 +24,7 @@ internal sealed class ProgramService : IAsyncDisposable
     private readonly ProgramHost _host;
     private readonly ProgramMesh _mesh;
     private readonly IBlockStore _blocks;
+    private readonly BlockHolds _holds;
     private readonly ContentAccess _access;
     private readonly Func<PeerId, bool> _isConnected;
     private readonly Func<int> _seed;
@@ -33,12 +34,13 @@ internal sealed class ProgramService : IAsyncDisposable
 
     /// <summary>Takes over the swarms that there are and those that come.</summary>
     public ProgramService(
-        SwarmRegistry swarms, ProgramHost host, ProgramMesh mesh, IBlockStore blocks, ContentAccess access, Func<PeerId, bool> isConnected, Func<int> seed, TimeProvider time, ILogger logger)
+        SwarmRegistry swarms, ProgramHost host, ProgramMesh mesh, IBlockStore blocks, BlockHolds holds, ContentAccess access, Func<PeerId, bool> isConnected, Func<int> seed, TimeProvider time, ILogger logger)
     {
         _swarms = swarms;
         _host = host;
         _mesh = mesh;
         _blocks = blocks;
+        _holds = holds;
         _access = access;
         _isConnected = isConnected;
         _seed = seed;
@@ -72,8 +74,9 @@ internal sealed class ProgramService : IAsyncDisposable
         if (!Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
         PeerId? host = request.Host is null ? null : Membership.FindMember(swarm.State, request.Host).Peer;
 
-        // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do.
-        var adder = new UnixFsAdder(new GrantingBlockStore(_blocks, _access, swarm.Id));
+        // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do. Until they do, the hold keeps it.
+        using var hold = _holds.Open(_blocks);
+        var adder = new UnixFsAdder(new GrantingBlockStore(hold, _access, swarm.Id));
         var deployer = new Deployer(new BundlePacker(adder.AddStreamAsync, BundleLimits.Default), _mesh, new DeployTimeouts(), new Random(_seed()), _time);
         var steps = new StepQueue(step);
         DeployResult result;

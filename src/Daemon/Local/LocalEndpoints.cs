@@ -39,6 +39,7 @@ internal sealed class LocalEndpoints(DaemonNode node)
         Post(routes, "/v1/get", GetAsync);
         Get(routes, "/v1/cat/{cid}/{**path}", CatAsync);
         Get(routes, "/v1/pins", c => Bodies.WriteJsonAsync(c.Response, new PinsReply([.. node.Content.Pins.Select(pin => pin.ToString())]), Json.PinsReply, c.RequestAborted));
+        Post(routes, "/v1/gc", CollectAsync);
         Post(routes, "/v1/pins/{cid}", c => node.Content.PinAsync(ContentService.Parse(Value(c, "cid")), c.RequestAborted));
         Add(routes, "DELETE", "/v1/pins/{cid}", c => node.Content.UnpinAsync(ContentService.Parse(Value(c, "cid")), c.RequestAborted));
     }
@@ -128,6 +129,14 @@ internal sealed class LocalEndpoints(DaemonNode node)
             }
             await write(new Event<AddedReply>("result", Result: last));
         });
+    }
+
+    private async Task CollectAsync(HttpContext context)
+    {
+        var request = await ReadAsync(context, Json.CollectRequest);
+        var result = await node.Content.CollectAsync(request.DryRun, context.RequestAborted);
+        var reply = new CollectReply(result.RemovedBlocks, result.RemovedBytes, result.KeptBlocks, result.KeptBytes, request.DryRun);
+        await Bodies.WriteJsonAsync(context.Response, reply, Json.CollectReply, context.RequestAborted);
     }
 
     private async Task GetAsync(HttpContext context)

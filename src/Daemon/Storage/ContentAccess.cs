@@ -31,6 +31,23 @@ internal sealed class ContentAccess(Database database, Func<SwarmId, PeerId, boo
         });
     }
 
+    /// <summary>Forgets all grants of blocks; durable when it returns.</summary>
+    public void Forget(IEnumerable<Cid> cids)
+    {
+        database.Write((connection, transaction) =>
+        {
+            using var command = connection.CreateCommand();
+            command.Transaction = transaction;
+            command.CommandText = "DELETE FROM readable WHERE digest = $digest";
+            var digest = command.Parameters.Add("$digest", SqliteType.Blob);
+            foreach (var cid in cids)
+            {
+                digest.Value = cid.Digest.ToArray();
+                command.ExecuteNonQuery();
+            }
+        });
+    }
+
     /// <summary>A swarm through which the peer may read the block; null when there is none.</summary>
     public SwarmId? MayRead(PeerId peer, Cid cid)
     {

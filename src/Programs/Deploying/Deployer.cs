@@ -37,7 +37,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var name = ProgramName.Choose(order.Name, order.Path);
         var replaced = Replaced(swarm, name);
         RequireMember(swarm.State, order.Host);
-        report(new DeployProgress(DeployStep.Detected, $"{name} is written in {language.Title} ({language.EntryFile})"));
+        report(new DeployProgress(DeployStep.Detected, $"{name} is written in {language.Title} ({language.EntryIn(order.Path)})"));
 
         // 2. Pack, encrypt and add, while the members are asked.
         var limits = order.Limits.ToProgramLimits(order.Network);
@@ -53,7 +53,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
 
         // 4. Choose.
         var placement = Choose(offers, language, order.Host);
-        if (placement.Order.Count == 0) throw NoHost(swarm.State, placement.Candidates);
+        if (placement.Order.Count == 0) throw NoHost(swarm.State, language, placement.Candidates);
 
         // 5. Record, 6. start; with the next candidate when a host fails to start it.
         var attempt = new Attempt(swarm, packed, name, language, limits, replaced, offers, placement, report);
@@ -127,9 +127,11 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         lock (_randomLock) return Placement.Choose(offers, language.Name, named, random);
     }
 
-    private static PcException NoHost(SwarmState state, IReadOnlyList<JudgedCandidate> candidates) => new(
+    private static PcException NoHost(SwarmState state, Language language, IReadOnlyList<JudgedCandidate> candidates) => new(
         ErrorCode.NoHost,
-        $"no member of {state.Name} may run it now: {string.Join("; ", candidates.Where(candidate => candidate.Verdict != Verdict.NotNamed).Select(candidate => $"{candidate.Name}: {candidate.Why}"))}");
+        $"no member of {state.Name} may run it now: {string.Join("; ", candidates.Where(candidate => candidate.Verdict != Verdict.NotNamed).Select(candidate => $"{candidate.Name}: {candidate.Why}"))}",
+        // Who hosts but lacks the interpreter is one command away from running it.
+        candidates.FirstOrDefault(candidate => candidate.Verdict == Verdict.LanguageMissing) is { } lacking ? $"on {lacking.Name}: apt-get install {language.Package}, then deploy again" : null);
 
     private async Task<(ProgramSpec Program, PeerId Host)> StartOnFirstAbleAsync(Attempt attempt, CancellationToken cancellationToken)
     {

@@ -44,7 +44,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
         get
         {
             var language = Language.Find(spec.Deployed.Language) ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(spec.Deployed.Language)} is not known here");
-            return new RunSpec(spec.LocalName, language.Command, AppFolder, language.Environment, spec.Deployed.Limits.ToRunLimits(), spec.Deployed.Limits.ToNetworkMode());
+            return new RunSpec(spec.LocalName, language.CommandIn(AppFolder), AppFolder, language.Environment, spec.Deployed.Limits.ToRunLimits(), spec.Deployed.Limits.ToNetworkMode());
         }
     }
 

@@ -13,7 +13,8 @@ public static class LanguageDetector
     /// <param name="folder">An existing folder.</param>
     /// <param name="named">The language that the person named; null detects it.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.LanguageUnknown"/>, <see cref="ErrorCode.EntryFileMissing"/>,
-    /// <see cref="ErrorCode.LanguageNotDetected"/>, <see cref="ErrorCode.LanguageAmbiguous"/>, <see cref="ErrorCode.DependenciesNotSupported"/>.</exception>
+    /// <see cref="ErrorCode.LanguageNotDetected"/>, <see cref="ErrorCode.LanguageAmbiguous"/>, <see cref="ErrorCode.DependenciesNotSupported"/>,
+    /// <see cref="ErrorCode.PackageJsonInvalid"/>.</exception>
     public static Language Detect(string folder, string? named) => Detect(folder, named, Language.All);
 
     internal static Language Detect(string folder, string? named, IReadOnlyList<Language> languages)
@@ -27,13 +28,13 @@ public static class LanguageDetector
     {
         var language = languages.FirstOrDefault(candidate => string.Equals(candidate.Name, named, StringComparison.Ordinal))
             ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(named)} is not known; known: {Listed(languages)}");
-        if (File.Exists(Path.Combine(folder, language.EntryFile))) return language;
-        throw new PcException(ErrorCode.EntryFileMissing, $"{Quoted.Text(folder)} holds no {language.EntryFile}, which a {language.Name} program starts with");
+        if (language.EntryIn(folder) is not null) return language;
+        throw new PcException(ErrorCode.EntryFileMissing, $"{Quoted.Text(folder)} holds no {language.EntryText}, which a {language.Name} program starts with");
     }
 
     private static Language OnlyOneIn(string folder, IReadOnlyList<Language> languages)
     {
-        var found = languages.Where(language => File.Exists(Path.Combine(folder, language.EntryFile))).ToList();
+        var found = languages.Where(language => language.EntryIn(folder) is not null).ToList();
         return found.Count switch
         {
             1 => found[0],
@@ -46,18 +47,26 @@ public static class LanguageDetector
     }
 
     private static string Listed(IEnumerable<Language> languages) =>
-        string.Join(", ", languages.Select(language => $"{language.EntryFile} ({language.Name}, {language.Title})"));
+        string.Join(", ", languages.Select(language => $"{language.EntryText} ({language.Name}, {language.Title})"));
 
-    // Blank lines and comments are no dependencies: an empty requirements.txt is common and harmless.
     private static void RefuseDependencies(string folder, Language language)
     {
-        var path = Path.Combine(folder, language.DependencyFile);
+        var first = language.DependencyFile == PackageJson.FileName ? PackageJson.Read(folder)?.FirstDependency : FirstRequirement(Path.Combine(folder, language.DependencyFile));
+        if (first is null) return;
+        throw new PcException(
+            ErrorCode.DependenciesNotSupported,
+            $"{language.DependencyFile} lists packages (the first: {Quoted.Text(first)}), and programs with dependencies cannot be deployed yet",
+            $"Copy what the program needs into the folder and empty the list in {language.DependencyFile}.");
+    }
+
+    // Blank lines and comments are no dependencies: an empty requirements.txt is common and harmless.
+    private static string? FirstRequirement(string path)
+    {
         // A link or a pipe is not read: packing refuses it.
-        if (!FileStatus.TryRead(path, out var status, out _) || status.Kind != FileKind.File) return;
-        string? first;
+        if (!FileStatus.TryRead(path, out var status, out _) || status.Kind != FileKind.File) return null;
         try
         {
-            first = status.Bytes > MaxDependencyBytes
+            return status.Bytes > MaxDependencyBytes
                 ? "(a very long list)"
                 : File.ReadLines(path).Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0 && line[0] != '#');
         }
@@ -65,10 +74,5 @@ public static class LanguageDetector
         {
             throw new PcException(ErrorCode.FileUnreadable, $"{Quoted.Text(path)} could not be read: {unreadable.Message}", inner: unreadable);
         }
-        if (first is null) return;
-        throw new PcException(
-            ErrorCode.DependenciesNotSupported,
-            $"{language.DependencyFile} lists packages (the first: {Quoted.Text(first)}), and programs with dependencies cannot be deployed yet",
-            $"Copy what the program needs into the folder and empty {language.DependencyFile}.");
     }
 }

@@ -29,6 +29,26 @@ public sealed class ConfigTests : IDisposable
         Assert.Equal(["0.0.0.0", "::"], config.Listen);
     }
 
+    [Theory]
+    [InlineData("\"20GiB\"", 20L << 30)]
+    [InlineData("\"500 MB\"", 500_000_000L)]
+    [InlineData("2000000", 2_000_000L)]
+    [InlineData("\"none\"", null)]
+    public void The_limit_of_content_has_units(string written, long? bytes) =>
+        Assert.Equal(bytes, DaemonConfig.Load(Write($"[content]\nlimit = {written}\n"), Nothing, Nothing).Content.LimitBytes);
+
+    [Theory]
+    [InlineData("\"1KiB\"")]
+    [InlineData("\"GiB\"")]
+    [InlineData("\"-1GiB\"")]
+    [InlineData("\"9999999999TiB\"")]
+    [InlineData("\"5 apples\"")]
+    public void A_limit_that_is_none_is_a_problem(string written)
+    {
+        var file = Write($"[content]\nlimit = {written}\n");
+        Assert.Contains("content.limit", Assert.Throws<PcException>(() => DaemonConfig.Load(file, Nothing, Nothing)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void All_problems_are_said_at_once_and_unknown_keys_with_a_suggestion()
     {

@@ -23,9 +23,13 @@ public sealed class DeployTests
         Assert.Equal(["line 1", "line 2", "line 3"], lines);
         await oak.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running", Host: "elm" }]);
 
+        // The bundle is needed on both: nothing goes. Afterwards it is not.
+        Assert.Equal(0, (await Contents.CollectTests.CollectAsync(oak, dryRun: false)).RemovedBlocks);
+        Assert.Equal(0, (await Contents.CollectTests.CollectAsync(elm, dryRun: false)).RemovedBlocks);
         var stopped = await oak.StopProgramAsync("friends", deployed.Program);
         Assert.Equal("elm", stopped.Host);
         await elm.WaitForAsync("friends", swarm => swarm.Programs.Count == 0);
+        Assert.Equal(0, (await Contents.CollectTests.CollectAsync(elm, dryRun: false)).KeptBlocks);
     }
 }
 

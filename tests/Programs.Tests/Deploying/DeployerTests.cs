@@ -134,6 +134,23 @@ public sealed class DeployerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_host_without_the_interpreter_is_passed_over_and_told_apart()
+    {
+        _swarm.Folder.With("node/bot.js");
+        var elm = _swarm.Add("elm", _elm);
+        elm.Lacks.Add("nodejs");
+        var order = new DeployOrder(_swarm.Folder["node"], Name: "node");
+        var error = await Refused.WithAsync(ErrorCode.NoHost, "elm: cannot run nodejs", () => _owner.Deployer.DeployAsync(_owner, order, null, Token));
+        Assert.Equal("on elm: apt-get install nodejs, then deploy again", error.Hint);
+
+        var fir = _swarm.Add("fir", _fir);
+        var result = await _owner.Deployer.DeployAsync(_owner, order, null, Token);
+        Assert.Equal(fir.Self, result.Host);
+        Assert.Equal(Verdict.LanguageMissing, result.Candidates.Single(candidate => candidate.Peer == elm.Self).Verdict);
+        Assert.Equal(["node", "bot.js"], (await _fir.NextAsync()).Spec.Command);
+    }
+
+    [Fact]
     public async Task A_member_that_does_not_answer_delays_a_deploy_no_longer_than_its_time_out()
     {
         var (elm, fir) = (_swarm.Add("elm", _elm), _swarm.Add("fir", _fir));

@@ -7,7 +7,7 @@ namespace PeoplesCloud.Programs.Tests.Languages;
 
 public sealed class LanguageDetectorTests : IDisposable
 {
-    private static readonly Language Other = Language.Python3 with { Name = "other", Title = "Other", EntryFile = "main.other" };
+    private static readonly Language Other = Language.Python3 with { Name = "other", Title = "Other", EntryFiles = ["main.other"] };
 
     private readonly TestFolder _folder = new();
 
@@ -24,7 +24,7 @@ public sealed class LanguageDetectorTests : IDisposable
     public void Without_an_entry_file_the_error_lists_what_was_looked_for()
     {
         _folder.With("main.rs");
-        Refused.With(ErrorCode.LanguageNotDetected, "looked for bot.py (py3, Python 3)", () => LanguageDetector.Detect(_folder.Path, null));
+        Refused.With(ErrorCode.LanguageNotDetected, "looked for bot.py (py3, Python 3), bot.js, package.json or index.js (nodejs, JavaScript on Node.js)", () => LanguageDetector.Detect(_folder.Path, null));
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class LanguageDetectorTests : IDisposable
 
     [Fact]
     public void An_unknown_language_is_refused_with_the_known_ones() =>
-        Refused.With(ErrorCode.LanguageUnknown, "\"co\\u0007bol\" is not known; known: bot.py (py3, Python 3)", () => LanguageDetector.Detect(_folder.Path, "co\abol"));
+        Refused.With(ErrorCode.LanguageUnknown, "\"co\\u0007bol\" is not known; known: bot.py (py3, Python 3), ", () => LanguageDetector.Detect(_folder.Path, "co\abol"));
 
     [Fact]
     public void A_named_language_needs_its_entry_file() =>
@@ -75,6 +75,66 @@ public sealed class LanguageDetectorTests : IDisposable
         _folder.With("bot.py");
         FolderScannerTests.Shell($"mkfifo {_folder["requirements.txt"]}");
         Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    [Theory]
+    [InlineData("bot.js", "bot.js")]
+    [InlineData("index.js", "index.js")]
+    [InlineData("bot.js index.js package.json={\"main\":\"lib/a.js\"} lib/a.js", "bot.js")]
+    [InlineData("index.js package.json={\"main\":\"./lib/a.js\"} lib/a.js", "lib/a.js")]
+    [InlineData("package.json={\"main\":\"lib/a\"} lib/a.js", "lib/a.js")]
+    [InlineData("package.json={\"main\":\"lib\"} lib/index.js", "lib/index.js")]
+    [InlineData("package.json={\"main\":\"-e.js\"} -e.js", "./-e.js")]
+    [InlineData("index.js package.json={\"main\":\"gone.js\"}", "index.js")]
+    [InlineData("index.js package.json={\"name\":\"x\",\"dependencies\":{},\"devDependencies\":{\"eslint\":\"9\"}}", "index.js")]
+    public void A_folder_of_javascript_starts_as_node_would_start_it(string files, string entry)
+    {
+        foreach (var file in files.Split(' ')) _ = file.Split('=', 2) is [var name, var text] ? _folder.With(name, text) : _folder.With(file, "");
+        Assert.Same(Language.NodeJs, LanguageDetector.Detect(_folder.Path, null));
+        Assert.Equal(["node", entry], Language.NodeJs.CommandIn(_folder.Path));
+    }
+
+    [Theory]
+    [InlineData("../outside.js")]
+    [InlineData("a/../../outside.js")]
+    [InlineData("/etc/passwd")]
+    [InlineData("a\\u0000b")]
+    [InlineData("")]
+    [InlineData("./")]
+    public void A_main_file_outside_of_the_folder_is_none(string main)
+    {
+        // Below the test's own folder, so that the one above it is the test's too.
+        var folder = _folder["program"];
+        _folder.With("outside.js", "").With("program/a/b.txt", "");
+        _folder.With("program/package.json", $"{{\"main\":\"{main}\"}}");
+        Refused.With(ErrorCode.LanguageNotDetected, "package.json", () => LanguageDetector.Detect(folder, null));
+        Refused.With(ErrorCode.EntryFileMissing, "nodejs", () => Language.NodeJs.CommandIn(folder));
+    }
+
+    [Theory]
+    [InlineData("{")]
+    [InlineData("[]")]
+    [InlineData("{\"main\":7}")]
+    public void A_package_that_is_not_understood_is_refused(string text)
+    {
+        _folder.With("package.json", text);
+        Refused.With(ErrorCode.PackageJsonInvalid, "package.json cannot be understood", () => LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    [Fact]
+    public void A_package_that_is_too_large_or_too_deep_is_refused()
+    {
+        _folder.With("package.json", "{\"main\":\"" + new string('a', 1 << 20) + "\"}");
+        Refused.With(ErrorCode.PackageJsonInvalid, "larger than 1 MiB", () => LanguageDetector.Detect(_folder.Path, "nodejs"));
+        _folder.With("package.json", new string('[', 100_000));
+        Refused.With(ErrorCode.PackageJsonInvalid, "no JSON", () => LanguageDetector.Detect(_folder.Path, "nodejs"));
+    }
+
+    [Fact]
+    public void Packages_are_refused_for_now()
+    {
+        _folder.With("index.js").With("package.json", "{\"dependencies\":{\"left-pad\":\"1\"}}");
+        Refused.With(ErrorCode.DependenciesNotSupported, "\"left-pad\"", () => LanguageDetector.Detect(_folder.Path, null));
     }
 
     [Theory]

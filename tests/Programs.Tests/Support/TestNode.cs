@@ -100,6 +100,9 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     /// <summary>Whether others reach it.</summary>
     public bool Awake { get; set; } = true;
 
+    /// <summary>Languages that its machine has no interpreter of.</summary>
+    public HashSet<string> Lacks { get; } = [];
+
     /// <summary>Called before each request to this node; throws what the mesh would.</summary>
     public Func<string, Task> OnRequest { get; set; } = _ => Task.CompletedTask;
 
@@ -218,7 +221,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     }
 
     private ProgramHost NewHost() => new(
-        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), _ => true, new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance);
+        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), language => !Lacks.Contains(language.Name), new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance);
 
     private Task<Stream> OpenAsync(Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken) =>
         new UnixFsReader(new BlockFetcher(Store, [.. keepers.Select(_swarm.Of)])).OpenAsync(bundle, null, cancellationToken);
