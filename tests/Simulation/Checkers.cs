@@ -9,7 +9,8 @@ internal sealed class Checkers(SimWorld world)
 {
     private readonly Dictionary<(PeerId Author, ulong Sequence), EntryHash> _numbers = [];
     private readonly Dictionary<EntryHash, StoredEntry> _acknowledged = [];
-    private readonly Dictionary<PeerId, ulong> _lastAccepted = []; // of removed members
+    private readonly List<(EntryHash Removal, PeerId Peer, ulong LastAccepted)> _removals = [];
+    private readonly HashSet<(EntryHash Key, ulong State)> _keysChecked = [];
     private readonly Dictionary<int, (int Life, int Count)> _held = [];
     private readonly Dictionary<int, HashSet<EntryHash>> _onDisk = [];
     private readonly Dictionary<EntryHash, int> _holders = [];
@@ -40,7 +41,7 @@ internal sealed class Checkers(SimWorld world)
     {
         if (!node.Honest) return;
         _acknowledged[entry.Hash] = entry;
-        if (entry.Body is MemberRemoved removed) _lastAccepted[removed.Peer] = Math.Min(removed.LastAccepted, _lastAccepted.GetValueOrDefault(removed.Peer, ulong.MaxValue));
+        if (entry.Body is MemberRemoved removed) _removals.Add((entry.Hash, removed.Peer, removed.LastAccepted));
     }
 
     // One signature per number: an honest node never lets two entries with one number out of its memory.
@@ -75,7 +76,11 @@ internal sealed class Checkers(SimWorld world)
         var count = replica.Count;
         if (_held.TryGetValue(node.Index, out var before) && before.Life == node.Life && count < before.Count)
             throw world.Fail($"the feeds of node {node.Index} shrank from {before.Count} to {count} entries");
-        if (!_held.ContainsKey(node.Index) || before != (node.Life, count)) CheckRemoved(node, replica);
+        if (!_held.ContainsKey(node.Index) || before != (node.Life, count))
+        {
+            CheckRemoved(node, replica);
+            CheckKey(node, replica.State);
+        }
         _held[node.Index] = (node.Life, count);
     }
 
@@ -88,6 +93,7 @@ internal sealed class Checkers(SimWorld world)
         {
             var replica = node.Replica!;
             if (replica.Heads.Fingerprint != first.Heads.Fingerprint) return $"nodes {up[0].Index} and {node.Index} hold different entries: {string.Join(' ', first.Heads.Tips.Except(replica.Heads.Tips))} / {string.Join(' ', replica.Heads.Tips.Except(first.Heads.Tips))}; {string.Join(' ', first.Heads.Forks)} / {string.Join(' ', replica.Heads.Forks)}";
+            if (replica.State.Key.IsStale) return $"node {node.Index} still has a stale key of the swarm, generation {replica.State.Key.Generation}";
             if (StateDigest.Of(replica.State) is var digest && digest != StateDigest.Of(first.State)) return $"nodes {up[0].Index} and {node.Index} folded the same entries to different states";
             foreach (var other in up)
             {
@@ -106,7 +112,7 @@ internal sealed class Checkers(SimWorld world)
             foreach (var entry in _acknowledged.Values)
             {
                 if (heads.Contains(entry.Hash) || Forkers.Contains(entry.Author)) continue;
-                if (_lastAccepted.TryGetValue(entry.Author, out var last) && entry.Sequence > last) continue;
+                if (_removals.Exists(removal => removal.Peer == entry.Author && removal.LastAccepted < entry.Sequence)) continue;
                 throw world.Fail($"node {node.Index} lost entry {entry.Sequence} of {entry.Author}, which was acknowledged");
             }
         }
@@ -122,16 +128,28 @@ internal sealed class Checkers(SimWorld world)
         }
     }
 
-    // No node, at any step, lets a program of a removed member stand that was written after the number that the removal names.
+    // No node, at any step, lets an entry of a removed member count that was written after the number that a removal names which it holds.
     private void CheckRemoved(SimNode node, SwarmReplica replica)
     {
-        if (_lastAccepted.Count == 0 || !node.Honest) return;
+        if (_removals.Count == 0 || !node.Honest) return;
         var state = replica.State;
-        foreach (var (peer, last) in _lastAccepted)
+        foreach (var (removal, peer, last) in _removals)
         {
-            if (state.Find(peer) is not null) continue; // has not heard of the removal
+            if (!_onDisk[node.Index].Contains(removal)) continue; // has not heard of it
+            if (state.Find(peer) is not null) continue; // a more senior admin struck it
             var counted = replica.CountedOf(peer);
             if (counted > last) throw world.Fail($"on node {node.Index} entry {counted} of {peer} counts, who was removed after {last}");
+        }
+    }
+
+    // A key that is not stale is opened by all who are in and by nobody who is out, whatever order the entries came in.
+    private void CheckKey(SimNode node, SwarmState state)
+    {
+        if (!node.Honest || state.Key is not { IsStale: false, Entry: { } entry, Sealed: { } carried } || !_keysChecked.Add((entry, StateDigest.Of(state)))) return;
+        foreach (var member in state.Members.Values)
+        {
+            var opens = carried.TryOpen(new SimSealer(member.Peer), world.Swarm, member.Peer, out _);
+            if (opens != member.IsActive) throw world.Fail($"on node {node.Index} {member.Name}, who is {member.Status}, {(opens ? "opens" : "does not open")} the swarm's key of generation {state.Key.Generation}");
         }
     }
 

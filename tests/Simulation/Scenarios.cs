@@ -19,7 +19,12 @@ public static class Scenarios
         ["fork"] = Fork,
         ["backup"] = Backup,
         ["sleepers"] = Sleepers,
+        ["suspended"] = Suspended,
+        ["woken"] = Woken,
+        ["leaving"] = Leaving,
+        ["two-removals"] = TwoRemovals,
         ["chaos"] = Chaos,
+        ["storm"] = Storm,
     };
 
     /// <summary>All names.</summary>
@@ -178,7 +183,7 @@ public static class Scenarios
         _ = removed.Write(NewProgram(1));
         world.MustConverge(Seconds(60));
         Split(world, [removed.Index, friend.Index]);
-        Must(world, world.Nodes[1].Write(new MemberRemoved(removed.Peer, 0)), "an admin could not remove a member");
+        Must(world, world.Nodes[1].Remove(removed.Peer), "an admin could not remove a member");
         removed.Honest = false;
         for (var i = 0; i < 5; i++)
         {
@@ -205,8 +210,8 @@ public static class Scenarios
         half.ExceptWith([0, 2]);
         half.UnionWith([1, 3]);
         Split(world, half);
-        Must(world, senior.Write(new MemberRemoved(junior.Peer, 0)), "the senior could not write");
-        Must(world, junior.Write(new MemberRemoved(senior.Peer, 0)), "the junior could not write");
+        Must(world, senior.Remove(junior.Peer), "the senior could not write");
+        Must(world, junior.Remove(senior.Peer), "the junior could not write");
         junior.Honest = false; // not for what it did, but since it is out
         world.RunFor(Seconds(15));
         world.Heal();
@@ -225,8 +230,9 @@ public static class Scenarios
         var forker = world.Nodes[4];
         world.Checkers.Forkers.Add(forker.Peer);
         var backup = forker.Store.Load(world.Swarm);
-        var half = Half(world);
-        half.Remove(forker.Index);
+        var half = Half(world); // with somebody on each side who sees what the forker writes there
+        half.ExceptWith([forker.Index, 3]);
+        half.Add(2);
         Split(world, half);
         Must(world, forker.Write(NewProgram(1)), "the member could not write");
         _ = forker.Write(NewProgram(2));
@@ -294,45 +300,179 @@ public static class Scenarios
         return world.Report();
     }
 
+    // Goal: who is suspended is seen asleep, wakes without having noticed, catches up and doubts nobody for long. Method: a fifth are
+    // suspended again and again, with monotonic clocks that stand still or run on; all clocks drift by up to a hundredth.
+    private static SimReport Suspended(SimWorld world)
+    {
+        Drift(world);
+        world.StartAll();
+        world.MustConverge(Seconds(60));
+        for (var i = 0; i < 6; i++)
+        {
+            foreach (var node in world.Nodes.Where(_ => world.Random.Next(5) == 0)) world.SuspendFor(node, Seconds(2 + world.Random.NextDouble() * 90));
+            WriteSome(world, i);
+            world.RunFor(Seconds(10 + world.Random.NextDouble() * 40));
+        }
+        world.Heal();
+        world.MustConverge(Seconds(120));
+        return world.Report();
+    }
+
+    // Goal: a member that just woke does not take a member for one who was removed while it slept, though that one reaches it first.
+    // Method: the sleeper is suspended or stopped; the removed one is walled off from all others, so that it does not know either, and
+    // alone with the sleeper at first. Whenever the sleeper says that it has caught up, it must know.
+    private static SimReport Woken(SimWorld world)
+    {
+        world.StartAll();
+        world.MustConverge(Seconds(60));
+        var (sleeper, removed) = (world.Nodes[2], world.Nodes[3]);
+        var suspend = world.Random.Next(2) == 0;
+        if (suspend) sleeper.Suspend(clockStandsStill: world.Random.Next(2) == 0);
+        else sleeper.Crash();
+        Split(world, [removed.Index]);
+        Must(world, world.Nodes[1].Remove(removed.Peer), "an admin could not remove a member");
+        removed.Honest = false;
+        world.RunFor(Seconds(20));
+        var among = new HashSet<int> { removed.Index, sleeper.Index };
+        Split(world, among);
+        if (suspend) sleeper.Resume();
+        else sleeper.Start();
+        world.RunFor(Seconds(world.Random.NextDouble() * 0.4));
+        if (sleeper.Engine!.IsSettled(sleeper.Time)) throw world.Fail("the sleeper believes to have caught up with nobody but the removed member");
+        if (world.Random.Next(2) == 0) _ = removed.Write(NewProgram(1));
+        // Now the others reach it too, the removed one still it alone.
+        world.Network.Blocked.Clear();
+        foreach (var node in world.Nodes.Where(node => !among.Contains(node.Index))) world.Network.Blocked.UnionWith([(removed.Index, node.Index), (node.Index, removed.Index)]);
+        if (!world.RunUntil(() => sleeper.Engine!.IsSettled(sleeper.Time), Seconds(30))) throw world.Fail("the sleeper never caught up");
+        if (sleeper.Replica!.State.Find(removed.Peer) is not null) throw world.Fail("the sleeper believes to have caught up, and that the removed member is one");
+        world.Heal();
+        world.MustConverge(Seconds(120));
+        if (world.Nodes[0].Replica!.State.Programs.Count != 0) throw world.Fail("a program of the removed member counts");
+        return world.Report();
+    }
+
+    // Goal: after somebody left, an admin makes a new key that it does not open, and only once or twice. Method: all admins are there, or
+    // some are asleep; a wall may stand between them.
+    private static SimReport Leaving(SimWorld world)
+    {
+        world.StartAll();
+        world.MustConverge(Seconds(60));
+        foreach (var node in world.Nodes.Where(node => node.Index != 0 && world.Random.Next(6) == 0 && node.Index % 10 != 4)) world.SuspendFor(node, Seconds(world.Random.NextDouble() * 60));
+        if (world.Random.Next(2) == 0) Split(world, Half(world));
+        var leaver = world.Nodes[4];
+        Must(world, leaver.Write(new MemberLeft()), "a member could not leave");
+        leaver.Honest = false;
+        world.RunFor(Seconds(40));
+        world.Heal();
+        world.MustConverge(Seconds(120));
+        var generation = world.Nodes[0].Replica!.State.Key.Generation;
+        if (generation is < 2 or > 4) throw world.Fail($"the key has generation {generation} after one member left");
+        return world.Report();
+    }
+
+    // Goal: two admins who remove two members at once give the others one key in the end, which neither of the removed opens (a checker
+    // tries). Method: they are cut apart with a half each.
+    private static SimReport TwoRemovals(SimWorld world)
+    {
+        world.StartAll();
+        world.MustConverge(Seconds(60));
+        var half = Half(world);
+        half.ExceptWith([0, 2]);
+        half.UnionWith([1]);
+        Split(world, half);
+        foreach (var (admin, member) in new[] { (0, 3), (1, 4) })
+        {
+            Must(world, world.Nodes[admin].Remove(world.Nodes[member].Peer), "an admin could not remove a member");
+            world.Nodes[member].Honest = false;
+        }
+        world.RunFor(Seconds(20));
+        world.Heal();
+        world.MustConverge(Seconds(120));
+        if (world.Nodes[0].Replica!.State.Key.Generation < 3) throw world.Fail("no key was made after the two met");
+        return world.Report();
+    }
+
     // Goal: all of it at once. Method: every second something breaks or heals, by dice.
     private static SimReport Chaos(SimWorld world)
     {
         foreach (var node in world.Nodes) node.Skew = TimeSpan.FromMinutes((world.Random.NextDouble() - 0.5) * 240);
+        Drift(world);
+        world.StartAll();
+        world.RunFor(Seconds(10));
+        world.CrashChance = 0.001;
+        for (var i = 0; i < 50; i++) Break(world, i);
+        world.Heal();
+        world.Network.MaxDelay = Seconds(0.06);
+        world.MustConverge(Seconds(180));
+        return world.Report();
+    }
+
+    // Goal: removals, departures and new keys in the midst of all that. Method: chaos, in which admins remove members (never the
+    // creator, by whom the simulator judges who is in) and members leave, one in ten of all.
+    private static SimReport Storm(SimWorld world)
+    {
+        Drift(world);
         world.StartAll();
         world.RunFor(Seconds(10));
         world.CrashChance = 0.001;
         for (var i = 0; i < 50; i++)
         {
-            switch (world.Random.Next(8))
+            if (i % 10 == 5)
             {
-                case 0:
-                    Split(world, Half(world));
-                    break;
-                case 1:
-                    world.Network.Blocked.Clear();
-                    break;
-                case 2:
-                    world.Network.Loss = world.Random.NextDouble() * 0.5;
-                    break;
-                case 3:
-                    world.Network.MaxDelay = Seconds(0.05 + world.Random.NextDouble() * 2);
-                    break;
-                case 4:
-                    world.CrashAndRestart(Pick(world));
-                    break;
-                case 5:
-                    foreach (var other in world.Nodes.Where(_ => world.Random.Next(3) == 0)) world.Network.Blocked.Add((Pick(world).Index, other.Index));
-                    break;
-                default:
-                    WriteSome(world, i);
-                    break;
+                var goes = world.Nodes[2 + world.Random.Next(Math.Max(1, world.Nodes.Count / 10))];
+                var gone = world.Random.Next(3) == 0 ? goes.Write(new MemberLeft()) : world.Nodes[world.Random.Next(2)].Remove(goes.Peer);
+                if (gone is not null) goes.Honest = false; // not for what it does, but since it is out
             }
-            world.RunFor(Seconds(1));
+            Break(world, i);
         }
         world.Heal();
         world.Network.MaxDelay = Seconds(0.06);
         world.MustConverge(Seconds(180));
         return world.Report();
+    }
+
+    // One second in which something breaks or heals, by dice.
+    private static void Break(SimWorld world, int number)
+    {
+        switch (world.Random.Next(10))
+        {
+            case 0:
+                Split(world, Half(world));
+                break;
+            case 1:
+                world.Network.Blocked.Clear();
+                break;
+            case 2:
+                world.Network.Loss = world.Random.NextDouble() * 0.5;
+                break;
+            case 3:
+                world.Network.MaxDelay = Seconds(0.05 + world.Random.NextDouble() * 2);
+                break;
+            case 4:
+                world.CrashAndRestart(Pick(world));
+                break;
+            case 5:
+                foreach (var other in world.Nodes.Where(_ => world.Random.Next(3) == 0)) world.Network.Blocked.Add((Pick(world).Index, other.Index));
+                break;
+            case 8:
+                world.SuspendFor(Pick(world), Seconds(world.Random.NextDouble() * 40));
+                break;
+            case 9: // a wall with a hole in one direction
+                var half = Half(world);
+                Split(world, half);
+                world.Network.Blocked.RemoveWhere(pair => half.Contains(pair.From));
+                break;
+            default:
+                WriteSome(world, number);
+                break;
+        }
+        world.RunFor(Seconds(1));
+    }
+
+    // Clocks that are up to a hundredth fast or slow.
+    private static void Drift(SimWorld world)
+    {
+        foreach (var node in world.Nodes) node.Rate = 1 + (world.Random.NextDouble() - 0.5) * 0.02;
     }
 
     private static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(seconds);

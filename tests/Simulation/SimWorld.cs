@@ -76,9 +76,10 @@ internal sealed class SimWorld
         var life = node.Life;
         After(delay, () =>
         {
-            if (node.Life != life || !node.IsUp) return;
+            if (node.Life != life || !node.IsUp || node.IsSuspended) return;
             node.Handle(new GossipInput.Tick());
-            if (node.IsUp) ScheduleTick(node, Options.TickInterval);
+            if (node.IsUp) node.MindKey();
+            if (node.IsUp) ScheduleTick(node, Options.TickInterval / node.Rate);
         });
     }
 
@@ -110,6 +111,21 @@ internal sealed class SimWorld
         });
     }
 
+    /// <summary>Suspends a node for some time, of which the clocks tell different things.</summary>
+    public void SuspendFor(SimNode node, TimeSpan time)
+    {
+        node.Suspend(clockStandsStill: Random.Next(2) == 0);
+        After(time, node.Resume);
+    }
+
+    /// <summary>32 bytes that no other call gives.</summary>
+    public byte[] NewKey()
+    {
+        var key = new byte[SwarmKeyState.KeyBytes];
+        Random.NextBytes(key);
+        return key;
+    }
+
     public void RunFor(TimeSpan time)
     {
         var until = Now + time;
@@ -136,6 +152,7 @@ internal sealed class SimWorld
         Network.Duplicates = 0;
         Network.Blocked.Clear();
         CrashChance = 0;
+        foreach (var node in Nodes) node.Resume();
         foreach (var node in Nodes.Where(node => !node.IsUp)) node.Start();
     }
 
@@ -188,6 +205,7 @@ internal sealed class SimWorld
         var delay = Network.MinDelay + (Network.MaxDelay - Network.MinDelay) * Random.NextDouble();
         After(delay, () =>
         {
+            if (to.IsSuspended) return; // its kernel is silent too
             if (!to.IsUp)
             {
                 // The sender's connection breaks and it hears of it, sometimes.

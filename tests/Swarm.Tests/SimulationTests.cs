@@ -9,9 +9,9 @@ public sealed class SimulationTests
         var cases = new TheoryData<string, int>();
         foreach (var name in Scenarios.Names) cases.Add(name, 24);
         foreach (var name in Scenarios.Names) cases.Add(name, 5);
-        // Agreement in log2(200) + 3 rounds: as it is used, and when every message takes a whole round.
-        cases.Add("calm", 200);
-        cases.Add("lockstep", 200);
+        // Agreement in log2(n) + 3 rounds: as it is used, and when every message takes a whole round.
+        cases.Add("calm", Seeds.Nodes);
+        cases.Add("lockstep", Seeds.Nodes);
         return cases;
     }
 

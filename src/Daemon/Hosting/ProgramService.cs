@@ -31,6 +31,7 @@ internal sealed class ProgramService : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Outbox<SwarmId> _reconciling;
+    private readonly IReadOnlyList<SwarmState> _loaded;
 
     /// <summary>Takes over the swarms that there are and those that come.</summary>
     public ProgramService(
@@ -47,6 +48,7 @@ internal sealed class ProgramService : IAsyncDisposable
         _time = time;
         _logger = logger;
         _reconciling = new Outbox<SwarmId>(int.MaxValue, e => DaemonLog.RequestFailed(logger, "bringing programs in line", e));
+        _loaded = [.. swarms.All.Where(swarm => swarm.Me is not null).Select(swarm => swarm.State)];
         foreach (var swarm in swarms.All) swarm.Changed += Reconcile;
         swarms.Added += swarm =>
         {
@@ -60,9 +62,18 @@ internal sealed class ProgramService : IAsyncDisposable
         };
     }
 
-    /// <summary>Starts what was placed here before the daemon ended.</summary>
+    /// <summary>
+    /// Starts what was placed here before the daemon ended, as it was when it started: what others bring until this node has caught up
+    /// starts nothing.
+    /// </summary>
     public void Resume()
     {
+        foreach (var state in _loaded)
+        {
+            Task ended;
+            lock (_reconciling) ended = _host.ReconcileAsync(state); // decided here, so that what follows ends what is not wanted any more
+            _reconciling.TryRun(state.Id, _ => ended);
+        }
         foreach (var swarm in _swarms.All) Reconcile(swarm);
     }
 
@@ -150,9 +161,9 @@ internal sealed class ProgramService : IAsyncDisposable
         var settled = swarm.IsSettled;
         lock (_reconciling) ended = ReconcileNowAsync(swarm, mayStart: settled);
         await ended;
-        // What is to run may have been stopped, or its owner removed, while this node slept: nothing starts before that is known.
+        // The owner of what is to run may have been removed while this node slept: nothing new starts before that is known.
         if (settled) return;
-        await swarm.WaitUntilSettledAsync(stopping);
+        await swarm.WaitUntilSettledAsync(null, stopping);
         lock (_reconciling) ended = ReconcileNowAsync(swarm, mayStart: true);
         await ended;
     });

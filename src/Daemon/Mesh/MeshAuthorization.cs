@@ -30,7 +30,7 @@ internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess acce
             await next(context);
             return;
         }
-        await swarm.WaitUntilSettledAsync(context.RequestAborted);
+        await swarm.WaitUntilSettledAsync(peer, context.RequestAborted);
         var gate = new Lock();
         var isOver = false; // the context serves another request then
         void JudgeAgain(LocalSwarm changed)

@@ -52,7 +52,7 @@ internal sealed class MeshEndpoints(
         {
             var swarm = swarms.Find(request.Swarm) ?? throw new PcException(ErrorCode.TicketUnknown, "no such swarm");
             await swarm.WaitUntilConfirmedAsync(context.RequestAborted);
-            await swarm.WaitUntilSettledAsync(context.RequestAborted); // a removal that was slept through may have closed the ticket
+            await swarm.WaitUntilSettledAsync(peer, context.RequestAborted); // a removal that was slept through may have closed the ticket
             swarm.RotateStaleKey();
             // The entry is persisted when Change returns; from there on the answer is owed, whoever waits for it.
             reply = swarm.Change(replica => replica.Redeem(peer, request, swarm.CurrentKey(), time.GetUtcNow()));

@@ -118,16 +118,18 @@ internal sealed class LocalSwarm
     /// Waits until this node has caught up with others after its start or a sleep, so that it knows who was removed meanwhile; for as long
     /// as the engine takes when nobody answers, at most.
     /// </summary>
-    public async Task WaitUntilSettledAsync(CancellationToken cancellationToken)
+    /// <param name="asker">The peer that asks something, whose being there shows that the network is; null when nobody does.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task WaitUntilSettledAsync(PeerId? asker, CancellationToken cancellationToken)
     {
         Task settled;
         lock (_gate)
         {
-            if (_engine.IsSettled(Now())) return;
+            if (_engine.IsSettled(Now()) && !(asker is not null && _engine.IsSettledAlone)) return;
             if (_settled.Task.IsCompleted) _settled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             settled = _settled.Task;
         }
-        Handle(new GossipInput.Tick()); // whoever has just woken notices it here
+        Handle(asker is { } peer ? new GossipInput.Contacted(peer) : new GossipInput.Tick()); // whoever has just woken notices it here
         lock (_gate)
         {
             if (_engine.IsSettled(Now())) return;

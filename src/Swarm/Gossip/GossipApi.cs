@@ -28,6 +28,10 @@ public abstract record GossipInput
     /// <param name="Info">All of it.</param>
     public sealed record PresenceUpdated(PresenceInfo Info) : GossipInput;
 
+    /// <summary>A peer asked something of this node, apart from gossip.</summary>
+    /// <param name="Peer">Who.</param>
+    public sealed record Contacted(PeerId Peer) : GossipInput;
+
     /// <summary>A message could not be sent: no connection and no address answers. Finds sleepers sooner than a timeout.</summary>
     /// <param name="Peer">Who.</param>
     public sealed record PeerUnreachable(PeerId Peer) : GossipInput;

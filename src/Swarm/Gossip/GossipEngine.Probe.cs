@@ -175,6 +175,7 @@ public sealed partial class GossipEngine
     // Anybody heard from is there, whatever was believed.
     private void Heard(PeerId peer)
     {
+        NoticeContact();
         _lastHeard[peer] = _now.Wall;
         _unreachable.Remove(peer);
     }

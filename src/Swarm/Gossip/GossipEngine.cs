@@ -58,6 +58,7 @@ public sealed partial class GossipEngine
         _random = random;
         _started = _now = now;
         _wokeAt = now.Uptime;
+        _settled = replica.OwnHeadConfirmed; // whoever creates or joins now has all that there is
         _roundStart = now.Uptime - options.RoundInterval;
         _swarmBytes = ByteString.CopyFrom(replica.Id.ToBytes());
         _info = info;
@@ -101,6 +102,10 @@ public sealed partial class GossipEngine
             case GossipInput.PresenceUpdated updated:
                 _info = updated.Info;
                 Announce();
+                break;
+            case GossipInput.Contacted:
+                NoticeContact();
+                OnTick();
                 break;
             case GossipInput.PeerUnreachable unreachable:
                 OnUnreachable(unreachable.Peer);

@@ -5,6 +5,17 @@ public sealed class SettleTests
 {
     private readonly Wires _wires = new(new Village(Role.Member, Role.Member, Role.Member));
 
+    // All have slept: replicas of a village begin as ones that have just joined.
+    public SettleTests()
+    {
+        for (var node = 0; node < 4; node++)
+        {
+            Assert.True(Settled(node));
+            _wires.Engines[node].Handle(new GossipInput.Tick(), _wires.Time);
+        }
+        _wires.Uptime += TimeSpan.FromMinutes(1);
+    }
+
     private bool Settled(int node) => _wires.Engines[node].IsSettled(_wires.Time);
 
     private void OnlyAmong(params int[] awake)
@@ -70,12 +81,27 @@ public sealed class SettleTests
     {
         OnlyAmong();
         for (; !Settled(1); _wires.Uptime += _wires.Options.TickInterval) _wires.Do(1, new GossipInput.Tick());
-        Assert.InRange(_wires.Uptime, _wires.Options.ProbeTimeout, _wires.Options.AloneAfter);
+        Assert.InRange(_wires.Uptime - TimeSpan.FromMinutes(1), _wires.Options.ProbeTimeout, _wires.Options.AloneAfter);
 
         _wires.Uptime += TimeSpan.FromMinutes(5);
         Assert.False(Settled(1));
         foreach (var other in new[] { 0, 2, 3 }) _wires.Do(1, new GossipInput.PeerUnreachable(_wires.Village.Peer(other)));
         Assert.True(Settled(1));
+    }
+
+    [Fact]
+    public void Whoever_settled_alone_catches_up_when_somebody_is_there()
+    {
+        OnlyAmong();
+        foreach (var other in new[] { 0, 2, 3 }) _wires.Do(1, new GossipInput.PeerUnreachable(_wires.Village.Peer(other)));
+        Assert.True(Settled(1));
+        Assert.True(_wires.Engines[1].IsSettledAlone);
+        _wires.Do(1, new GossipInput.Contacted(_wires.Village.Peer(2)));
+        Assert.False(Settled(1));
+        OnlyAmong(0, 1, 2, 3);
+        _wires.Rounds(4);
+        Assert.True(Settled(1));
+        Assert.False(_wires.Engines[1].IsSettledAlone);
     }
 
     [Fact]
