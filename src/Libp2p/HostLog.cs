@@ -44,6 +44,12 @@ internal static partial class HostLog
     [LoggerMessage(2012, LogLevel.Error, "A subscriber failed on the news about {Peer}")]
     public static partial void SubscriberFailed(ILogger logger, PeerId peer, Exception exception);
 
+    [LoggerMessage(2013, LogLevel.Debug, "{Peer} could not be told what changed here: {Reason}")]
+    public static partial void NotPushed(ILogger logger, PeerId peer, string reason);
+
+    [LoggerMessage(2014, LogLevel.Debug, "{Peer} told what changed there")]
+    public static partial void HeardPush(ILogger logger, PeerId peer);
+
     [LoggerMessage(2020, LogLevel.Debug, "A direct connection with {Peer} takes over from the relayed one")]
     public static partial void WentDirect(ILogger logger, PeerId peer);
 }

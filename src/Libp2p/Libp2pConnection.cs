@@ -1,4 +1,5 @@
 using PeoplesCloud.Libp2p.Connections;
+using PeoplesCloud.Libp2p.Identify;
 using PeoplesCloud.Libp2p.Negotiation;
 using PeoplesCloud.Libp2p.Yamux;
 
@@ -62,6 +63,9 @@ public sealed class Libp2pConnection
 
     /// <summary>What identify said; null until it was heard.</summary>
     internal IdentifyInfo? Identified { get; set; }
+
+    /// <summary>What the peer was told about us, or will be by the identify that it asks for.</summary>
+    internal SelfDescription? Told { get; set; }
 
     /// <summary>How long there was neither a stream nor the opening of one.</summary>
     internal TimeSpan Idle

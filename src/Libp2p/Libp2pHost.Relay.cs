@@ -41,7 +41,7 @@ public sealed partial class Libp2pHost : IRelayHost
     /// <summary>Adds addresses that somebody else gave for a peer, unproven: they are tried behind those of <see cref="AddAddresses"/> and push none of them out.</summary>
     public void SuggestAddresses(PeerId peer, IEnumerable<Multiaddr> addresses)
     {
-        if (_book.Add(peer, addresses, isNamed: false)) ForgetFailures(peer);
+        if (_book.Add(peer, addresses, AddressSource.Another)) ForgetFailures(peer);
     }
 
     /// <summary>While a connection is relayed: looks for a direct one, at once and then ever more rarely, until there is one. It takes over by itself.</summary>

@@ -1,11 +1,10 @@
 using PeoplesCloud.Libp2p.Connections;
-using PeoplesCloud.Libp2p.Identify;
 using PeoplesCloud.Libp2p.Negotiation;
 using PeoplesCloud.Libp2p.Yamux;
 
 namespace PeoplesCloud.Libp2p;
 
-/// <content>Keeps connections: serves their streams, identifies them, closes the idle ones.</content>
+/// <content>Keeps connections: serves their streams, closes the idle ones.</content>
 public sealed partial class Libp2pHost
 {
     private static readonly TimeSpan MaxSweepPeriod = TimeSpan.FromSeconds(5);
@@ -15,7 +14,7 @@ public sealed partial class Libp2pHost
         Libp2pConnection? connection = null;
         var muxer = new YamuxConnection(channel, isOutbound, _limits, _time, _logger, stream => _ = _tasks.Start(() => ServeAsync(connection!, stream)));
         var isStranger = !isOutbound && !_book.IsNamed(channel.RemotePeer);
-        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time) { Security = security, ChannelBinding = channel.ChannelBinding };
+        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time) { Security = security, ChannelBinding = channel.ChannelBinding, Told = Description };
         return connection;
     }
 
@@ -84,28 +83,6 @@ public sealed partial class Libp2pHost
         connection.Touch();
     }
 
-    // Every new connection is identified once: what the peer speaks saves a round trip later, and where it listens lets us dial it back.
-    private async Task LearnAsync(Libp2pConnection connection)
-    {
-        try
-        {
-            var info = await IdentifyAsync(connection, _stopping.Token);
-            connection.Identified = info;
-            var isLocal = connection.RemoteAddress.IsLoopback;
-            _ = _book.Add(connection.RemotePeer, info.ListenAddresses.Where(a => isLocal || !a.IsLoopback), isNamed: false);
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
-        {
-            HostLog.NotIdentified(_logger, connection.RemotePeer, e.Message);
-        }
-    }
-
-    private async ValueTask<IdentifyInfo> IdentifyAsync(Libp2pConnection connection, CancellationToken cancellationToken)
-    {
-        var stream = await connection.OpenAsync(IdentifyProtocol.Id, cancellationToken);
-        return await RequestAsync(stream, "identify", token => IdentifyProtocol.ReadAsync(stream, _limits, token), cancellationToken);
-    }
-
     // One question on a stream of its own. When it fails, the stream is reset: a peer that never answers would keep it open otherwise.
     private async ValueTask<T> RequestAsync<T>(Libp2pStream stream, string step, Func<CancellationToken, ValueTask<T>> request, CancellationToken cancellationToken)
     {
@@ -122,13 +99,6 @@ public sealed partial class Libp2pHost
         {
             await stream.DisposeAsync();
         }
-    }
-
-    private Task AnswerIdentifyAsync(Libp2pStream stream, CancellationToken cancellationToken)
-    {
-        var message = IdentifyMessage.Write(PublicKeys.EncodeEd25519(_identity.PublicKey.Span), IdentifyProtocol.Family, _options.AgentVersion,
-            ListenAddresses, stream.RemoteAddress, _handlers.Keys.Order(StringComparer.Ordinal));
-        return IdentifyProtocol.WriteAsync(stream, message, cancellationToken);
     }
 
     private async Task RaiseEventsAsync()
@@ -155,6 +125,7 @@ public sealed partial class Libp2pHost
             while (await timer.WaitForNextTickAsync(_stopping.Token))
             {
                 ForgetOldFailures();
+                PushChanges();
                 foreach (var connection in _table.Snapshot())
                 {
                     if (IsKept(connection)) continue;

@@ -17,7 +17,7 @@ namespace PeoplesCloud.Libp2p;
 /// yamux, identify, ping) are described in docs/protocols/mesh.md. It knows nothing of swarms: whoever has the address and proves
 /// some key gets in, and every handler decides by <see cref="Libp2pStream.RemotePeer"/>. Thread-safe.
 /// </summary>
-/// <remarks>This file: what an application calls. <c>.Listen</c> takes byte streams in, <c>.Dial</c> makes them, <c>.Upgrade</c> makes connections of both, <c>.Run</c> keeps them, <c>.Relay</c> has what goes through relays.</remarks>
+/// <remarks>This file: what an application calls. <c>.Listen</c> takes byte streams in, <c>.Dial</c> makes them, <c>.Upgrade</c> makes connections of both, <c>.Run</c> keeps them, <c>.Identify</c> knows who they are with, <c>.Relay</c> has what goes through relays.</remarks>
 /// <example>
 /// <code>
 /// await using var host = new Libp2pHost(key, new Libp2pOptions(), TimeProvider.System, loggers);
@@ -67,6 +67,7 @@ public sealed partial class Libp2pHost : IAsyncDisposable
         _table.PresenceChanged += OnPresence;
         Handle(PingProtocol.Id, PingProtocol.AnswerAsync);
         Handle(IdentifyProtocol.Id, AnswerIdentifyAsync);
+        Handle(IdentifyProtocol.PushId, HearPushAsync);
         Handle(RelayService.StopProtocol, _relayed.ServeAsync);
         _ = _tasks.Start(RaiseEventsAsync);
         _ = _tasks.Start(SweepAsync);
@@ -97,7 +98,7 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     /// <summary>Adds addresses to the address book that dials use. A new address also ends a wait after failed dials.</summary>
     public void AddAddresses(PeerId peer, IEnumerable<Multiaddr> addresses)
     {
-        if (_book.Add(peer, addresses, isNamed: true)) ForgetFailures(peer);
+        if (_book.Add(peer, addresses, AddressSource.Application)) ForgetFailures(peer);
     }
 
     /// <summary>The open connection with the peer, or a new one. Concurrent calls share one dial, which goes on when one of them is cancelled.</summary>

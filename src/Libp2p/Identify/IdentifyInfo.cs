@@ -13,4 +13,15 @@ public sealed record IdentifyInfo(
     string AgentVersion,
     IReadOnlyList<Multiaddr> ListenAddresses,
     Multiaddr? ObservedAddress,
-    IReadOnlyList<string> Protocols);
+    IReadOnlyList<string> Protocols)
+{
+    /// <summary>This with what a push says; what it leaves out stays.</summary>
+    internal IdentifyInfo With(IdentifyInfo push) => this with
+    {
+        ProtocolVersion = push.ProtocolVersion.Length > 0 ? push.ProtocolVersion : ProtocolVersion,
+        AgentVersion = push.AgentVersion.Length > 0 ? push.AgentVersion : AgentVersion,
+        ListenAddresses = push.ListenAddresses.Count > 0 ? push.ListenAddresses : ListenAddresses,
+        ObservedAddress = push.ObservedAddress ?? ObservedAddress,
+        Protocols = push.Protocols.Count > 0 ? push.Protocols : Protocols,
+    };
+}

@@ -4,10 +4,12 @@ using PeoplesCloud.Base.Formats;
 
 namespace PeoplesCloud.Libp2p.Identify;
 
-/// <summary>Identify: the listener of the stream sends one <see cref="IdentifyMessage"/> and closes.</summary>
+/// <summary>Identify: the listener of the stream sends one <see cref="IdentifyMessage"/> and closes. Push: the dialer does.</summary>
 internal static class IdentifyProtocol
 {
     public const string Id = "/ipfs/id/1.0.0";
+
+    public const string PushId = "/ipfs/id/push/1.0.0";
 
     /// <summary>What we call the family of protocols; js-libp2p and others compare nothing but show it.</summary>
     public const string Family = "ipfs/0.1.0";
@@ -32,6 +34,14 @@ internal static class IdentifyProtocol
             if (result.IsCompleted) throw new Libp2pException(Libp2pError.ProtocolViolation, "the identify message ends early");
             stream.Input.AdvanceTo(buffer.Start, buffer.End);
         }
+    }
+
+    /// <summary>Waits until the other side closes; what it says before is not wanted and ends the wait with false.</summary>
+    public static async ValueTask<bool> ReadEndAsync(Libp2pStream stream, CancellationToken cancellationToken)
+    {
+        var result = await stream.Input.ReadAsync(cancellationToken);
+        stream.Input.AdvanceTo(result.Buffer.End);
+        return result.IsCompleted && result.Buffer.IsEmpty;
     }
 
     /// <summary>Reads the length and, when all of it is there, the message.</summary>
