@@ -45,9 +45,10 @@ internal sealed class JsPeer : IAsyncDisposable
     }
 
     /// <param name="keyType">default, Ed25519, RSA or secp256k1.</param>
-    public static async Task<JsPeer> StartAsync(string keyType = "default")
+    /// <param name="features">tls: it speaks TLS and no Noise; ws: it listens on WebSocket.</param>
+    public static async Task<JsPeer> StartAsync(string keyType = "default", params string[] features)
     {
-        var process = Process.Start(new ProcessStartInfo(Node, ["peer.mjs", keyType])
+        var process = Process.Start(new ProcessStartInfo(Node, ["peer.mjs", keyType, .. features])
         {
             WorkingDirectory = Folder,
             UseShellExecute = false,

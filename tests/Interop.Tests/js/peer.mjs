@@ -7,22 +7,25 @@ import { createInterface } from 'node:readline'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
+import { identify, identifyPush } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n')
 
-const kind = process.argv[2] ?? 'default'
+// node peer.mjs [key type] [tls] [ws]: with tls it speaks no Noise, with ws it listens on nothing else
+const [kind = 'default', ...features] = process.argv.slice(2)
 const node = await createLibp2p({
   ...(kind === 'default' ? {} : { privateKey: await generateKeyPair(kind) }),
-  addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-  transports: [tcp()],
-  connectionEncrypters: [noise()],
+  addresses: { listen: ['/ip4/127.0.0.1/tcp/0' + (features.includes('ws') ? '/ws' : '')] },
+  transports: [tcp(), webSockets()],
+  connectionEncrypters: [features.includes('tls') ? tls() : noise()],
   streamMuxers: [yamux()],
-  services: { ping: ping(), identify: identify() }
+  services: { ping: ping(), identify: identify(), push: identifyPush() }
 })
 
 const options = { maxInboundStreams: 1000, maxOutboundStreams: 1000 }
@@ -129,6 +132,12 @@ const commands = {
   },
 
   dial: async ({ address }) => (await node.dial(multiaddr(address))).remotePeer.toString(),
+
+  // What it knows of the protocols of the peer that it is connected with, after whatever was pushed.
+  protocols: async () => (await node.peerStore.get(node.getConnections()[0].remotePeer)).protocols,
+
+  // It serves one protocol more, of which it tells by push.
+  serve: async () => { await node.handle('/new/1', (stream) => stream.close()); return true },
 
   connections: async () => node.getConnections().length
 }
