@@ -309,6 +309,42 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "This machine's clock is far from the others'.", "Set the clock (for instance: timedatectl set-ntp true), then try again.")]
     ClockWrong = 4020,
 
+    /// <summary>The secret of a swarm or a spoken code is wrong, or there is no such swarm.</summary>
+    [ErrorInfo(ExitCode.Refused, "The secret is wrong, or the node that was asked lets nobody in to a swarm of that name by a secret.", "Check the swarm's name, the secret and that the node is an admin's; after a removal the secret must be set anew: pc secret.")]
+    JoinSecretWrong = 4030,
+
+    /// <summary>Too many wrong secrets were shown to a node.</summary>
+    [ErrorInfo(ExitCode.Refused, "Too many wrong secrets were shown to a node, from this network or for this swarm.", "Try again when the error says, or join with a ticket: pc invite.")]
+    JoinGuessesUsedUp = 4031,
+
+    /// <summary>The text cannot be a secret.</summary>
+    [ErrorInfo(ExitCode.Usage, "The text cannot be the secret of a swarm.", "Use 8 to 1024 bytes without control characters; a sentence of random words is best.")]
+    JoinSecretInvalid = 4032,
+
+    /// <summary>The text is not the address of a node.</summary>
+    [ErrorInfo(ExitCode.Usage, "The text is not the address of a node.", "Write --peer HOST:PORT, such as --peer oak.example:4242 or --peer 192.0.2.7:4242.")]
+    JoinPeerInvalid = 4033,
+
+    /// <summary>The text is not a spoken code.</summary>
+    [ErrorInfo(ExitCode.Usage, "The text is not a spoken code.", "Type the three words with hyphens, such as blue-otter-lamp, or the whole ticket that begins with pc1.")]
+    SpokenCodeInvalid = 4034,
+
+    /// <summary>No open code begins with the word.</summary>
+    [ErrorInfo(ExitCode.Refused, "The node has no open code that begins with this word: it was used, is older than ten minutes, or was guessed wrong too often.", "Ask for new words: pc invite --words.")]
+    SpokenCodeUnknown = 4035,
+
+    /// <summary>The node that should let this one in did not prove that it knows the secret.</summary>
+    [ErrorInfo(ExitCode.Refused, "The node that should let this one in did not prove that it knows the secret, so nothing was taken from it.", "Check the address: somebody else may answer there. If it is right, somebody in between may be listening: use a ticket.")]
+    JoinUntrusted = 4036,
+
+    /// <summary>As many are joining, or as many codes are open, as a node serves at once.</summary>
+    [ErrorInfo(ExitCode.Failed, "As many nodes are joining, or as many codes are open, as a node serves at once.", "Try again in a minute.")]
+    JoinBusy = 4037,
+
+    /// <summary>The node at the address lets nobody in by a secret.</summary>
+    [ErrorInfo(ExitCode.Failed, "The node at that address does not know how to let others in by a secret.", "Check the address, or update that node; a ticket works with every version.")]
+    JoinUnsupported = 4038,
+
     /// <summary>This node does not hold the swarm's current key, so it cannot give it to a new member.</summary>
     [ErrorInfo(ExitCode.Failed, "This node was not given the swarm's current key yet.", "Try again in a few seconds, while another admin is awake.")]
     SwarmKeyMissing = 4040,

@@ -51,6 +51,18 @@ public static class SwarmLimits
     /// <summary>The answer to a join: all entries of the swarm, in bytes.</summary>
     public const int MaxJoinReplyBytes = 64 << 20;
 
+    /// <summary>The longest message of joining by a secret before the admission, in bytes. A proof takes some 250; a refusal in words has at most 300 characters.</summary>
+    public const int MaxJoinMessageBytes = 2 << 10;
+
+    /// <summary>What a node that was let in by a secret gets, in bytes: the answer to a join and the swarm's id.</summary>
+    public const int MaxJoinAdmissionBytes = MaxJoinReplyBytes + 64;
+
+    /// <summary>A secret of a swarm, in UTF-8 bytes, at least. Fewer are tried in days at the pace that the limits of guesses allow.</summary>
+    public const int MinJoinSecretBytes = 8;
+
+    /// <summary>The same at most: a file of key material is not meant, a long sentence is.</summary>
+    public const int MaxJoinSecretBytes = 1 << 10;
+
     /// <summary>A ticket's text, in characters. A QR code of 4,296 characters is the largest there is.</summary>
     public const int MaxTicketCharacters = 4_096;
 

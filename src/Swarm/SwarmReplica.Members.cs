@@ -64,13 +64,7 @@ public sealed partial class SwarmReplica
         if (now >= ticket.Expires) throw new PcException(ErrorCode.TicketExpired, $"this ticket of {state.Name} expired at {ticket.Expires:u}");
         if (ticket.Uses > 0 && ticket.Used >= ticket.Uses) throw new PcException(ErrorCode.TicketUsedUp, $"this ticket of {state.Name} was used {ticket.Used} times, which is all it allows");
         if (already is not null) return (Reply(swarmKey), []); // in by another ticket: nothing is used up
-        if ((request.Clock - now).Duration() > MaxClockDifference)
-            throw new PcException(ErrorCode.ClockWrong, $"the joining machine's clock says {request.Clock:u}, the inviter's {now:u}");
-        if (state.ActiveMembers.Count() >= SwarmLimits.MaxMembers || state.Members.Count >= SwarmLimits.MaxAuthors - 1) throw new PcException(ErrorCode.SwarmFull, $"{state.Name} has {SwarmLimits.MaxMembers} members already");
-
-        var name = Names.Unique(request.Name, state.ActiveMembers.Select(member => member.Name).ToHashSet(StringComparer.Ordinal));
-        var entry = Append(new MemberAdmitted(peer, name, request.X25519, ticket.Role, id), now);
-        return (Reply(swarmKey), [entry]);
+        return WithReply([AdmitNew(peer, new JoinApplicant(request.Name, request.X25519, request.Clock), ticket.Role, id, now)], swarmKey);
     }
 
     /// <summary>The joining node takes the reply. Persist <paramref name="entries"/> and the key, then the join is done.</summary>
@@ -83,14 +77,28 @@ public sealed partial class SwarmReplica
     /// <param name="held">What the store holds of this swarm, from an earlier membership; null when nothing.</param>
     /// <exception cref="PcException">The reply is not the swarm of the ticket, or does not admit this node (<see cref="ErrorCode.JoinFailed"/>).</exception>
     public static SwarmReplica Join(
-        ISigner signer, ISignatureVerifier verifier, Ticket ticket, JoinReply reply, DateTimeOffset now, out IReadOnlyList<StoredEntry> entries, IReadOnlyList<StoredEntry>? held = null)
+        ISigner signer, ISignatureVerifier verifier, Ticket ticket, JoinReply reply, DateTimeOffset now, out IReadOnlyList<StoredEntry> entries, IReadOnlyList<StoredEntry>? held = null) =>
+        JoinProven(signer, verifier, ticket.Swarm, ticket.Name, reply, now, out entries, held);
+
+    /// <summary>The joining node takes the reply of who proved that it knows the secret or code; otherwise as with a ticket.</summary>
+    /// <param name="signer">This node.</param>
+    /// <param name="verifier">Verifies others.</param>
+    /// <param name="swarm">The swarm.</param>
+    /// <param name="name">What it is called, for errors.</param>
+    /// <param name="reply">The inviter's answer.</param>
+    /// <param name="now">The wall clock.</param>
+    /// <param name="entries">The entries to persist.</param>
+    /// <param name="held">What the store holds of this swarm, from an earlier membership; null when nothing.</param>
+    /// <exception cref="PcException">The reply is not that swarm, or does not admit this node (<see cref="ErrorCode.JoinFailed"/>).</exception>
+    public static SwarmReplica JoinProven(
+        ISigner signer, ISignatureVerifier verifier, SwarmId swarm, string name, JoinReply reply, DateTimeOffset now, out IReadOnlyList<StoredEntry> entries, IReadOnlyList<StoredEntry>? held = null)
     {
-        var replica = held is { Count: > 0 } ? Load(signer, verifier, ticket.Swarm, held) : new SwarmReplica(signer, verifier, ticket.Swarm);
+        var replica = held is { Count: > 0 } ? Load(signer, verifier, swarm, held) : new SwarmReplica(signer, verifier, swarm);
         var received = replica.Receive(reply.Entries, now);
         if (received.Refused.Any(refusal => refusal.Reason == EntryRefusal.ClockTooFarAhead))
-            throw new PcException(ErrorCode.ClockWrong, $"entries of {ticket.Name} are dated far after this machine's clock, which says {now:u}");
-        if (replica.Count == 0) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer is not the swarm {ticket.Name} that the ticket names");
-        if (replica.State.Find(signer.Self) is null) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer does not admit this node to {ticket.Name}");
+            throw new PcException(ErrorCode.ClockWrong, $"entries of {name} are dated far after this machine's clock, which says {now:u}");
+        if (replica.Count == 0) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer is not the swarm {name} that it should be");
+        if (replica.State.Find(signer.Self) is null) throw new PcException(ErrorCode.JoinFailed, $"the inviter's answer does not admit this node to {name}");
         // Whoever was never here has written nothing. Whoever comes back asks others for its last entry, as after a start.
         if (!replica._graph.Feeds.ContainsKey(signer.Self)) replica.ConfirmOwnHead();
         entries = received.Accepted;

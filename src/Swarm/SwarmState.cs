@@ -80,6 +80,12 @@ public sealed record SwarmState
     /// <summary>Which key the swarm has now.</summary>
     public required SwarmKeyState Key { get; init; }
 
+    /// <summary>The secret with which others join, when one was ever set.</summary>
+    public JoinSecret? JoinSecret { get; init; }
+
+    /// <summary>How many removals count: what was given out before the last one is void.</summary>
+    public int Removals { get; init; }
+
     /// <summary>Authors who wrote two entries with one number and were not readmitted, with the number from which their entries do not count.</summary>
     public required ImmutableSortedDictionary<PeerId, ulong> Forked { get; init; }
 

@@ -18,6 +18,8 @@ public static class StateDigest
         foreach (var program in state.Programs.Values)
             text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped);
         text.Append('|').Append(state.Key.Generation).Append(state.Key.Entry).Append(state.Key.IsStale);
+        if (state.JoinSecret is { } secret) text.Append('|').Append(secret.SetBy).Append(secret.Set.Number).Append(secret.Closed).Append(Convert.ToHexString(secret.Set.Salt)).Append(secret.Set.Boxes.Count);
+        text.Append('|').Append(state.Removals);
         foreach (var (peer, number) in state.Forked) text.Append('|').Append(peer).Append(number);
         text.Append('|').Append(state.Entries.Counted);
         return BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));

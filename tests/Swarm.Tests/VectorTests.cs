@@ -185,6 +185,51 @@ public sealed class VectorTests
         foreach (var vector in file.Invalid) Assert.False(GossipCodec.TryDecode(Convert.FromHexString(vector.Hex!), out _), vector.What);
     }
 
+    [Fact]
+    public void Messages_of_joining_are_these_bytes()
+    {
+        using var oak = Key(1);
+        var signer = new Ed25519Signer(oak);
+        var swarm = new SwarmId(EntryHash.Of([4]));
+        byte[] Fill(byte value, int count) => [.. Enumerable.Repeat(value, count)];
+        string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
+        var hello = new JoinHello(JoinKind.Secret, "friends").Encode();
+        var offer = new JoinOffer(Fill(1, 16), ScryptCost.Default, Fill(2, 65)).Encode();
+        var proof = new JoinProof(Fill(3, 65), Fill(4, 32), new JoinApplicant("fir", Fill(5, 32), Time)).Encode();
+        var entry = StoredEntry.Create(signer, swarm, 2, EntryHash.Of([5]), [], HybridClock.At(Time), EntryTests.BodiesOfJoining(new Simulation.SimKeys()).First());
+        var refused = new JoinVerdict(Fill(6, 32), new JoinRefusal(JoinRefusalReason.NotAdmitted, default, 4009, "full")).Encode();
+        var written = new VectorFile(
+            "joining by a secret, version 1 (docs/protocols/join.md)",
+            "Ed25519 seed of 32 bytes 01; swarm: SHA-256 of the byte 04; shares, confirmations and boxes are fillers, see spake2 for real ones",
+            [
+                new("hello: by the secret of friends", Hex(hello)),
+                new("hello: by a code that begins with blue", Hex(new JoinHello(JoinKind.Code, "blue").Encode())),
+                new("offer", Hex(offer)),
+                new("a refusal in place of an offer: too many guesses, 90 s", Hex(InvitingSide.Refuse(new JoinRefusal(JoinRefusalReason.TooManyGuesses, TimeSpan.FromSeconds(90))))),
+                new("proof of fir", Hex(proof)),
+                new("verdict: let in", Hex(new JoinVerdict(Fill(6, 32), null).Encode())),
+                new("verdict: the proof was right, the swarm is full", Hex(refused)),
+                new("what a confirmation is bound to, for a channel binding of 32 bytes 07, this hello and this offer", Hex(JoinBinding.Of(Fill(7, 32), hello, offer))),
+                new("the scalar of open sesame with a salt of 16 bytes 01", Hex(JoinVerifier.Of("open sesame", Fill(1, 16), ScryptCost.Default).Password)),
+                new("an entry that sets a secret", Hex(entry.Bytes.ToArray()), null, Hex(entry.Hash.ToBytes()), signer.Self.ToString(), 2, "JoinSecretSet"),
+            ],
+            [
+                new("offer: a cost of 2^40", Hex(new JoinOffer(Fill(1, 16), new ScryptCost(40, 8, 1), Fill(2, 65)).Encode()), Error: "offer"),
+                new("offer: a share of 64 bytes", Hex(new JoinOffer(Fill(1, 16), ScryptCost.Default, Fill(2, 64)).Encode()), Error: "offer"),
+                new("proof: cut off", Hex(proof[..^40]), Error: "proof"),
+                new("verdict: nothing", "", Error: "verdict"),
+                new("hello: kind 3", Hex(new JoinHello((JoinKind)3, "friends").Encode()), Error: "hello"),
+            ]);
+        var file = Load("join", written);
+        Assert.Equal(JsonSerializer.Serialize(written, Json), JsonSerializer.Serialize(file, Json));
+        foreach (var vector in file.Invalid)
+        {
+            var bytes = Convert.FromHexString(vector.Hex!);
+            Assert.False(vector.Error switch { "offer" => JoinOffer.TryDecode(bytes, out _, out _), "proof" => JoinProof.TryDecode(bytes, out _), "verdict" => JoinVerdict.TryDecode(bytes, out _), _ => JoinHello.TryDecode(bytes, out _) }, vector.What);
+        }
+        Assert.True(JoinVerdict.TryDecode(refused, out var verdict) && verdict.Refusal!.Text == "full");
+    }
+
     private static string Hand(Ed25519Signer signer, EntryMessage message)
     {
         var bytes = message.ToByteArray();

@@ -49,6 +49,9 @@ public enum EntryKind
     /// <summary><see cref="ProgramStopped"/>.</summary>
     ProgramStopped = 9,
 
+    /// <summary><see cref="Swarm.JoinSecretSet"/>.</summary>
+    JoinSecretSet = 10,
+
     /// <summary><see cref="KeyRotated"/>.</summary>
     KeyRotated = 12,
 }
@@ -84,6 +87,7 @@ public abstract record EntryBody(EntryKind Kind)
                 EntryKind.ProgramPlaced => ProgramPlaced.From(ProgramPlacedMessage.Parser.ParseFrom(body)),
                 EntryKind.ProgramStopped => ProgramStopped.From(ProgramStoppedMessage.Parser.ParseFrom(body)),
                 EntryKind.KeyRotated => KeyRotated.From(KeyRotatedMessage.Parser.ParseFrom(body)),
+                EntryKind.JoinSecretSet => JoinSecretSet.From(JoinSecretSetMessage.Parser.ParseFrom(body)),
                 _ => null,
             };
             return read ?? new UnknownBody(kind, body.ToByteArray());

@@ -34,6 +34,9 @@ internal sealed class StateBuilder(SwarmId id)
     private PeerId _creator;
     private Node? _keyEntry; // null: the creator's key
     private bool _keyIsStale;
+    private JoinSecretSet? _joinSecret;
+    private PeerId _joinSecretSetBy;
+    private int _removals;
 
     public int Counted { get; private set; }
 
@@ -109,6 +112,9 @@ internal sealed class StateBuilder(SwarmId id)
                 return JudgeControl(member, stopped.Program);
             case KeyRotated:
                 return member.IsAdmin ? Objection.None : Objection.NotAdmin;
+            case JoinSecretSet secret:
+                if (!member.IsAdmin) return Objection.NotAdmin;
+                return secret.Number < _joinSecret?.Number ? Objection.OldGeneration : Objection.None;
             default:
                 return Objection.UnknownKind;
         }
@@ -123,6 +129,8 @@ internal sealed class StateBuilder(SwarmId id)
         Tickets = _tickets.ToImmutable(),
         Programs = _programs.ToImmutable(),
         Key = new SwarmKeyState(_keyEntry?.KeyGeneration ?? 1, _keyEntry?.Entry.Hash, _keyEntry?.Entry.Body.CarriedKey, _keyIsStale),
+        JoinSecret = _joinSecret is { } secret ? new JoinSecret(_joinSecretSetBy, secret, Closed: secret.Boxes.Count == 0 || secret.Removals != _removals) : null,
+        Removals = _removals,
         Forked = forked,
         Entries = (Counted, held - Counted),
     };
@@ -160,6 +168,7 @@ internal sealed class StateBuilder(SwarmId id)
                 StopProgramsOf(entry.Author);
                 break;
             case MemberRemoved removed:
+                _removals++;
                 _members[removed.Peer] = _members[removed.Peer] with { Status = MemberStatus.Removed };
                 StopProgramsOf(removed.Peer);
                 break;
@@ -171,6 +180,9 @@ internal sealed class StateBuilder(SwarmId id)
                 break;
             case ProgramStopped stopped:
                 _programs[stopped.Program] = _programs[stopped.Program] with { Stopped = true };
+                break;
+            case JoinSecretSet secret:
+                (_joinSecret, _joinSecretSetBy) = (secret, entry.Author);
                 break;
         }
     }

@@ -10,7 +10,7 @@ public sealed class EntryTests
     {
         var keys = new SimKeys();
         var village = new Village();
-        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)))
+        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)).Concat(BodiesOfJoining(keys)))
         {
             var entry = StoredEntry.Create(keys.Signer(3), village[0].Id, 7, EntryHash.Of([1]), [EntryHash.Of([2]), EntryHash.Of([3])], new HybridClock(99), body);
             Assert.True(StoredEntry.TryDecode(entry.Bytes.Span, out var read, out var refusal));
@@ -109,6 +109,13 @@ public sealed class EntryTests
         var key = SealedSwarmKey.Seal(new SimSealer(oak), new SwarmId(EntryHash.Of([4])), Enumerable.Range(0, 32).Select(i => (byte)i).ToArray(), [Remaining(oak), Remaining(elm)]);
         yield return new MemberRemoved(keys.Signer(8).Self, 12, key);
         yield return new KeyRotated(key);
+    }
+
+    // Of joining by a secret; in the vectors of joining.
+    internal static IEnumerable<EntryBody> BodiesOfJoining(SimKeys keys)
+    {
+        yield return new JoinSecretSet(3, Role.Guest, [.. Enumerable.Range(0, 16).Select(i => (byte)i)], ScryptCost.Default, 2, [new SealedKey(keys.Signer(8).Self, new byte[81]), new SealedKey(keys.Signer(9).Self, new byte[81])]);
+        yield return new JoinSecretSet(4, Role.Member, new byte[16], ScryptCost.Default, 0, []);
     }
 
     internal static IEnumerable<EntryBody> Bodies(SimKeys keys)

@@ -74,6 +74,7 @@ public sealed class FoldPropertyTests
             6 when !program.IsDefault => new ProgramStopped(program),
             7 when random.Next(4) == 0 => new MemberLeft(),
             8 => new KeyRotated(SealedSwarmKey.Seal(village.Sealer(0), village[0].Id, village.NewKey(), state.ActiveMembers)),
+            9 => new JoinSecretSet((ulong)random.Next(1, 5), Role.Member, new byte[16], Base.Crypto.ScryptCost.Default, random.Next(3) == 0 ? random.Next(3) : state.Removals, [new SealedKey(somebody, new byte[81])]),
             _ => Village.Program($"p-{random.Next(100)}"),
         };
         if (state.Forked.ContainsKey(replica.Self)) return null;
