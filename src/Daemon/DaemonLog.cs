@@ -54,4 +54,13 @@ internal static partial class DaemonLog
 
     [LoggerMessage(1120, LogLevel.Debug, "Got no place with {Relay}: {Reason}")]
     public static partial void NoPlace(ILogger logger, PeerId relay, string reason);
+
+    [LoggerMessage(1130, LogLevel.Warning, "Refused {Peer} at {Host}, which showed a wrong secret or code of {Swarm}")]
+    public static partial void JoinRefused(ILogger logger, PeerId peer, string host, string swarm);
+
+    [LoggerMessage(1131, LogLevel.Warning, "Could not share the secret of swarm {Swarm} with its new admin: {Reason}")]
+    public static partial void SecretNotShared(ILogger logger, string swarm, string reason);
+
+    [LoggerMessage(1132, LogLevel.Warning, "Wrong guesses are not remembered across a restart: {Reason}")]
+    public static partial void GuessesNotKept(ILogger logger, string reason);
 }

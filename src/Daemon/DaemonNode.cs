@@ -11,6 +11,7 @@ using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Contents;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Hosting;
+using PeoplesCloud.Daemon.Joining;
 using PeoplesCloud.Daemon.Local;
 using PeoplesCloud.Daemon.Logging;
 using PeoplesCloud.Daemon.Mesh;
@@ -63,6 +64,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Create, join, leave, invite, remove.</summary>
     public Membership Membership { get; private set; } = null!;
+
+    /// <summary>Secrets and spoken codes.</summary>
+    public SecretMembership Secrets { get; private set; } = null!;
 
     /// <summary>Deploy, logs, stop.</summary>
     public ProgramService Programs { get; private set; } = null!;
@@ -195,13 +199,17 @@ internal sealed class DaemonNode : IAsyncDisposable
         Views = new NodeViews(Swarms, _host, presence.InfoFor, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _time);
         Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, addresses, client, () => Addresses, _time, Logger);
 
-        // 5. The mesh's pipeline and gossip.
+        // 5. The mesh's pipeline and gossip, and the door for who has a secret.
         var gossip = new GossipService(Swarms, addresses, client, new GossipOptions(), _time, loggers.CreateLogger("Gossip"));
         Owns(gossip.DisposeAsync);
-        var endpoints = new MeshEndpoints(Swarms, blocks, programHost, Programs.Reconcile, new GuessLimiter(_time), _host, _time, Logger, Stopping);
+        var codes = new SpokenCodes(_time);
+        var door = new JoinDoor(Swarms, codes, factory.Sealer, sealing.PublicKey.Span, home.Seed, new GuessLimiter(GuessLimits.Joining, _time, _disk, home.Paths.Guesses), _time, Logger);
+        Secrets = new SecretMembership(Swarms, factory, codes, new JoinVisitor(_host, sealing, _config.Name, _time), addresses, _time, Logger);
+        var endpoints = new MeshEndpoints(Swarms, blocks, programHost, Programs.Reconcile, door.Share, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);
         Owns(MeshApp.DisposeAsync);
         await MeshApp.StartAsync(cancellationToken);
+        _host.Handle(JoinProtocol.Id, door.HandleAsync);
         foreach (var swarm in Swarms.All) ForgetStrangersOf(swarm);
         Swarms.Added += ForgetStrangersOf;
         Swarms.Say();

@@ -165,14 +165,14 @@ public sealed class BadInputTests
         var swarm = oak.Node.Swarms.Require("friends");
         await using var guesser = new MeshPeer("guesser", oak);
         var codes = new List<string>();
-        for (var i = 0; i <= GuessLimiter.PerPrefix; i++)
+        for (var i = 0; i <= GuessLimits.Tickets.PerPrefix; i++)
         {
             var request = new Swarm.JoinRequest(swarm.Id, RandomNumberGenerator.GetBytes(16), "guesser", new byte[32], DateTimeOffset.UtcNow);
             var (_, error) = await guesser.AskAsync("POST", "/mesh/v1/join", request.Encode());
             Assert.DoesNotContain("friends", error!.Message, StringComparison.Ordinal);
             codes.Add(error.Code);
         }
-        Assert.Equal([.. Enumerable.Repeat($"PC{(int)ErrorCode.TicketUnknown}", GuessLimiter.PerPrefix), $"PC{(int)ErrorCode.TooManyAttempts}"], codes);
+        Assert.Equal([.. Enumerable.Repeat($"PC{(int)ErrorCode.TicketUnknown}", GuessLimits.Tickets.PerPrefix), $"PC{(int)ErrorCode.TooManyAttempts}"], codes);
     }
 
     [Theory]

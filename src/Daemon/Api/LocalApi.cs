@@ -22,14 +22,52 @@ public sealed record ProgressInfo(long DoneBytes, long TotalBytes);
 /// <summary>GET /v1/status.</summary>
 public sealed record StatusReply(string PeerId, string Name, string Version, int Pid, string Home, IReadOnlyList<string> Addresses, bool Hosts, int Swarms, DateTimeOffset Started);
 
-/// <summary>POST /v1/swarms.</summary>
-public sealed record CreateRequest(string? Name);
+/// <summary>POST /v1/swarms. Secret: others may join with it, see <see cref="JoinSecretRequest"/>.</summary>
+public sealed record CreateRequest(string? Name, string? Secret = null)
+{
+    /// <summary>Without the secret.</summary>
+    public override string ToString() => $"create {Name}";
+}
 
 /// <summary>Answer of create and join. Ticket is set by create: reusable for 7 days, for members.</summary>
 public sealed record SwarmReply(string Name, string Id, string Role, int Members, string? Ticket);
 
 /// <summary>POST /v1/swarms/join. Name is how the swarm is called on this machine; null takes its own name.</summary>
 public sealed record JoinRequest(string Ticket, string? Name);
+
+/// <summary>POST /v1/swarms/join-secret: by the swarm's name, the address of one of its admins (HOST:PORT) and its secret. Name as in <see cref="JoinRequest"/>.</summary>
+public sealed record JoinSecretRequest(string Swarm, string Peer, string Secret, string? Name = null)
+{
+    /// <summary>Without the secret.</summary>
+    public override string ToString() => $"join {Swarm} at {Peer}";
+}
+
+/// <summary>POST /v1/swarms/join-code: by the three words of a spoken code. Peer: where the inviter is (HOST:PORT). Name as in <see cref="JoinRequest"/>.</summary>
+public sealed record JoinCodeRequest(string Code, string? Peer = null, string? Name = null)
+{
+    /// <summary>Without the code.</summary>
+    public override string ToString() => $"join at {Peer}";
+}
+
+/// <summary>POST /v1/swarms/{swarm}/secret: sets the secret with which others join; null takes it back. Role: member, guest or admin.</summary>
+public sealed record SecretRequest(string? Secret, string? Role = null)
+{
+    /// <summary>Without the secret.</summary>
+    public override string ToString() => $"secret for {Role}";
+}
+
+/// <summary>Answer of secret.</summary>
+public sealed record SecretReply(string Swarm, bool IsSet, string Role);
+
+/// <summary>POST /v1/swarms/{swarm}/words: makes a spoken code. Role: member, guest or admin.</summary>
+public sealed record WordsRequest(string? Role = null);
+
+/// <summary>Answer of words: the code, until when it is good, and after how many wrong guesses it is void.</summary>
+public sealed record WordsReply(string Words, string Swarm, string Role, DateTimeOffset Expires, int Guesses)
+{
+    /// <summary>Without the words.</summary>
+    public override string ToString() => $"code for {Swarm}";
+}
 
 /// <summary>POST /v1/swarms/{swarm}/invite. Role: member, guest or admin. Uses 0: any number until it expires.</summary>
 public sealed record InviteRequest(string? Role, int? Uses, double? ExpiresHours);
@@ -110,6 +148,12 @@ public sealed record CollectReply(long RemovedBlocks, long RemovedBytes, long Ke
 [JsonSerializable(typeof(CreateRequest))]
 [JsonSerializable(typeof(SwarmReply))]
 [JsonSerializable(typeof(JoinRequest))]
+[JsonSerializable(typeof(JoinSecretRequest))]
+[JsonSerializable(typeof(JoinCodeRequest))]
+[JsonSerializable(typeof(SecretRequest))]
+[JsonSerializable(typeof(SecretReply))]
+[JsonSerializable(typeof(WordsRequest))]
+[JsonSerializable(typeof(WordsReply))]
 [JsonSerializable(typeof(InviteRequest))]
 [JsonSerializable(typeof(InviteReply))]
 [JsonSerializable(typeof(RemoveRequest))]

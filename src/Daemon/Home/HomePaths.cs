@@ -29,6 +29,9 @@ public sealed class HomePaths(string home)
     /// <summary>Pinned CIDs.</summary>
     public string Pins => Path.Combine(Home, "pins");
 
+    /// <summary>Wrong secrets that strangers showed lately.</summary>
+    public string Guesses => Path.Combine(Home, "guesses");
+
     /// <summary>Programs that run here.</summary>
     public string Programs => Path.Combine(Home, "programs");
 

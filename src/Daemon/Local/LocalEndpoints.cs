@@ -7,6 +7,7 @@ using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Contents;
 using PeoplesCloud.Daemon.Http;
+using PeoplesCloud.Daemon.Joining;
 
 namespace PeoplesCloud.Daemon.Local;
 
@@ -27,7 +28,11 @@ internal sealed class LocalEndpoints(DaemonNode node)
 
         Post(routes, "/v1/swarms", CreateAsync);
         Post(routes, "/v1/swarms/join", JoinAsync);
+        Post(routes, "/v1/swarms/join-secret", JoinSecretAsync);
+        Post(routes, "/v1/swarms/join-code", JoinCodeAsync);
         Post(routes, "/v1/swarms/{swarm}/invite", InviteAsync);
+        Post(routes, "/v1/swarms/{swarm}/words", WordsAsync);
+        Post(routes, "/v1/swarms/{swarm}/secret", SecretAsync);
         Post(routes, "/v1/swarms/{swarm}/leave", LeaveAsync);
         Post(routes, "/v1/swarms/{swarm}/remove", RemoveAsync);
 
@@ -57,7 +62,10 @@ internal sealed class LocalEndpoints(DaemonNode node)
     private async Task CreateAsync(HttpContext context)
     {
         var request = await ReadAsync(context, Json.CreateRequest);
-        await Bodies.WriteJsonAsync(context.Response, node.Membership.Create(request.Name), Json.SwarmReply, context.RequestAborted);
+        if (request.Secret is not null) SecretMembership.Check(request.Secret); // before there is a swarm
+        var reply = node.Membership.Create(request.Name);
+        if (request.Secret is not null) await node.Secrets.SetAsync(reply.Name, new SecretRequest(request.Secret), context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, reply, Json.SwarmReply, context.RequestAborted);
     }
 
     private async Task JoinAsync(HttpContext context)
@@ -65,6 +73,30 @@ internal sealed class LocalEndpoints(DaemonNode node)
         var request = await ReadAsync(context, Json.JoinRequest);
         var reply = await node.Membership.JoinAsync(request.Ticket, request.Name, context.RequestAborted);
         await Bodies.WriteJsonAsync(context.Response, reply, Json.SwarmReply, context.RequestAborted);
+    }
+
+    private async Task JoinSecretAsync(HttpContext context)
+    {
+        var reply = await node.Secrets.JoinAsync(await ReadAsync(context, Json.JoinSecretRequest), context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, reply, Json.SwarmReply, context.RequestAborted);
+    }
+
+    private async Task JoinCodeAsync(HttpContext context)
+    {
+        var reply = await node.Secrets.JoinAsync(await ReadAsync(context, Json.JoinCodeRequest), context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, reply, Json.SwarmReply, context.RequestAborted);
+    }
+
+    private async Task WordsAsync(HttpContext context)
+    {
+        var reply = await node.Secrets.InviteAsync(Value(context, "swarm"), await ReadAsync(context, Json.WordsRequest), context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, reply, Json.WordsReply, context.RequestAborted);
+    }
+
+    private async Task SecretAsync(HttpContext context)
+    {
+        var reply = await node.Secrets.SetAsync(Value(context, "swarm"), await ReadAsync(context, Json.SecretRequest), context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, reply, Json.SecretReply, context.RequestAborted);
     }
 
     private async Task InviteAsync(HttpContext context)

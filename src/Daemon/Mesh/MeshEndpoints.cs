@@ -20,9 +20,10 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 /// <summary>The routes of the mesh (docs/protocols/mesh-api.md). Who calls was judged before; each endpoint bounds its body.</summary>
 internal sealed class MeshEndpoints(
-    SwarmRegistry swarms, IBlockStore blocks, ProgramHost programs, Action<LocalSwarm> reconcile, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
+    SwarmRegistry swarms, IBlockStore blocks, ProgramHost programs, Action<LocalSwarm> reconcile, Action<LocalSwarm> admitted, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
 {
     private const int MaxJsonBytes = 16 << 10;
+    private const string TicketGuesses = "tickets";
 
     /// <summary>Adds the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
@@ -44,7 +45,7 @@ internal sealed class MeshEndpoints(
     {
         var peer = Caller(context).Peer;
         var address = host.Connections.FirstOrDefault(connection => connection.RemotePeer == peer)?.RemoteAddress.Host;
-        if (!guesses.MayTry(address)) throw new PcException(ErrorCode.TooManyAttempts, "too many wrong tickets were shown from this network");
+        if (guesses.WaitOf(address, TicketGuesses) > TimeSpan.Zero) throw new PcException(ErrorCode.TooManyAttempts, "too many wrong tickets were shown from this network");
         var body = await Bodies.ReadAsync(context.Request, SwarmLimits.MaxJoinRequestBytes, context.RequestAborted);
         if (!JoinRequest.TryDecode(body, out var request)) throw new PcException(ErrorCode.BadRequest, "the request to join could not be read");
         JoinReply reply;
@@ -57,11 +58,12 @@ internal sealed class MeshEndpoints(
             // The entry is persisted when Change returns; from there on the answer is owed, whoever waits for it.
             reply = swarm.Change(replica => replica.Redeem(peer, request, swarm.CurrentKey(), time.GetUtcNow()));
             DaemonLog.Admitted(logger, peer, swarm.Name, request.Name);
+            if (swarm.State.Find(peer) is { IsAdmin: true }) admitted(swarm);
         }
         catch (PcException e) when (e.Code is ErrorCode.TicketUnknown)
         {
             // One answer for every wrong guess: whoever has no ticket learns no name and not whether the swarm exists.
-            guesses.WasWrong(address);
+            guesses.TryTake(address, TicketGuesses, out _);
             throw new PcException(ErrorCode.TicketUnknown, "this node never issued this ticket");
         }
         await Bodies.WriteBytesAsync(context.Response, reply.Encode(), context.RequestAborted);

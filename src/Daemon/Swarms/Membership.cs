@@ -140,7 +140,9 @@ internal sealed class Membership(
         _ => "member",
     };
 
-    private static Role ParseRole(string role) => role switch
+    /// <summary>The reverse.</summary>
+    /// <exception cref="PcException">It is none of them.</exception>
+    public static Role ParseRole(string role) => role switch
     {
         "member" => Role.Member,
         "guest" => Role.Guest,
@@ -181,6 +183,7 @@ internal sealed class Membership(
         return Names.Unique("friends", taken);
     }
 
-    private static SwarmReply Describe(LocalSwarm swarm, string? ticket) =>
+    /// <summary>A swarm as create and join answer it.</summary>
+    public static SwarmReply Describe(LocalSwarm swarm, string? ticket) =>
         new(swarm.Name, swarm.Id.ToString(), swarm.Me is { } me ? RoleName(me.Role) : "none", swarm.State.ActiveMembers.Count(), ticket);
 }
