@@ -19,6 +19,7 @@ internal static class CommandLine
         ("create", CreateCommand.Create),
         ("invite", InviteCommand.Create),
         ("join", JoinCommand.Create),
+        ("secret", SecretCommand.Create),
         ("leave", LeaveCommand.Create),
         ("remove", RemoveCommand.Create),
         ("list", ListCommand.Create),

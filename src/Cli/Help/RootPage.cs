@@ -10,7 +10,7 @@ internal static class RootPage
     [
         ("See it work", ["try"]),
         ("Your node", ["up", "down", "daemon", "doctor", "version"]),
-        ("Swarms", ["create", "invite", "join", "list", "network", "remove", "leave"]),
+        ("Swarms", ["create", "invite", "join", "secret", "list", "network", "remove", "leave"]),
         ("Programs", ["deploy", "logs", "stop"]),
         ("Content", ["add", "get", "cat", "pin"]),
     ];
