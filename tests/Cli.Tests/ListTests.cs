@@ -53,6 +53,14 @@ public sealed class ListTests
     }
 
     [Fact]
+    public void The_list_says_who_takes_this_node_for_no_member()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        ListView.Write(Read(new ListReply([Friends.Swarms[0] with { RefusedBy = ["elm", "fir"], Programs = [] }])), new Terminal(output, TextWriter.Null, false, false, false), "/home");
+        Assert.EndsWith("\n  elm, fir say that this node is not a member any more. To come back: ask an admin for a ticket, then pc join TICKET\n", output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Without_a_swarm_the_list_says_how_to_get_one()
     {
         using var output = new StringWriter();

@@ -44,6 +44,8 @@ internal static class ListView
             members.Add(terminal.Safe(member.Text("name")), member.Text("state"), member.Text("role"), Rank(member), member.Text("peerId"));
         }
         members.Write(terminal, "  ");
+        if (swarm["refusedBy"]?.Items is { Count: > 0 } refusing)
+            terminal.Line($"  {string.Join(", ", refusing.ConvertAll(name => terminal.Safe(name.Value)))} {(refusing.Count == 1 ? "says" : "say")} that this node is not a member any more. To come back: ask an admin for a ticket, then pc join TICKET");
         if (swarm["programs"]?.Items is not { Count: > 0 } all) return;
         terminal.Line();
         var programs = new Table("PROGRAM", "STATE", "HOST", "OWNER", "LANGUAGE", "HASH", "");

@@ -87,8 +87,8 @@ public sealed record ExposedProgram(string Program, string Owner, bool Yours);
 /// <summary>GET /v1/list.</summary>
 public sealed record ListReply(IReadOnlyList<SwarmInfo> Swarms);
 
-/// <summary>One swarm of this node.</summary>
-public sealed record SwarmInfo(string Name, string Id, string Role, IReadOnlyList<MemberInfo> Members, IReadOnlyList<ProgramInfo> Programs);
+/// <summary>One swarm of this node. RefusedBy names the members who say that this node is none any more, though it has no entry of that; null when nobody does.</summary>
+public sealed record SwarmInfo(string Name, string Id, string Role, IReadOnlyList<MemberInfo> Members, IReadOnlyList<ProgramInfo> Programs, IReadOnlyList<string>? RefusedBy = null);
 
 /// <summary>One member. State: here (this node), awake, suspect, asleep. Rank is null when it does not host or is not awake.</summary>
 public sealed record MemberInfo(string PeerId, string Name, string Role, string State, bool Hosts, double? Rank, DateTimeOffset? LastSeen);

@@ -35,7 +35,8 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<Swar
             swarm.Id.ToString(),
             swarm.Me is { } me ? Membership.RoleName(me.Role) : "removed",
             [.. state.ActiveMembers.OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => Describe(swarm, member, connected))],
-            [.. state.Programs.Values.Where(program => !program.Stopped).OrderBy(program => program.Deployed.Name, StringComparer.Ordinal).Select(program => Describe(swarm, program, connected))]);
+            [.. state.Programs.Values.Where(program => !program.Stopped).OrderBy(program => program.Deployed.Name, StringComparer.Ordinal).Select(program => Describe(swarm, program, connected))],
+            swarm.RefusedBy.Count == 0 ? null : [.. swarm.RefusedBy.Select(peer => NameOf(state, peer)).Order(StringComparer.Ordinal)]);
     }
 
     private MemberInfo Describe(LocalSwarm swarm, Member member, HashSet<PeerId> connected)

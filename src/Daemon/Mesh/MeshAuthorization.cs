@@ -13,7 +13,7 @@ namespace PeoplesCloud.Daemon.Mesh;
 /// <summary>
 /// The one filter that every request of the mesh passes: who calls is proven by the connection, what it may do is read from the
 /// swarm's state as it is now. Everything that is not allowed here is refused, with one answer that does not tell a stranger
-/// whether a swarm, a program or a block exists. A node that has just woken finds out first who was removed meanwhile, and a right that
+/// whether a swarm, a program or a block exists; only a former member is told that it is one. A node that has just woken finds out first who was removed meanwhile, and a right that
 /// is lost while the answer is under way cuts it off, in the middle of a silence too.
 /// </summary>
 internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess access, ILogger logger)
@@ -58,7 +58,10 @@ internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess acce
     private PcException Refuse(HttpContext context, PeerId peer, MeshRight? right)
     {
         DaemonLog.Refused(logger, context.Request.Method, context.Request.Path, peer, right is null ? "no such route" : $"needs {right}");
-        return new PcException(ErrorCode.NotPermitted, "this node does not answer that to this peer");
+        // Who was a member knows of the swarm: it may hear that it is none any more, having been asleep when the others heard.
+        return SwarmId.TryParse(Value(context, "swarm"), out var id) && swarms.Find(id) is { Me: not null } swarm && swarm.State.Members.TryGetValue(peer, out var former) && !former.IsActive
+            ? new PcException(ErrorCode.NotAMember, $"this peer is not a member of {swarm.State.Name} any more")
+            : new PcException(ErrorCode.NotPermitted, "this node does not answer that to this peer");
     }
 
     private LocalSwarm? SwarmOf(MeshCaller caller) => caller.Swarm ?? (caller.ReadableIn is { } through ? swarms.Find(through) : null);

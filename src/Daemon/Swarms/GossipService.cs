@@ -115,10 +115,12 @@ internal sealed class GossipService : IAsyncDisposable
         try
         {
             await _client.PostAsync(send.To, $"/mesh/v1/swarms/{swarm.Id}/gossip", send.Bytes, 0, cancellationToken, SendTimeout);
+            swarm.Accepted(send.To);
         }
         catch (PcException e)
         {
             DaemonLog.NotReached(_logger, send.To, e.Message);
+            if (e.Code == ErrorCode.NotAMember) swarm.Refused(send.To);
             if (e.Code == ErrorCode.PeerUnreachable) swarm.Handle(new GossipInput.PeerUnreachable(send.To));
         }
     }

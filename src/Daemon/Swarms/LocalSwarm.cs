@@ -25,6 +25,7 @@ internal sealed class LocalSwarm
     private GossipEngine _engine;
     private PresenceInfo _presence;
     private volatile SwarmState _state;
+    private ImmutableHashSet<PeerId> _refusedBy = [];
     private volatile ImmutableDictionary<PeerId, PeerView> _views = ImmutableDictionary<PeerId, PeerView>.Empty;
 
     /// <summary>Puts a replica whose entries are in the store to work.</summary>
@@ -75,6 +76,18 @@ internal sealed class LocalSwarm
 
     /// <summary>Whether a member is believed awake; this node is.</summary>
     public bool IsAwake(PeerId peer) => peer == _factory.Self || (_views.TryGetValue(peer, out var view) && view.Liveness != Liveness.Asleep);
+
+    /// <summary>Members who say that this node is none any more, though its feeds do not say so: it was asleep, or they are wrong.</summary>
+    public IReadOnlyCollection<PeerId> RefusedBy => _refusedBy;
+
+    /// <summary>A member said that this node is none any more.</summary>
+    public void Refused(PeerId peer) => ImmutableInterlocked.Update(ref _refusedBy, static (all, one) => all.Add(one), peer);
+
+    /// <summary>A member answered as one answers members.</summary>
+    public void Accepted(PeerId peer)
+    {
+        if (!_refusedBy.IsEmpty) ImmutableInterlocked.Update(ref _refusedBy, static (all, one) => all.Remove(one), peer);
+    }
 
     /// <summary>Completes when this node knows that its own feed is complete, so that it may write.</summary>
     public Task OwnHeadConfirmed => _confirmed.Task;

@@ -49,6 +49,23 @@ public sealed class RemovalTests
     }
 
     [Fact]
+    public async Task Who_was_asleep_when_it_was_removed_is_told_by_those_who_refuse_it()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var fir = await TestNode.StartAsync("fir");
+        await fir.JoinAsync((await oak.CreateAsync("friends")).Ticket!);
+        await fir.WaitForAsync("friends", swarm => swarm.RefusedBy is null && swarm.Members.Count == 2);
+        await fir.StopAsync();
+        await RemoveAsync(oak, "fir");
+
+        await fir.StartAgainAsync();
+
+        var told = await fir.WaitForAsync("friends", swarm => swarm.RefusedBy is not null);
+        Assert.Equal(["oak"], told.RefusedBy!);
+        Assert.Equal("member", told.Role); // what one member says is no entry
+    }
+
+    [Fact]
     public async Task When_a_member_leaves_an_admin_makes_a_new_key_by_itself()
     {
         await using var oak = await TestNode.StartAsync("oak");
@@ -119,7 +136,7 @@ public sealed class RemovalTests
         try
         {
             var (status, error) = await again.AskAsync("POST", path, ask);
-            Assert.Equal((403, $"PC{(int)ErrorCode.NotPermitted}"), (status, error?.Code));
+            Assert.Equal((403, $"PC{(int)ErrorCode.NotAMember}"), (status, error?.Code));
         }
         catch (HttpRequestException)
         {
