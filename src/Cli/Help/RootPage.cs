@@ -12,7 +12,7 @@ internal static class RootPage
         ("Your node", ["up", "down", "daemon", "doctor", "version"]),
         ("Swarms", ["create", "invite", "join", "secret", "list", "network", "remove", "leave"]),
         ("Programs", ["deploy", "logs", "stop"]),
-        ("Content", ["add", "get", "cat", "pin"]),
+        ("Content", ["add", "get", "cat", "pin", "gc"]),
     ];
 
     /// <summary>Writes the page.</summary>
