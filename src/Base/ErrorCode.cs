@@ -93,6 +93,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Refused, "Too many wrong secrets were shown to a node from this network.", "Wait a minute, then try once with the right ticket.")]
     TooManyAttempts = 1111,
 
+    /// <summary>Two nodes speak no common version of the mesh protocol.</summary>
+    [ErrorInfo(ExitCode.Failed, "Two nodes speak no common version of the mesh protocol.", "Update pc on the node that is older and start it again: pc version shows both.")]
+    VersionUnknown = 1112,
+
     /// <summary>A CID that was to be unpinned is not pinned.</summary>
     [ErrorInfo(ExitCode.NotFound, "The CID is not pinned.", "See what is: pc pin list.")]
     NotPinned = 1115,

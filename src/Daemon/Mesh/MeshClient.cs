@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -8,8 +9,13 @@ using PeoplesCloud.Libp2p;
 
 namespace PeoplesCloud.Daemon.Mesh;
 
-/// <summary>Asks other nodes: one request, one bounded answer. Thread-safe.</summary>
-internal sealed class MeshClient(HttpClient http, TimeProvider time)
+/// <summary>
+/// Asks other nodes: one request, one bounded answer, in the newest version that both speak. Thread-safe.
+/// </summary>
+/// <param name="http">Reaches peers.</param>
+/// <param name="time">The clock.</param>
+/// <param name="ours">The versions that this node speaks; null for <see cref="MeshVersions.Ours"/>.</param>
+internal sealed class MeshClient(HttpClient http, TimeProvider time, MeshVersions? ours = null)
 {
     /// <summary>How long an ordinary question may take, with dialing. A sleeping peer's address answers nothing, so this is also how long that is noticed late.</summary>
     public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(10);
@@ -19,23 +25,29 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time)
 
     private const int MaxErrorBytes = 16 << 10;
 
+    /// <summary>Peers whose version is remembered; beyond it all are forgotten, and each is asked in the oldest version once more.</summary>
+    private const int MaxVersions = 4096;
+
+    private readonly MeshVersions _ours = ours ?? MeshVersions.Ours;
+
+    // Of peers with whom a newer version than our oldest is spoken.
+    private readonly ConcurrentDictionary<PeerId, int> _versions = new();
+
     /// <summary>Posts bytes; the answer's bytes.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.PeerUnreachable"/>, <see cref="ErrorCode.PeerFailed"/>, or the error that the peer answered.</exception>
     public async Task<byte[]> PostAsync(PeerId peer, string path, ReadOnlyMemory<byte> body, int maxReplyBytes, CancellationToken cancellationToken, TimeSpan? timeout = null)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, MeshHttp.UriOf(peer, path)) { Content = new ReadOnlyMemoryContent(body) };
-        return await SendAsync(peer, request, maxReplyBytes, timeout ?? DefaultTimeout, cancellationToken) ?? throw Failed(peer, "it does not know what was asked for");
+        return await SendAsync(peer, path, body, maxReplyBytes, timeout ?? DefaultTimeout, cancellationToken) ?? throw Failed(peer, "it does not know what was asked for");
     }
 
     /// <summary>Gets bytes with a header of the answer; null when the peer refuses or does not have it.</summary>
     public async Task<(byte[] Body, string? Header)?> GetAsync(PeerId peer, string path, string header, int maxReplyBytes, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, MeshHttp.UriOf(peer, path));
         using var limit = new CancellationTokenSource(BlockTimeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, linked.Token);
+            using var response = await AskAsync(peer, path, null, linked.Token);
             if (!response.IsSuccessStatusCode) return null;
             var body = await ReadAsync(response.Content, maxReplyBytes, linked.Token);
             return body is null ? null : (body, response.Headers.TryGetValues(header, out var values) ? values.First() : null);
@@ -49,8 +61,7 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time)
     /// <summary>Gets a long answer, line by line, until it ends or is cancelled; no line is longer than <paramref name="maxLineBytes"/>.</summary>
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> LinesAsync(PeerId peer, string path, int maxLineBytes, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, MeshHttp.UriOf(peer, path));
-        using var response = await OpenAsync(peer, request, cancellationToken);
+        using var response = await OpenAsync(peer, path, cancellationToken);
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         var reader = System.IO.Pipelines.PipeReader.Create(stream);
         while (true)
@@ -76,13 +87,13 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time)
         }
     }
 
-    private async Task<HttpResponseMessage> OpenAsync(PeerId peer, HttpRequestMessage request, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> OpenAsync(PeerId peer, string path, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(DefaultTimeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, linked.Token);
+            var response = await AskAsync(peer, path, null, linked.Token);
             if (response.IsSuccessStatusCode) return response;
             using (response) throw await ErrorOfAsync(peer, response, linked.Token);
         }
@@ -92,13 +103,49 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time)
         }
     }
 
-    private async Task<byte[]?> SendAsync(PeerId peer, HttpRequestMessage request, int maxReplyBytes, TimeSpan timeout, CancellationToken cancellationToken)
+    // Who is not known is asked in our oldest version: whoever speaks a newer one says so in the answer. A peer that does not speak it is
+    // asked once more, in a version that both do.
+    private async Task<HttpResponseMessage> AskAsync(PeerId peer, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
+    {
+        var version = _versions.GetValueOrDefault(peer, _ours.Oldest);
+        for (var again = false; ; again = true)
+        {
+            using var request = new HttpRequestMessage(body is null ? HttpMethod.Get : HttpMethod.Post, MeshHttp.UriOf(peer, MeshVersions.PathIn(version, path)));
+            if (body is { } bytes) request.Content = new ReadOnlyMemoryContent(bytes);
+            var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (!response.Headers.TryGetValues(MeshVersions.Header, out var said) || !MeshVersions.TryParse(said.First(), out var theirs))
+            {
+                // A node of the first days says nothing and speaks version 1; one may have been taken back to that.
+                _versions.TryRemove(peer, out _);
+                return response;
+            }
+            var common = _ours.CommonWith(theirs);
+            if (common is { } agreed) Remember(peer, agreed);
+            if (response.IsSuccessStatusCode || theirs.Contains(version)) return response;
+            response.Dispose();
+            if (common is null || again) throw _ours.Mismatch(peer.ToString(), theirs.Words());
+            version = common.Value;
+        }
+    }
+
+    private void Remember(PeerId peer, int version)
+    {
+        if (version == _ours.Oldest)
+        {
+            _versions.TryRemove(peer, out _); // it may have been taken back to an older program
+            return;
+        }
+        if (_versions.Count >= MaxVersions) _versions.Clear();
+        _versions[peer] = version;
+    }
+
+    private async Task<byte[]?> SendAsync(PeerId peer, string path, ReadOnlyMemory<byte> body, int maxReplyBytes, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(timeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, linked.Token);
+            using var response = await AskAsync(peer, path, body, linked.Token);
             if (!response.IsSuccessStatusCode) throw await ErrorOfAsync(peer, response, linked.Token);
             return await ReadAsync(response.Content, maxReplyBytes, linked.Token) ?? throw Failed(peer, $"its answer is longer than {maxReplyBytes} bytes");
         }

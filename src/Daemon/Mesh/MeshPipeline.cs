@@ -1,5 +1,7 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -21,6 +23,7 @@ internal static class MeshPipeline
     /// <summary>Builds it; it serves once it is started.</summary>
     public static WebApplication Build(Libp2pHost host, MeshAuthorization authorization, Action<IEndpointRouteBuilder> map, ILoggerFactory loggers)
     {
+        var versions = MeshVersions.Ours;
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
         builder.Services.AddRoutingCore();
@@ -35,10 +38,24 @@ internal static class MeshPipeline
         var app = builder.Build();
         var logger = loggers.CreateLogger("Mesh");
         app.Use(next => context => Errors.HandleAsync(context, next, logger));
+        app.Use(next => context => InVersion(context, next, versions));
         app.UseRouting();
         app.Use(next => context => authorization.HandleAsync(context, next));
         map(app);
         MeshAuthorization.Check(((IEndpointRouteBuilder)app).DataSources);
         return app;
+    }
+
+    // Every answer says which versions are spoken here, refusals too: that is all that a node of another version can know before it asks.
+    private static Task InVersion(HttpContext context, RequestDelegate next, MeshVersions versions)
+    {
+        context.Response.OnStarting(() =>
+        {
+            context.Response.Headers[MeshVersions.Header] = versions.ToString();
+            return Task.CompletedTask;
+        });
+        return MeshVersions.Of(context.Request.Path.Value ?? "") is { } asked && !versions.Contains(asked)
+            ? throw versions.Mismatch("the caller", string.Create(CultureInfo.InvariantCulture, $"version {asked}"))
+            : next(context);
     }
 }
