@@ -4,6 +4,7 @@ using PeoplesCloud.Bench;
 var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringComparer.Ordinal)
 {
     ["add"] = AddBenchmark.RunAsync,
+    ["blake3"] = Blake3Benchmark.RunAsync,
     ["deploy"] = DeployBenchmark.RunAsync,
     ["idle"] = IdleBenchmark.RunAsync,
     ["list"] = ListBenchmark.RunAsync,
