@@ -165,7 +165,9 @@ internal sealed class DaemonNode : IAsyncDisposable
         await ListenAsync(cancellationToken);
         var http = MeshHttp.CreateClient(_host);
         Owns(http.Dispose);
-        var client = new MeshClient(http, _time);
+        var bulk = MeshHttp.CreateClient(_host, StreamUse.Bulk);
+        Owns(bulk.Dispose);
+        var client = new MeshClient(http, bulk, _time);
         var addresses = new MeshAddresses(_host, new AddressTable(home.Database, _time));
         addresses.Restore();
 

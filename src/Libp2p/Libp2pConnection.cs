@@ -12,6 +12,7 @@ public sealed class Libp2pConnection
     private readonly Libp2pLimits _limits;
     private readonly TimeProvider _time;
     private long _lastUsed;
+    private int _isDraining;
     private long _roundTripTicks;
 
     internal Libp2pConnection(YamuxConnection muxer, PeerId remotePeer, Multiaddr remoteAddress, bool isOutbound, bool isStranger, Libp2pLimits limits, TimeProvider time)
@@ -36,6 +37,9 @@ public sealed class Libp2pConnection
 
     /// <summary>How it is encrypted.</summary>
     public SecurityProtocol Security { get; internal init; }
+
+    /// <summary>What its streams are for.</summary>
+    public StreamUse Use { get; internal init; }
 
     /// <summary>Whether we dialed.</summary>
     public bool IsOutbound { get; }
@@ -92,6 +96,10 @@ public sealed class Libp2pConnection
 
     /// <summary>Says goodbye and ends the connection; its streams are reset.</summary>
     internal Task CloseAsync() => _muxer.DisposeAsync().AsTask();
+
+    /// <summary>Ends the connection without losing a stream: no new ones, then waits for those that are open. Cancelling it cuts them off.</summary>
+    internal Task DrainAsync(CancellationToken cancellationToken) =>
+        Interlocked.Exchange(ref _isDraining, 1) == 0 ? _muxer.DrainAsync(cancellationToken) : Task.CompletedTask;
 
     /// <summary>
     /// Opens a stream. When identify said that the peer speaks the protocol, its answer is not waited for (a round trip less): the first

@@ -8,8 +8,21 @@ namespace PeoplesCloud.Libp2p;
 public sealed partial class Libp2pHost
 {
     private readonly Lock _dialLock = new();
-    private readonly Dictionary<(PeerId Peer, bool DirectOnly), Task<Libp2pConnection>> _dials = [];
-    private readonly Dictionary<(PeerId Peer, bool DirectOnly), DialFailure> _failures = [];
+    private readonly Dictionary<(PeerId Peer, DialKind Kind), Task<Libp2pConnection>> _dials = [];
+    private readonly Dictionary<(PeerId Peer, DialKind Kind), DialFailure> _failures = [];
+
+    /// <summary>What a dial is after; one at a time of each.</summary>
+    private enum DialKind
+    {
+        /// <summary>Any connection for quick streams.</summary>
+        Any,
+
+        /// <summary>One that goes through no relay.</summary>
+        Direct,
+
+        /// <summary>The second one, for bulk; through no relay either.</summary>
+        Bulk,
+    }
 
     /// <summary>Dials in a row that failed, and until when (a timestamp of the clock) the peer is left alone.</summary>
     private sealed record DialFailure(int Count, long Until, Libp2pException Reason);
@@ -33,20 +46,20 @@ public sealed partial class Libp2pHost
             return await ConnectAsync(named, cancellationToken);
         }
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
-        var connection = await DialAsync(null, addresses, stop.Token);
+        var connection = await DialAsync(null, addresses, StreamUse.Quick, stop.Token);
         AddAddresses(connection.RemotePeer, [connection.RemoteAddress]);
         _ = _tasks.Start(() => RunAsync(connection));
         return connection;
     }
 
-    /// <summary>One dial for all who want the same. A direct one goes its own way: a relayed connection neither stands in for it nor hears of its failure.</summary>
-    private Task<Libp2pConnection> DialSharedAsync(PeerId peer, bool directOnly)
+    /// <summary>One dial for all who want the same. Each kind goes its own way: a relayed connection neither stands in for a direct one nor hears of its failure.</summary>
+    private Task<Libp2pConnection> DialSharedAsync(PeerId peer, DialKind kind)
     {
-        var key = (peer, directOnly);
+        var key = (peer, kind);
         lock (_dialLock)
         {
             if (_stopping.IsCancellationRequested) return Task.FromException<Libp2pConnection>(new Libp2pException(Libp2pError.Stopped, "the host is stopped"));
-            if (Usable(peer, directOnly) is { } open) return Task.FromResult(open);
+            if (Usable(peer, kind) is { } open) return Task.FromResult(open);
             if (_dials.TryGetValue(key, out var running)) return running;
             if (peer == Self) return Task.FromException<Libp2pConnection>(new Libp2pException(Libp2pError.WrongPeer, "a node does not dial itself"));
             if (_failures.TryGetValue(key, out var failure) && _time.GetTimestamp() < failure.Until)
@@ -62,13 +75,13 @@ public sealed partial class Libp2pHost
         }
     }
 
-    private async Task DialAndRunAsync((PeerId Peer, bool DirectOnly) key, TaskCompletionSource<Libp2pConnection> dial)
+    private async Task DialAndRunAsync((PeerId Peer, DialKind Kind) key, TaskCompletionSource<Libp2pConnection> dial)
     {
         var peer = key.Peer;
         Libp2pConnection? connection = null;
         try
         {
-            connection = await DialAsync(peer, [.. _book.Get(peer).Where(address => !(key.DirectOnly && address.IsRelayed))], _stopping.Token);
+            connection = await DialAsync(peer, AddressesFor(peer, key.Kind), key.Kind == DialKind.Bulk ? StreamUse.Bulk : StreamUse.Quick, _stopping.Token);
             lock (_dialLock) _dials.Remove(key);
             dial.SetResult(connection);
         }
@@ -82,13 +95,21 @@ public sealed partial class Libp2pHost
             }
             HostLog.DialFailed(_logger, peer, reason.Message);
             // The peer may have dialed us meanwhile.
-            if (Usable(peer, key.DirectOnly) is { } inbound) dial.SetResult(inbound);
+            if (Usable(peer, key.Kind) is { } inbound) dial.SetResult(inbound);
             else dial.SetException(reason);
         }
         if (connection is not null) await RunAsync(connection);
     }
 
-    private async Task<Libp2pConnection> DialAsync(PeerId? peer, IReadOnlyList<Multiaddr> addresses, CancellationToken cancellationToken)
+    /// <summary>Where the first connection got through, the second is tried first.</summary>
+    private Multiaddr[] AddressesFor(PeerId peer, DialKind kind)
+    {
+        var addresses = _book.Get(peer).Where(address => kind == DialKind.Any || !address.IsRelayed);
+        if (kind == DialKind.Bulk && OpenDirectly(peer) is { IsOutbound: true } first) addresses = addresses.Prepend(first.RemoteAddress);
+        return [.. addresses];
+    }
+
+    private async Task<Libp2pConnection> DialAsync(PeerId? peer, IReadOnlyList<Multiaddr> addresses, StreamUse use, CancellationToken cancellationToken)
     {
         if (_table.Count >= _limits.MaxConnections) throw new Libp2pException(Libp2pError.LimitReached, $"this node has {_limits.MaxConnections} connections, as many as it may");
         var failures = new List<string>();
@@ -98,7 +119,7 @@ public sealed partial class Libp2pHost
         {
             try
             {
-                return await UpgradeAsync(raw, target.Address, peer, isOutbound: true, cancellationToken);
+                return await UpgradeAsync(raw, target.Address, peer, isOutbound: true, use, cancellationToken);
             }
             catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
             {
@@ -136,10 +157,15 @@ public sealed partial class Libp2pHost
         return targets.Distinct().OrderBy(t => t.Preference).ThenBy(t => t.Address.Relay is { } relay ? RoundTripTo(relay) : default).Take(_limits.MaxAddressesPerDial);
     }
 
-    private Libp2pConnection? Usable(PeerId peer, bool directOnly) => directOnly ? OpenDirectly(peer) : _table.Preferred(peer);
+    private Libp2pConnection? Usable(PeerId peer, DialKind kind) => kind switch
+    {
+        DialKind.Direct => OpenDirectly(peer),
+        DialKind.Bulk => _table.Preferred(peer, StreamUse.Bulk),
+        _ => _table.Preferred(peer),
+    };
 
     // Guarded by _dialLock.
-    private void RememberFailure((PeerId Peer, bool DirectOnly) key, Libp2pException reason)
+    private void RememberFailure((PeerId Peer, DialKind Kind) key, Libp2pException reason)
     {
         var count = _failures.TryGetValue(key, out var before) ? before.Count + 1 : 1;
         var pause = Math.Min(_limits.DialBackoff.TotalSeconds * Math.Pow(2, Math.Min(count - 1, 20)), _limits.MaxDialBackoff.TotalSeconds);
@@ -150,8 +176,7 @@ public sealed partial class Libp2pHost
     {
         lock (_dialLock)
         {
-            _failures.Remove((peer, false));
-            _failures.Remove((peer, true));
+            foreach (var kind in Enum.GetValues<DialKind>()) _failures.Remove((peer, kind));
         }
     }
 

@@ -135,7 +135,7 @@ public sealed partial class Libp2pHost
         Libp2pConnection? connection = null;
         try
         {
-            connection = await UpgradeAsync(open(), remoteAddress, expected: null, isOutbound: false, _stopping.Token);
+            connection = await UpgradeAsync(open(), remoteAddress, expected: null, isOutbound: false, StreamUse.Quick, _stopping.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {

@@ -32,7 +32,7 @@ public sealed partial class Libp2pHost : IRelayHost
     /// <summary>A direct connection with the peer: the open one, or a new one even when a relayed one is open.</summary>
     /// <exception cref="Libp2pException">The peer could not be reached directly, was another one, or a limit was reached.</exception>
     public async ValueTask<Libp2pConnection> ConnectDirectlyAsync(PeerId peer, CancellationToken cancellationToken = default) =>
-        OpenDirectly(peer) ?? await DialSharedAsync(peer, directOnly: true).WaitAsync(cancellationToken);
+        OpenDirectly(peer) ?? await DialSharedAsync(peer, DialKind.Direct).WaitAsync(cancellationToken);
 
     /// <inheritdoc/>
     async ValueTask<Libp2pStream?> IRelayHost.TryOpenDirectAsync(PeerId peer, string protocol, CancellationToken cancellationToken) =>
@@ -86,5 +86,5 @@ public sealed partial class Libp2pHost : IRelayHost
 
     /// <summary>Whether a connection without streams is still needed: a reservation lives as long as its connection.</summary>
     private bool IsKept(Libp2pConnection connection) =>
-        !connection.IsRelayed && (_relayed.Holds(connection.RemotePeer) || _relay?.Holds(connection.RemotePeer) == true);
+        connection is { IsRelayed: false, Use: StreamUse.Quick } && (_relayed.Holds(connection.RemotePeer) || _relay?.Holds(connection.RemotePeer) == true);
 }

@@ -9,12 +9,13 @@ public sealed partial class Libp2pHost
 {
     private static readonly TimeSpan MaxSweepPeriod = TimeSpan.FromSeconds(5);
 
-    private Libp2pConnection Multiplex(ISecureChannel channel, SecurityProtocol security, Multiaddr remoteAddress, bool isOutbound)
+    private Libp2pConnection Multiplex(ISecureChannel channel, SecurityProtocol security, Multiaddr remoteAddress, bool isOutbound, StreamUse use)
     {
+        var limits = use == StreamUse.Bulk ? _limits with { MaxStreamWindowBytes = _limits.MaxBulkWindowBytes } : _limits;
         Libp2pConnection? connection = null;
-        var muxer = new YamuxConnection(channel, isOutbound, _limits, _time, _logger, stream => _ = _tasks.Start(() => ServeAsync(connection!, stream)));
+        var muxer = new YamuxConnection(channel, isOutbound, limits, _time, _logger, stream => _ = _tasks.Start(() => ServeAsync(connection!, stream)));
         var isStranger = !isOutbound && !_book.IsNamed(channel.RemotePeer);
-        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time) { Security = security, ChannelBinding = channel.ChannelBinding, Told = Description };
+        connection = new Libp2pConnection(muxer, channel.RemotePeer, remoteAddress, isOutbound, isStranger, _limits, _time) { Use = use, Security = security, ChannelBinding = channel.ChannelBinding, Told = Description };
         return connection;
     }
 
@@ -116,6 +117,14 @@ public sealed partial class Libp2pHost
         }
     }
 
+    /// <summary>For how long a connection may carry nothing. Of several direct ones, the smaller peer id gives up those that both do not prefer, so that the two never give up each other's.</summary>
+    private TimeSpan IdleLimit(Libp2pConnection connection)
+    {
+        var isSpare = _table.Preferred(connection.RemotePeer, connection.Use) is { } preferred && preferred != connection;
+        if (isSpare && (connection.IsRelayed || Self < connection.RemotePeer)) return _limits.SimultaneousDial;
+        return connection.Use == StreamUse.Bulk ? _limits.BulkIdleTimeout : _limits.IdleTimeout;
+    }
+
     private async Task SweepAsync()
     {
         var period = TimeSpan.FromTicks(Math.Min(MaxSweepPeriod.Ticks, Math.Min(_limits.IdleTimeout.Ticks, _limits.SimultaneousDial.Ticks) / 2));
@@ -129,10 +138,9 @@ public sealed partial class Libp2pHost
                 foreach (var connection in _table.Snapshot())
                 {
                     if (IsKept(connection)) continue;
-                    var isSpare = _table.Preferred(connection.RemotePeer) != connection;
-                    if (connection.Idle <= (isSpare ? _limits.SimultaneousDial : _limits.IdleTimeout)) continue;
+                    if (connection.Idle <= IdleLimit(connection)) continue;
                     HostLog.ClosedIdle(_logger, connection.RemotePeer);
-                    Close(connection);
+                    _ = _tasks.Start(() => connection.DrainAsync(_stopping.Token));
                 }
             }
         }

@@ -14,10 +14,12 @@ public sealed partial class Libp2pHost
     /// <param name="remoteAddress">Where the other side is, without its peer id.</param>
     /// <param name="expected">Who must be there; null accepts anybody that proves who it is.</param>
     /// <param name="isOutbound">Whether we dialed.</param>
+    /// <param name="use">What it is for, if we dialed; otherwise the dialer says it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="IOException">The other side is not the expected one, broke a protocol, was too slow, or a limit was reached.</exception>
-    internal async ValueTask<Libp2pConnection> UpgradeAsync(Stream raw, Multiaddr remoteAddress, PeerId? expected, bool isOutbound, CancellationToken cancellationToken)
+    internal async ValueTask<Libp2pConnection> UpgradeAsync(Stream raw, Multiaddr remoteAddress, PeerId? expected, bool isOutbound, StreamUse use, CancellationToken cancellationToken)
     {
+        string[] muxers = isOutbound ? [use == StreamUse.Bulk ? YamuxConnection.BulkProtocol : YamuxConnection.Protocol] : [YamuxConnection.Protocol, YamuxConnection.BulkProtocol];
         ISecureChannel? channel = null;
         var completed = false;
         try
@@ -25,12 +27,12 @@ public sealed partial class Libp2pHost
             var connection = await TimeLimit.RunAsync(_limits.HandshakeTimeout, _time, "the handshake", async token =>
             {
                 // 1. Agree on the security in the clear, and prove who is who.
-                (channel, var security) = await SecureAsync(raw, expected, isOutbound, token);
+                (channel, var security) = await SecureAsync(raw, expected, isOutbound, muxers, token);
                 if (channel.RemotePeer == Self) throw new Libp2pException(Libp2pError.WrongPeer, "this is ourselves");
 
                 // 2. Agree on the muxer, if the handshake did not.
-                if (channel.EarlyMuxer != YamuxConnection.Protocol) _ = await AgreeAsync(NegotiationChannel.Over(channel), [YamuxConnection.Protocol], isOutbound, token);
-                return Multiplex(channel, security, remoteAddress, isOutbound);
+                var muxer = channel.EarlyMuxer ?? await AgreeAsync(NegotiationChannel.Over(channel), muxers, isOutbound, token);
+                return Multiplex(channel, security, remoteAddress, isOutbound, muxer == YamuxConnection.BulkProtocol ? StreamUse.Bulk : StreamUse.Quick);
             }, cancellationToken);
             Admit(connection);
             completed = true;
@@ -46,10 +48,9 @@ public sealed partial class Libp2pHost
         }
     }
 
-    private async ValueTask<(ISecureChannel Channel, SecurityProtocol Security)> SecureAsync(Stream raw, PeerId? expected, bool isOutbound, CancellationToken cancellationToken)
+    private async ValueTask<(ISecureChannel Channel, SecurityProtocol Security)> SecureAsync(Stream raw, PeerId? expected, bool isOutbound, string[] muxers, CancellationToken cancellationToken)
     {
         var chosen = await AgreeAsync(NegotiationChannel.Over(raw), [.. _options.Security.Select(IdOf)], isOutbound, cancellationToken);
-        string[] muxers = [YamuxConnection.Protocol];
         return chosen == TlsHandshake.Protocol
             ? (await TlsHandshake.RunAsync(raw, _certificate.Value, isOutbound, expected, muxers, _limits, _time, cancellationToken), SecurityProtocol.Tls)
             : (await NoiseHandshake.RunAsync(raw, _identity, isOutbound, expected, muxers, _limits, _time, cancellationToken), SecurityProtocol.Noise);

@@ -104,24 +104,44 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     /// <summary>The open connection with the peer, or a new one. Concurrent calls share one dial, which goes on when one of them is cancelled.</summary>
     /// <exception cref="Libp2pException">The peer could not be reached, was another one, or a limit was reached.</exception>
     public ValueTask<Libp2pConnection> ConnectAsync(PeerId peer, CancellationToken cancellationToken = default) =>
-        _table.Preferred(peer) is { } open ? ValueTask.FromResult(open) : new ValueTask<Libp2pConnection>(DialSharedAsync(peer, directOnly: false).WaitAsync(cancellationToken));
+        _table.Preferred(peer) is { } open ? ValueTask.FromResult(open) : new ValueTask<Libp2pConnection>(DialSharedAsync(peer, DialKind.Any).WaitAsync(cancellationToken));
 
     /// <summary>Opens a stream and agrees on the protocol, connecting first when needed. When the peer is known to speak the protocol,
     /// its answer is checked by the first read instead of being awaited here.</summary>
     /// <exception cref="Libp2pException">The peer could not be reached or does not speak the protocol.</exception>
-    public async ValueTask<Libp2pStream> OpenStreamAsync(PeerId peer, string protocol, CancellationToken cancellationToken = default)
+    public ValueTask<Libp2pStream> OpenStreamAsync(PeerId peer, string protocol, CancellationToken cancellationToken = default) =>
+        OpenStreamAsync(peer, protocol, StreamUse.Quick, cancellationToken);
+
+    /// <summary>As the other one, for a use. Bulk takes the ordinary connection when the peer has no second one for it, or it cannot be had soon.</summary>
+    /// <exception cref="Libp2pException">The peer could not be reached or does not speak the protocol.</exception>
+    public async ValueTask<Libp2pStream> OpenStreamAsync(PeerId peer, string protocol, StreamUse use, CancellationToken cancellationToken = default)
     {
         for (var attempt = 0; ; attempt++)
         {
-            var connection = await ConnectAsync(peer, cancellationToken);
+            var connection = use == StreamUse.Bulk ? await ConnectForBulkAsync(peer, cancellationToken) : await ConnectAsync(peer, cancellationToken);
             try
             {
                 return await connection.OpenAsync(protocol, cancellationToken);
             }
-            catch (Libp2pException e) when (e.Error is Libp2pError.ConnectionClosed or Libp2pError.Reset && connection.IsClosing && attempt == 0)
+            catch (Libp2pException e) when (e.Error is Libp2pError.ConnectionClosed or Libp2pError.Reset && connection.IsClosing && attempt < 2)
             {
-                // The other side closed the idle connection just now: once more on a new one.
+                // The other side closed the idle connection just now: again on another one.
             }
+        }
+    }
+
+    private async ValueTask<Libp2pConnection> ConnectForBulkAsync(PeerId peer, CancellationToken cancellationToken)
+    {
+        if (_table.Preferred(peer, StreamUse.Bulk) is { } open) return open;
+        var quick = await ConnectAsync(peer, cancellationToken);
+        if (quick.IsRelayed) return quick; // a second one through a relay would share its cap
+        try
+        {
+            return await DialSharedAsync(peer, DialKind.Bulk).WaitAsync(_limits.BulkDialPatience, _time, cancellationToken);
+        }
+        catch (Exception e) when (e is Libp2pException or TimeoutException)
+        {
+            return quick; // it is for speed, not for reach
         }
     }
 

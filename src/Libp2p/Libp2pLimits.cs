@@ -27,7 +27,7 @@ public sealed record Libp2pLimits
     /// <summary>The same for one remote IP address. Default 32, half of all: one machine that opens silent sockets does not shut out the others.</summary>
     public int MaxPendingInboundPerAddress { get; init; } = 32;
 
-    /// <summary>Connections with one peer. Default 4: one in each direction when both dial at once, and as many while old ones die.</summary>
+    /// <summary>Connections with one peer, of one use. Default 4: one in each direction when both dial at once, and as many while old ones die.</summary>
     public int MaxConnectionsPerPeer { get; init; } = 4;
 
     /// <summary>From the accepted or connected socket to the ready connection. Default 10 s: two round trips on a bad mobile link take 3 s.</summary>
@@ -54,6 +54,13 @@ public sealed record Libp2pLimits
 
     /// <summary>When two peers dialed each other within this time, both keep the connection of the smaller peer id. Default 10 s.</summary>
     public TimeSpan SimultaneousDial { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A connection for bulk that carries no stream is closed after this. Default 30 s: the next file often follows soon, and each costs two sockets' buffers.</summary>
+    public TimeSpan BulkIdleTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a bulk stream waits for its connection before it takes the ordinary one. Default 1 s: three round trips of a bad link; a
+    /// peer that only its own dial can reach costs it once in <see cref="MaxDialBackoff"/>.</summary>
+    public TimeSpan BulkDialPatience { get; init; } = TimeSpan.FromSeconds(1);
 
     // -- address book -----------------------------------------------------------------------------------------
 
@@ -131,6 +138,9 @@ public sealed record Libp2pLimits
     /// </summary>
     public int MaxStreamWindowBytes { get; init; } = 1024 * 1024;
 
+    /// <summary>The same for a stream of a connection for bulk, in bytes. Default 4 MiB: fills 300 Mbit/s at 100 ms, and delays nobody but its like.</summary>
+    public int MaxBulkWindowBytes { get; init; } = 4 * 1024 * 1024;
+
     /// <summary>
     /// Received bytes that the streams of one connection may hold unread, in bytes. Default 32 MiB, which 32 full windows fill. Windows
     /// stop growing at half of it; beyond it the stream that holds most is reset. The peer's memory bill with us.
@@ -188,6 +198,7 @@ public sealed record Libp2pLimits
             var usable = property.GetValue(this) switch { int count => count > 0, long count => count > 0, TimeSpan span => span > TimeSpan.Zero, _ => true };
             if (!usable) problems.Add($"{property.Name} must be positive");
         }
+        if (MaxBulkWindowBytes < MaxStreamWindowBytes) problems.Add($"{nameof(MaxBulkWindowBytes)} must be at least {nameof(MaxStreamWindowBytes)}");
         if (MaxStreamWindowBytes < Yamux.YamuxFrame.InitialWindowBytes) problems.Add($"{nameof(MaxStreamWindowBytes)} must be at least {Yamux.YamuxFrame.InitialWindowBytes}");
         if (MaxHandshakeMessageBytes > ushort.MaxValue) problems.Add($"{nameof(MaxHandshakeMessageBytes)} must be at most {ushort.MaxValue}");
         Relay.Validate(problems);

@@ -34,7 +34,7 @@ internal sealed class MeshBlockSource(MeshClient client, ContentAccess access, I
         {
             try
             {
-                var answer = await client.GetAsync(peer, $"/mesh/v1/blocks/{cid}", SwarmHeader, IBlockStore.MaxBlockBytes, cancellationToken);
+                var answer = await client.GetBlockAsync(peer, $"/mesh/v1/blocks/{cid}", SwarmHeader, IBlockStore.MaxBlockBytes, cancellationToken);
                 if (answer is not { } found) continue;
                 lock (_gate) _last = peer;
                 // The fetcher verifies too; a grant is only written for what is true.

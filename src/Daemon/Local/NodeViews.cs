@@ -20,7 +20,9 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<Swar
     {
         var connections = host.Connections;
         var known = swarms.All.SelectMany(swarm => swarm.State.ActiveMembers).Where(member => member.Peer != swarms.Self).GroupBy(member => member.Peer).ToDictionary(group => group.Key, group => group.First().Name);
-        var peers = await Task.WhenAll(connections.Select(connection => DescribeAsync(connection, known.GetValueOrDefault(connection.RemotePeer), cancellationToken)));
+        var quick = connections.Where(connection => connection.Use == StreamUse.Quick).ToLookup(connection => connection.RemotePeer);
+        var shown = connections.Where(connection => connection.Use == StreamUse.Quick || !quick.Contains(connection.RemotePeer)); // the second connection counts with the first
+        var peers = await Task.WhenAll(shown.Select(connection => DescribeAsync(connection, known.GetValueOrDefault(connection.RemotePeer), cancellationToken)));
         var without = known.Where(member => !connections.Any(connection => connection.RemotePeer == member.Key))
             .Select(member => new PeerInfo(member.Key.ToString(), member.Value, "none", null, null, 0, 0, 0, null, null));
         return new NetworkReply(swarms.Self.ToString(), addresses(), [.. peers, .. without]);
@@ -93,9 +95,10 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<Swar
         {
             problem = limit.IsCancellationRequested ? "does not answer" : e.Message;
         }
+        var all = connection.Use == StreamUse.Quick ? [connection, .. host.Connections.Where(other => other.RemotePeer == connection.RemotePeer && other.Use == StreamUse.Bulk)] : new List<Libp2pConnection> { connection };
         return new PeerInfo(
             connection.RemotePeer.ToString(), name, connection.IsOutbound ? "out" : "in", connection.RemoteAddress.ToString(), roundTrip,
-            connection.StreamCount, connection.BytesIn, connection.BytesOut, connection.Since, problem);
+            all.Sum(one => one.StreamCount), all.Sum(one => one.BytesIn), all.Sum(one => one.BytesOut), connection.Since, problem);
     }
 
     // Of whom gossip has heard nothing yet, an open connection says that it is there; one to a sleeper only has not ended yet.

@@ -12,10 +12,11 @@ namespace PeoplesCloud.Daemon.Mesh;
 /// <summary>
 /// Asks other nodes: one request, one bounded answer, in the newest version that both speak. Thread-safe.
 /// </summary>
-/// <param name="http">Reaches peers.</param>
+/// <param name="http">For questions.</param>
+/// <param name="bulk">For blocks, which nothing else should wait behind.</param>
 /// <param name="time">The clock.</param>
 /// <param name="ours">The versions that this node speaks; null for <see cref="MeshVersions.Ours"/>.</param>
-internal sealed class MeshClient(HttpClient http, TimeProvider time, MeshVersions? ours = null)
+internal sealed class MeshClient(HttpClient http, HttpClient bulk, TimeProvider time, MeshVersions? ours = null)
 {
     /// <summary>How long an ordinary question may take, with dialing. A sleeping peer's address answers nothing, so this is also how long that is noticed late.</summary>
     public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(10);
@@ -40,14 +41,14 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time, MeshVersion
         return await SendAsync(peer, path, body, maxReplyBytes, timeout ?? DefaultTimeout, cancellationToken) ?? throw Failed(peer, "it does not know what was asked for");
     }
 
-    /// <summary>Gets bytes with a header of the answer; null when the peer refuses or does not have it.</summary>
-    public async Task<(byte[] Body, string? Header)?> GetAsync(PeerId peer, string path, string header, int maxReplyBytes, CancellationToken cancellationToken)
+    /// <summary>Gets a block's bytes with a header of the answer; null when the peer refuses or does not have it.</summary>
+    public async Task<(byte[] Body, string? Header)?> GetBlockAsync(PeerId peer, string path, string header, int maxReplyBytes, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(BlockTimeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var response = await AskAsync(peer, path, null, linked.Token);
+            using var response = await AskAsync(bulk, peer, path, null, linked.Token);
             if (!response.IsSuccessStatusCode) return null;
             var body = await ReadAsync(response.Content, maxReplyBytes, linked.Token);
             return body is null ? null : (body, response.Headers.TryGetValues(header, out var values) ? values.First() : null);
@@ -93,7 +94,7 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time, MeshVersion
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var response = await AskAsync(peer, path, null, linked.Token);
+            var response = await AskAsync(http, peer, path, null, linked.Token);
             if (response.IsSuccessStatusCode) return response;
             using (response) throw await ErrorOfAsync(peer, response, linked.Token);
         }
@@ -105,14 +106,14 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time, MeshVersion
 
     // Who is not known is asked in our oldest version: whoever speaks a newer one says so in the answer. A peer that does not speak it is
     // asked once more, in a version that both do.
-    private async Task<HttpResponseMessage> AskAsync(PeerId peer, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> AskAsync(HttpClient through, PeerId peer, string path, ReadOnlyMemory<byte>? body, CancellationToken cancellationToken)
     {
         var version = _versions.GetValueOrDefault(peer, _ours.Oldest);
         for (var again = false; ; again = true)
         {
             using var request = new HttpRequestMessage(body is null ? HttpMethod.Get : HttpMethod.Post, MeshHttp.UriOf(peer, MeshVersions.PathIn(version, path)));
             if (body is { } bytes) request.Content = new ReadOnlyMemoryContent(bytes);
-            var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            var response = await through.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             if (!response.Headers.TryGetValues(MeshVersions.Header, out var said) || !MeshVersions.TryParse(said.First(), out var theirs))
             {
                 // A node of the first days says nothing and speaks version 1; one may have been taken back to that.
@@ -145,7 +146,7 @@ internal sealed class MeshClient(HttpClient http, TimeProvider time, MeshVersion
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var response = await AskAsync(peer, path, body, linked.Token);
+            using var response = await AskAsync(http, peer, path, body, linked.Token);
             if (!response.IsSuccessStatusCode) throw await ErrorOfAsync(peer, response, linked.Token);
             return await ReadAsync(response.Content, maxReplyBytes, linked.Token) ?? throw Failed(peer, $"its answer is longer than {maxReplyBytes} bytes");
         }

@@ -14,9 +14,9 @@ internal enum Admission
 }
 
 /// <summary>
-/// The open connections by peer. A peer usually has one; two when both sides dialed at once or when an old one is dying. New streams
-/// go over the preferred one, and both sides prefer the same: a direct one before a relayed one; of two that were made at about the same time in opposite directions the
-/// one that the smaller peer id dialed, else the newer. Thread-safe.
+/// The open connections by peer. A peer usually has one of each use; two when both sides dialed at once or when an old one is dying. New
+/// streams go over the preferred one of their use, and both sides prefer the same: a direct one before a relayed one; of two that were made at
+/// about the same time in opposite directions the one that the smaller peer id dialed, else the newer. Thread-safe.
 /// </summary>
 internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
 {
@@ -40,7 +40,7 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
         lock (_lock) return [.. _byPeer.Values.SelectMany(c => c)];
     }
 
-    /// <summary>Adds a connection; <paramref name="surplus"/> is the peer's oldest one when it has too many: out of the table, to be closed by the caller.</summary>
+    /// <summary>Adds a connection; <paramref name="surplus"/> is the peer's oldest one of the same use when it has too many: out of the table, to be closed by the caller.</summary>
     public Admission Add(Libp2pConnection connection, out Libp2pConnection? surplus)
     {
         surplus = null;
@@ -52,7 +52,7 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
             list.Add(connection);
             _count++;
             if (connection.IsStranger) _strangers++;
-            if (list.Count > limits.MaxConnectionsPerPeer) Forget(list, surplus = list[0]); // now, so that the next one to come finds the next oldest
+            if (list.Count(c => c.Use == connection.Use) > limits.MaxConnectionsPerPeer) Forget(list, surplus = list.First(c => c.Use == connection.Use)); // now, so that the next one to come finds the next oldest
             if (list.Count == 1) PresenceChanged?.Invoke(connection.RemotePeer, true);
             return Admission.Admitted;
         }
@@ -70,10 +70,10 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
         }
     }
 
-    /// <summary>The connection that new streams to the peer go over; null when there is none.</summary>
-    public Libp2pConnection? Preferred(PeerId peer)
+    /// <summary>The connection that new streams to the peer go over; null when there is none of this use.</summary>
+    public Libp2pConnection? Preferred(PeerId peer, StreamUse use = StreamUse.Quick)
     {
-        lock (_lock) return _byPeer.TryGetValue(peer, out var list) ? Best(list) : null;
+        lock (_lock) return _byPeer.TryGetValue(peer, out var list) ? Best(list, use) : null;
     }
 
     /// <summary>The connections of a peer.</summary>
@@ -90,11 +90,11 @@ internal sealed class ConnectionTable(PeerId self, Libp2pLimits limits)
         return true;
     }
 
-    private Libp2pConnection? Best(List<Libp2pConnection> list)
+    private Libp2pConnection? Best(List<Libp2pConnection> list, StreamUse use)
     {
         Libp2pConnection? best = null;
         foreach (var connection in list)
-            if (!connection.IsClosing && (best is null || IsBetter(connection, best))) best = connection;
+            if (connection.Use == use && !connection.IsClosing && (best is null || IsBetter(connection, best))) best = connection;
         return best;
     }
 

@@ -15,6 +15,9 @@ public static class MeshHttp
     /// <summary>An idle pooled stream is closed after this. Shorter than Kestrel's own limit (130 s), so that the client closes first.</summary>
     private static readonly TimeSpan PooledIdleTimeout = TimeSpan.FromSeconds(60);
 
+    /// <summary>The same for bulk, whose connection ends with its last stream.</summary>
+    private static readonly TimeSpan PooledBulkIdleTimeout = TimeSpan.FromSeconds(15);
+
     /// <summary>A pooled stream takes no new request after this, so that requests move to a better connection when there is one: a direct one in place of a relayed one.</summary>
     private static readonly TimeSpan PooledLifetime = TimeSpan.FromMinutes(2);
 
@@ -42,16 +45,18 @@ public static class MeshHttp
     /// is an <see cref="HttpRequestException"/> around a <see cref="Libp2pException"/>. Cancelling a request resets its stream.
     /// Dispose it before the host.
     /// </summary>
-    public static HttpClient CreateClient(Libp2pHost host) => new(new SocketsHttpHandler
+    /// <param name="host">Opens the streams.</param>
+    /// <param name="use">What the requests are for.</param>
+    public static HttpClient CreateClient(Libp2pHost host, StreamUse use = StreamUse.Quick) => new(new SocketsHttpHandler
     {
         ConnectCallback = async (context, cancellationToken) =>
         {
             if (!PeerId.TryParse(context.DnsEndPoint.Host, out var peer)) throw new Libp2pException(Libp2pError.Unreachable, $"{context.DnsEndPoint.Host} is no peer id in base36");
-            var stream = await host.OpenStreamAsync(peer, Protocol, cancellationToken);
+            var stream = await host.OpenStreamAsync(peer, Protocol, use, cancellationToken);
             return new DuplexStream(stream, resetOnDispose: true);
         },
         MaxConnectionsPerServer = MaxStreamsPerPeer,
-        PooledConnectionIdleTimeout = PooledIdleTimeout,
+        PooledConnectionIdleTimeout = use == StreamUse.Bulk ? PooledBulkIdleTimeout : PooledIdleTimeout,
         PooledConnectionLifetime = PooledLifetime,
         UseProxy = false,
         UseCookies = false,

@@ -25,6 +25,15 @@ internal sealed partial class YamuxConnection
         }
     }
 
+    /// <summary>Whether the peer may open streams: we have not said goodbye, or it may not have heard of that yet.</summary>
+    internal bool TakesStreams
+    {
+        get
+        {
+            lock (_gate) return !_goesAway || _drains;
+        }
+    }
+
     /// <summary>Received bytes that no reader has consumed, in all streams.</summary>
     public long BufferedBytes => Interlocked.Read(ref _buffered);
 
@@ -144,7 +153,7 @@ internal sealed partial class YamuxConnection
             var isFull = _inboundStreams >= Limits.MaxInboundStreams;
             if (isFull && ++_refusedInARow > Limits.MaxRefusedStreams)
                 throw new Libp2pException(Libp2pError.LimitReached, $"{_refusedInARow} streams were opened beyond {Limits.MaxInboundStreams}");
-            if (!isFull && !_goesAway)
+            if (!isFull && TakesStreams)
             {
                 _refusedInARow = 0;
                 stream = new YamuxStream(this, id, isInbound: true, Limits);

@@ -33,6 +33,7 @@ internal sealed partial class YamuxConnection
     private int _queuedPings;
     private int _queuedRefusals;
     private bool _goesAway;
+    private bool _drains;
     private bool _isWriting;
     private TaskCompletionSource? _writerIdle;
     private long _writeStarted;

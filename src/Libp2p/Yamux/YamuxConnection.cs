@@ -13,6 +13,9 @@ internal sealed partial class YamuxConnection : IAsyncDisposable
     /// <summary>The protocol id, in multistream-select and in the handshake.</summary>
     public const string Protocol = "/yamux/1.0.0";
 
+    /// <summary>The same on a connection for bulk: its own id tells both sides in the handshake what the connection is for.</summary>
+    public const string BulkProtocol = "/peoples-cloud/bulk/yamux/1.0.0";
+
     private readonly ISecureChannel _channel;
     private readonly bool _initiator;
     private readonly TimeProvider _time;
@@ -116,13 +119,23 @@ internal sealed partial class YamuxConnection : IAsyncDisposable
         EnqueueSession(new YamuxFrame(YamuxType.GoAway, YamuxFlags.None, YamuxFrame.Session, (uint)YamuxGoAway.Normal), inline: true);
     }
 
-    /// <summary>Closes in order: no new streams, waits until the open ones ended, then closes. Cancelling it stops waiting and closes.</summary>
+    /// <summary>
+    /// Closes in order: no new streams, except those that the peer opened before it heard of that; waits until all ended, then closes.
+    /// Cancelling it stops waiting and closes.
+    /// </summary>
     public async Task DrainAsync(CancellationToken cancellationToken)
     {
+        lock (_gate) _drains = true;
         GoAway();
         try
         {
+            await PingAsync(cancellationToken); // frames come in order: what the peer opened without having heard of it comes before the answer
+            lock (_gate) _drains = false;
             await WhenEmptyAsync().WaitAsync(cancellationToken);
+        }
+        catch (Libp2pException)
+        {
+            // It ended meanwhile.
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

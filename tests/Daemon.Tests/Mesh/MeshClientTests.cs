@@ -46,7 +46,7 @@ public sealed class MeshClientTests
     {
         var peer = new Versioned(theirs);
         Assert.True(MeshVersions.TryParse(ours, out var range));
-        var client = new MeshClient(new HttpClient(peer), TimeProvider.System, range);
+        var client = ClientOf(peer, range);
         for (var i = 0; i < 2; i++) Assert.Equal("body"u8.ToArray(), await client.PostAsync(Peer, "/mesh/v1/x", "body"u8.ToArray(), 64, TestContext.Current.CancellationToken));
         Assert.Equal(asked.Split(' '), peer.Asked);
     }
@@ -54,7 +54,7 @@ public sealed class MeshClientTests
     [Fact]
     public async Task Nodes_without_a_common_version_say_which_they_speak()
     {
-        var client = new MeshClient(new HttpClient(new Versioned("3-4")), TimeProvider.System, new MeshVersions(1, 2));
+        var client = ClientOf(new Versioned("3-4"), new MeshVersions(1, 2));
         var error = await Assert.ThrowsAsync<PcException>(() => client.PostAsync(Peer, "/mesh/v1/x", default, 64, TestContext.Current.CancellationToken));
         Assert.Equal((ErrorCode.VersionUnknown, $"{Peer} speaks versions 3 to 4 of the mesh protocol, this node versions 1 to 2"), (error.Code, error.Message));
     }
@@ -63,7 +63,7 @@ public sealed class MeshClientTests
     public async Task A_peer_that_changes_its_mind_for_ever_is_asked_twice()
     {
         var peer = new Versioned("2-2") { NextVersions = "3-3" };
-        var client = new MeshClient(new HttpClient(peer), TimeProvider.System, new MeshVersions(1, 3));
+        var client = ClientOf(peer, new MeshVersions(1, 3));
         Assert.Equal(ErrorCode.VersionUnknown, (await Assert.ThrowsAsync<PcException>(() => client.PostAsync(Peer, "/mesh/v1/x", default, 64, TestContext.Current.CancellationToken))).Code);
         Assert.Equal(2, peer.Asked.Count);
     }
@@ -96,7 +96,9 @@ public sealed class MeshClientTests
     private static async Task<PcException> ErrorOfAsync(HttpStatusCode status, string body, int maxBytes = 1024) =>
         await Assert.ThrowsAsync<PcException>(() => ClientOf(status, body).PostAsync(Peer, "/x", default, maxBytes, TestContext.Current.CancellationToken));
 
-    private static MeshClient ClientOf(HttpStatusCode status, string body) => new(new HttpClient(new Answering(status, body)), TimeProvider.System);
+    private static MeshClient ClientOf(HttpStatusCode status, string body) => ClientOf(new Answering(status, body), null);
+
+    private static MeshClient ClientOf(HttpMessageHandler peer, MeshVersions? ours) => new(new HttpClient(peer), new HttpClient(peer), TimeProvider.System, ours);
 
     private sealed class Answering(HttpStatusCode status, string body) : HttpMessageHandler
     {

@@ -35,7 +35,7 @@ public sealed class TransportTests
         // The relayed one is newer, and was made long before or after: neither counts.
         var (near, far) = MemoryDuplex.Create();
         _ = fir.Host.WelcomeAsync(far, RelayedAddress());
-        await oak.Host.UpgradeAsync(near, RelayedAddress(), fir.Self, isOutbound: true, CancellationToken.None);
+        await oak.Host.UpgradeAsync(near, RelayedAddress(), fir.Self, isOutbound: true, StreamUse.Quick, CancellationToken.None);
         await Eventually.TrueAsync(() => fir.Host.Connections.Count == 2, "the relayed connection is in the table");
 
         Assert.Same(direct, await fir.Host.ConnectAsync(oak.Self));

@@ -162,8 +162,17 @@ public sealed class YamuxRulesTests
         await peer.SettleAsync();
         var draining = peer.Connection.DrainAsync(CancellationToken.None);
         await peer.ReceiveAsync(frame => frame is { Type: YamuxType.GoAway, Length: (uint)YamuxGoAway.Normal });
+        // One that was under way is taken; after the answer to the ping behind the goodbye, none is.
+        var ping = (await peer.ReceiveAsync(frame => frame.Type == YamuxType.Ping)).Frame;
         await peer.OpenAsync(3);
+        await peer.SendAsync(YamuxType.Ping, YamuxFlags.Ack, 0, ping.Length);
+        await peer.SettleAsync();
+        Assert.Equal(2, peer.Accepted.Count);
+        peer.Accepted[1].Reset();
         Assert.Equal(3u, (await peer.ReceiveAsync(frame => frame.Flags.HasFlag(YamuxFlags.Rst))).Frame.StreamId);
+        await YamuxStreamTests.UntilAsync(() => !peer.Connection.TakesStreams);
+        await peer.OpenAsync(5);
+        Assert.Equal(5u, (await peer.ReceiveAsync(frame => frame.Flags.HasFlag(YamuxFlags.Rst))).Frame.StreamId);
         Assert.False(draining.IsCompleted);
         await peer.Accepted[0].Output.WriteAsync("last words"u8.ToArray());
         peer.Accepted[0].Output.Complete();
