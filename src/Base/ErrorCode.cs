@@ -228,6 +228,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "A block below a pin is missing, so what the pin needs is not known and nothing is collected.", "Fetch it again (pc pin add CID), or let the pin go (pc pin rm CID).")]
     PinIncomplete = 3030,
 
+    /// <summary>The gateway cannot listen where the configuration says.</summary>
+    [ErrorInfo(ExitCode.Failed, "The gateway cannot listen where the configuration says.", "Choose another address or port for gateway.listen, or leave it out.")]
+    GatewayPortTaken = 3031,
+
     // -- 4000 swarm -------------------------------------------------------------------------------------------
     /// <summary>A name of a swarm, node or program is not valid.</summary>
     [ErrorInfo(ExitCode.Usage, "A name of a swarm, node or program is not valid.", "Use letters, digits, - _ and . (not first), at most 63 bytes.")]

@@ -9,6 +9,7 @@ using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Contents;
+using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Daemon.Joining;
@@ -86,6 +87,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>The local API's pipeline.</summary>
     public WebApplication LocalApp { get; private set; } = null!;
 
+    /// <summary>Where the world reads public content; null when it does not.</summary>
+    public string? Gateway { get; private set; }
+
     /// <summary>For what belongs to no part.</summary>
     public ILogger Logger { get; private set; } = null!;
 
@@ -125,7 +129,7 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>The answer of GET /v1/status.</summary>
     public StatusReply Status() => new(
         Self.ToString(), _config.Name, typeof(DaemonNode).Assembly.GetName().Version?.ToString(3) ?? "", Environment.ProcessId, _config.Home,
-        [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _config.Hosts, Swarms.All.Count, _started);
+        [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _config.Hosts, Swarms.All.Count, _started, Gateway);
 
     /// <summary>Stops all parts in order: requests, programs, gossip, mesh, store.</summary>
     public async ValueTask DisposeAsync()
@@ -181,10 +185,11 @@ internal sealed class DaemonNode : IAsyncDisposable
         var members = new MeshBlockSource(client, access, [], AwakeMembers, id => Swarms.Find(id) is not null, _time);
         var holds = new BlockHolds();
         var pins = new PinSet(home.Paths.Pins, _disk);
+        var open = new PublicContent(new PinSet(home.Paths.Public, _disk), blocks);
         var roots = new BlockRoots { Pinned = pins.List, Needed = NeededBundles, Forget = access.Forget };
         var collector = new BlockCollector(blocks, holds, roots, _time, loggers.CreateLogger("Blocks"));
         Owns(collector.Dispose);
-        Content = new ContentService(blocks, holds, collector, access, pins, members);
+        Content = new ContentService(blocks, holds, collector, access, pins, open, members);
 
         // 4. Programs: nothing runs before the feeds are looked at in step 7.
         var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
@@ -207,7 +212,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var codes = new SpokenCodes(_time);
         var door = new JoinDoor(Swarms, codes, factory.Sealer, sealing.PublicKey.Span, home.Seed, new GuessLimiter(GuessLimits.Joining, _time, _disk, home.Paths.Guesses), _time, Logger);
         Secrets = new SecretMembership(Swarms, factory, codes, new JoinVisitor(_host, sealing, _config.Name, _time), addresses, _time, Logger);
-        var endpoints = new MeshEndpoints(Swarms, blocks, programHost, Programs.Reconcile, door.Share, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
+        var endpoints = new MeshEndpoints(Swarms, blocks, access, programHost, Programs.Reconcile, door.Share, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);
         Owns(MeshApp.DisposeAsync);
         await MeshApp.StartAsync(cancellationToken);
@@ -243,7 +248,15 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(() => programHost.Changed -= Swarms.Say);
         Programs.Resume();
 
-        // 8. People last: whoever finds the socket finds everything behind it.
+        // 8. The world, if this node is open to it.
+        if (_config.Gateway.Listen is { } listen)
+        {
+            var gateway = GatewayPipeline.Build(listen, new ReadableBlockStore(blocks, open.ContainsAsync), loggers);
+            Owns(gateway.DisposeAsync);
+            Gateway = await GatewayPipeline.StartAsync(gateway, listen, cancellationToken);
+        }
+
+        // 9. People last: whoever finds the socket finds everything behind it.
         LocalApp = LocalPipeline.Build(home.Paths.Socket, new LocalEndpoints(this).Map, loggers);
         Owns(async () =>
         {

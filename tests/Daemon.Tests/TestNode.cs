@@ -15,6 +15,7 @@ internal sealed class TestNode : IAsyncDisposable
     private readonly bool _ownsHome;
     private readonly IDisk _disk;
     private LocalClient _client = null!;
+    private Func<DaemonConfig, DaemonConfig> _configure = config => config;
 
     private TestNode(string home, string name, bool ownsHome, IDisk disk)
     {
@@ -32,9 +33,9 @@ internal sealed class TestNode : IAsyncDisposable
 
     public static LocalApiJson Json => LocalApiJson.Default;
 
-    public static async Task<TestNode> StartAsync(string name, bool hosts = false, string? home = null, TimeProvider? time = null, IDisk? disk = null, DaemonRelay? relay = null)
+    public static async Task<TestNode> StartAsync(string name, bool hosts = false, string? home = null, TimeProvider? time = null, IDisk? disk = null, DaemonRelay? relay = null, Func<DaemonConfig, DaemonConfig>? configure = null)
     {
-        var test = new TestNode(home ?? NewHome(), name, ownsHome: home is null, disk ?? SystemDisk.Instance);
+        var test = new TestNode(home ?? NewHome(), name, ownsHome: home is null, disk ?? SystemDisk.Instance) { _configure = configure ?? (config => config) };
         await test.StartAgainAsync(hosts, time, relay);
         return test;
     }
@@ -45,7 +46,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     public async Task StartAgainAsync(bool hosts = false, TimeProvider? time = null, DaemonRelay? relay = null)
     {
-        Node = await DaemonNode.StartAsync(ConfigOf(Home, Name, hosts) with { Relay = relay ?? new DaemonRelay() }, time ?? TimeProvider.System, _disk, TestContext.Current.CancellationToken);
+        Node = await DaemonNode.StartAsync(_configure(ConfigOf(Home, Name, hosts) with { Relay = relay ?? new DaemonRelay() }), time ?? TimeProvider.System, _disk, TestContext.Current.CancellationToken);
         _client = new LocalClient(Path.Combine(Home, "pc.sock"));
     }
 
@@ -88,10 +89,10 @@ internal sealed class TestNode : IAsyncDisposable
             if (happened.Result is { } line) yield return line;
     }
 
-    public async Task<List<AddedReply>> AddAsync(string path, bool recursive = false, string? swarm = null, int cidVersion = 0)
+    public async Task<List<AddedReply>> AddAsync(string path, bool recursive = false, string? swarm = null, int cidVersion = 0, bool isPublic = false)
     {
         var added = new List<AddedReply>();
-        await foreach (var happened in _client.EventsAsync(HttpMethod.Post, "/v1/add", JsonContent.Create(new AddRequest(path, recursive, swarm, cidVersion), Json.AddRequest), Json.EventAddedReply))
+        await foreach (var happened in _client.EventsAsync(HttpMethod.Post, "/v1/add", JsonContent.Create(new AddRequest(path, recursive, swarm, cidVersion, null, isPublic), Json.AddRequest), Json.EventAddedReply))
             if (happened is { Kind: "added", Result: { } result }) added.Add(result);
         return added;
     }

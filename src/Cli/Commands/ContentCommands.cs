@@ -14,6 +14,8 @@ internal static class AddCommand
 
     private static readonly Option<string?> Swarm = new("--swarm") { Description = "Only members of this swarm may fetch it. Default: members of all of this node's swarms.", HelpName = "SWARM" };
 
+    private static readonly Option<bool> Public = new("--public") { Description = "Let the world read it through this node's gateway, if its owner opened one (gateway.listen in the configuration)." };
+
     private static readonly Option<int> CidVersion = new("--cid-version") { Description = "0 or 1. Content ids of version 1 are written in lower case. Default 0, as ipfs has it.", HelpName = "N", DefaultValueFactory = _ => 0 };
 
     private static readonly Option<bool?> RawLeaves = new("--raw-leaves") { Description = "Store a file's bytes as blocks of their own, without a wrapper. Default: with --cid-version 1." };
@@ -31,13 +33,14 @@ internal static class AddCommand
         command.Options.Add(Swarm);
         command.Options.Add(CidVersion);
         command.Options.Add(RawLeaves);
+        command.Options.Add(Public);
         return command.Runs(Run);
     }
 
     private static int Run(Invocation invocation)
     {
         var json = LocalApiJson.Default;
-        var request = new AddRequest(Path.GetFullPath(invocation.Value(PathGiven)), invocation.Value(Recursive), invocation.Value(Swarm), invocation.Value(CidVersion), invocation.Value(RawLeaves));
+        var request = new AddRequest(Path.GetFullPath(invocation.Value(PathGiven)), invocation.Value(Recursive), invocation.Value(Swarm), invocation.Value(CidVersion), invocation.Value(RawLeaves), invocation.Value(Public));
         var events = invocation.Client.PostForEvents("/v1/add", request, json.AddRequest, json.EventAddedReply);
         var shown = 0;
         void Show(AddedReply added)
@@ -121,24 +124,30 @@ internal static class PinCommand
 {
     private static readonly Argument<string> CidGiven = new("cid") { Description = "The content's id.", HelpName = "CID" };
 
+    private static readonly Option<bool> PublicToo = new("--public") { Description = "And let the world read it through this node's gateway." };
+
+    private static readonly Option<bool> OnlyPublic = new("--public") { Description = "Keep it, but do not show it to the world any longer." };
+
     public static PcCommand Create()
     {
-        var add = new PcCommand("add", "Keep content on this node, with all blocks below it.") { Synopsis = "CID", Examples = [("pc pin add Qm...", "Fetch it if needed and keep it.")] };
+        var add = new PcCommand("add", "Keep content on this node, with all blocks below it.") { Synopsis = "[--public] CID", Examples = [("pc pin add Qm...", "Fetch it if needed and keep it.")] };
         add.Arguments.Add(CidGiven);
-        var remove = new PcCommand("rm", "Do not keep content any longer.") { Synopsis = "CID", Examples = [("pc pin rm Qm...", "Let it go.")] };
+        add.Options.Add(PublicToo);
+        var remove = new PcCommand("rm", "Do not keep content any longer.") { Synopsis = "[--public] CID", Examples = [("pc pin rm Qm...", "Let it go.")] };
         remove.Arguments.Add(CidGiven);
-        var list = new PcCommand("ls", "Show what is kept.") { Examples = [("pc pin ls", "One CID a line.")] };
+        remove.Options.Add(OnlyPublic);
+        var list = new PcCommand("ls", "Show what is kept.") { Examples = [("pc pin ls", "One CID a line, with the word public behind those that the world may read.")] };
         return new PcCommand("pin", "Keep content, or let it go.")
         {
             Synopsis = "add CID | rm CID | ls",
-            Subcommands = { add.Runs(invocation => Change(invocation, "POST", "pinned")), remove.Runs(invocation => Change(invocation, "DELETE", "unpinned")), list.Runs(List) },
+            Subcommands = { add.Runs(invocation => Change(invocation, "POST", "pinned", PublicToo)), remove.Runs(invocation => Change(invocation, "DELETE", "unpinned", OnlyPublic)), list.Runs(List) },
         };
     }
 
-    private static int Change(Invocation invocation, string method, string done)
+    private static int Change(Invocation invocation, string method, string done, Option<bool> isPublic)
     {
         var cid = invocation.Value(CidGiven);
-        invocation.Client.Send(method, $"/v1/pins/{DaemonClient.Escape(cid)}");
+        invocation.Client.Send(method, $"/v1/pins/{DaemonClient.Escape(cid)}?public={(invocation.Value(isPublic) ? "true" : "false")}");
         if (invocation.Json) invocation.WriteJson(new DoneReply(done), CliJson.Default.DoneReply);
         else invocation.Terminal.Line($"{done} {cid}");
         return 0;
@@ -148,7 +157,7 @@ internal static class PinCommand
     {
         var reply = invocation.Client.Get("/v1/pins", LocalApiJson.Default.PinsReply);
         if (invocation.Json) invocation.WriteJson(reply, LocalApiJson.Default.PinsReply);
-        else foreach (var pin in reply.Pins) invocation.Terminal.Line(pin);
+        else foreach (var pin in reply.Pins) invocation.Terminal.Line(reply.Public?.Contains(pin, StringComparer.Ordinal) == true ? $"{pin} public" : pin);
         return 0;
     }
 }

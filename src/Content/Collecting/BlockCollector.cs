@@ -100,13 +100,13 @@ public sealed class BlockCollector(FileBlockStore store, BlockHolds holds, Block
             var kept = blocks.Sum(block => block.Bytes);
 
             // 2. What is needed.
-            var needed = new HashSet<UInt128>();
-            foreach (var root in roots.Pinned()) await MarkAsync(root, needed, mustBeWhole: true, cancellationToken);
-            foreach (var root in roots.Needed()) await MarkAsync(root, needed, mustBeWhole: false, cancellationToken);
+            var needed = new ReachableBlocks();
+            foreach (var root in roots.Pinned()) await needed.AddAsync(store, root, mustBeWhole: true, cancellationToken);
+            foreach (var root in roots.Needed()) await needed.AddAsync(store, root, mustBeWhole: false, cancellationToken);
 
             // 3. The rest goes, oldest use first.
             long removedBlocks = 0, removedBytes = 0;
-            var unneeded = blocks.Where(block => !needed.Contains(BlockHolds.KeyOf(block.Cid))).OrderBy(block => block.LastUse).ThenBy(block => block.Cid);
+            var unneeded = blocks.Where(block => !needed.Contains(block.Cid)).OrderBy(block => block.LastUse).ThenBy(block => block.Cid);
             foreach (var batch in unneeded.Chunk(BatchBlocks))
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -147,23 +147,5 @@ public sealed class BlockCollector(FileBlockStore store, BlockHolds holds, Block
         roots.Forget([.. blocks.Select(block => block.Cid)]);
         foreach (var block in blocks) store.Remove(block.Cid);
         return blocks;
-    }
-
-    private async Task MarkAsync(Cid root, HashSet<UInt128> needed, bool mustBeWhole, CancellationToken cancellationToken)
-    {
-        var waiting = new Stack<Cid>();
-        if (needed.Add(BlockHolds.KeyOf(root))) waiting.Push(root);
-        while (waiting.TryPop(out var cid))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (cid.Codec == Cid.Raw || store.IsLeaf(cid)) continue;
-            if (await store.GetAsync(cid, cancellationToken) is not { } block || !DagPbNode.TryRead(block, out var node))
-            {
-                if (!mustBeWhole) continue;
-                throw new PcException(ErrorCode.PinIncomplete, $"block {cid} of the pin {root} is missing or damaged, so what lies below it is not known; nothing was collected", $"pc pin add {root}, or pc pin rm {root}");
-            }
-            foreach (var link in node.Links)
-                if (needed.Add(BlockHolds.KeyOf(link.Cid))) waiting.Push(link.Cid);
-        }
     }
 }

@@ -16,6 +16,11 @@ public sealed record UnixFsStat(Cid Cid, UnixFsKind Kind, long Bytes, long DagBy
 /// <param name="DagBytes">What the folder says its blocks together weigh; not to be trusted.</param>
 public sealed record UnixFsEntry(string Name, Cid Cid, long DagBytes);
 
+/// <summary>Where a path leads.</summary>
+/// <param name="Way">The blocks that prove it, in order, without that of the thing itself.</param>
+/// <param name="Cid">The thing.</param>
+public sealed record UnixFsTrace(IReadOnlyList<Cid> Way, Cid Cid);
+
 /// <summary>What was written by an extraction.</summary>
 public sealed record ExtractResult(int Files, int Folders, int Symlinks, long Bytes);
 
@@ -50,15 +55,24 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
     /// <exception cref="PcException">A block is missing or invalid, or the path does not exist.</exception>
     public async Task<UnixFsStat> StatAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
     {
-        var (found, node) = await ResolveAsync(cid, subPath, cancellationToken);
+        var (found, node) = await ResolveAsync(cid, subPath, null, cancellationToken);
         return new UnixFsStat(found, node.Kind, node.FileBytes, node.DagBytes);
+    }
+
+    /// <summary>Finds the way to one thing. Without a path nothing is read.</summary>
+    /// <exception cref="PcException">A block is missing or invalid, or the path does not exist.</exception>
+    public async Task<UnixFsTrace> TraceAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
+    {
+        var way = new List<Cid>();
+        var found = string.IsNullOrEmpty(subPath) ? cid : (await ResolveAsync(cid, subPath, way, cancellationToken)).Cid;
+        return new UnixFsTrace(way, found);
     }
 
     /// <summary>Opens a file: read-only, seekable, asking for a few blocks ahead. Reading fails with <see cref="PcException"/> when a block is missing or invalid.</summary>
     /// <exception cref="PcException">A block is missing or invalid, the path does not exist or names no file.</exception>
     public async Task<Stream> OpenAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
     {
-        var (found, node) = await ResolveAsync(cid, subPath, cancellationToken);
+        var (found, node) = await ResolveAsync(cid, subPath, null, cancellationToken);
         if (node.Kind != UnixFsKind.File) throw new PcException(ErrorCode.ContentIsFolder, $"{Shown(cid, subPath)} is a {(node.Kind == UnixFsKind.Folder ? "folder" : "symbolic link")}, not a file");
         return new UnixFsFileStream(fetcher, found, node);
     }
@@ -67,7 +81,7 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
     /// <exception cref="PcException">A block is missing or invalid, or the path does not exist.</exception>
     public async IAsyncEnumerable<UnixFsEntry> ListAsync(Cid cid, string? subPath, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var (found, node) = await ResolveAsync(cid, subPath, cancellationToken);
+        var (found, node) = await ResolveAsync(cid, subPath, null, cancellationToken);
         if (node.Kind != UnixFsKind.Folder) yield break;
         await foreach (var link in EntriesAsync(found, node, cancellationToken)) yield return new UnixFsEntry(link.Name!, link.Cid, link.Tsize ?? 0);
     }
@@ -144,9 +158,10 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
         }
     }
 
-    // The entry of a name; visited hears of the shards that were needed besides the folder's own block.
-    private async ValueTask<DagPbLink?> FindAsync(Cid cid, UnixFsNode folder, string name, ICollection<Cid>? visited, CancellationToken cancellationToken)
+    // The entry of a name; the way hears of the blocks that were needed.
+    private async ValueTask<DagPbLink?> FindAsync(Cid cid, UnixFsNode folder, string name, List<Cid>? way, CancellationToken cancellationToken)
     {
+        way?.Add(cid);
         if (folder.Shard is null) return folder.Links.FirstOrDefault(l => string.Equals(l.Name, name, StringComparison.Ordinal));
         var place = ShardPlace.Root(folder.Shard);
         for (var node = folder; ; node = await NodeAsync(cid, cancellationToken))
@@ -155,7 +170,7 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
             if (shard.Find(place.IndexOf(name)) is not { } slot) return null;
             if (slot.Entry is { } entry) return string.Equals(entry.Name, name, StringComparison.Ordinal) ? entry : null;
             (cid, place) = (slot.Cid, place.Below(slot.Index));
-            visited?.Add(cid);
+            way?.Add(cid);
         }
     }
 
@@ -166,14 +181,14 @@ public sealed class UnixFsReader(BlockFetcher fetcher, UnixFsLimits? limits = nu
         return shard;
     }
 
-    private async ValueTask<(Cid Cid, UnixFsNode Node)> ResolveAsync(Cid cid, string? subPath, CancellationToken cancellationToken)
+    private async ValueTask<(Cid Cid, UnixFsNode Node)> ResolveAsync(Cid cid, string? subPath, List<Cid>? way, CancellationToken cancellationToken)
     {
         var node = await NodeAsync(cid, cancellationToken);
         var at = cid;
         foreach (var name in (subPath ?? "").Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             // Links of a folder are looked up by name, nothing else: `..` finds nothing because no folder may hold it.
-            var link = node.Kind == UnixFsKind.Folder ? await FindAsync(at, node, name, null, cancellationToken) : null;
+            var link = node.Kind == UnixFsKind.Folder ? await FindAsync(at, node, name, way, cancellationToken) : null;
             if (link is null) throw new PcException(ErrorCode.ContentPathNotFound, $"{Shown(cid, subPath)} does not exist: there is no \"{name}\"");
             at = link.Cid;
             node = await NodeAsync(at, cancellationToken);

@@ -19,8 +19,8 @@ public sealed record Event<T>(string Kind, string? Text = null, ProgressInfo? Pr
 /// <summary>How far long work is; total 0 when unknown.</summary>
 public sealed record ProgressInfo(long DoneBytes, long TotalBytes);
 
-/// <summary>GET /v1/status.</summary>
-public sealed record StatusReply(string PeerId, string Name, string Version, int Pid, string Home, IReadOnlyList<string> Addresses, bool Hosts, int Swarms, DateTimeOffset Started);
+/// <summary>GET /v1/status. Gateway: where the world reads public content (http://HOST:PORT); null when it does not.</summary>
+public sealed record StatusReply(string PeerId, string Name, string Version, int Pid, string Home, IReadOnlyList<string> Addresses, bool Hosts, int Swarms, DateTimeOffset Started, string? Gateway = null);
 
 /// <summary>POST /v1/swarms. Secret: others may join with it, see <see cref="JoinSecretRequest"/>.</summary>
 public sealed record CreateRequest(string? Name, string? Secret = null)
@@ -120,8 +120,8 @@ public sealed record LogLine(DateTimeOffset Time, string Stream, string Text, st
 /// <summary>POST /v1/swarms/{swarm}/programs/{program}/stop.</summary>
 public sealed record StopReply(string Program, string Hash, string? Host);
 
-/// <summary>POST /v1/add. Path is absolute. Swarm null: members of all of this node's swarms may fetch it. RawLeaves null: with CidVersion 1.</summary>
-public sealed record AddRequest(string Path, bool Recursive, string? Swarm, int CidVersion = 0, bool? RawLeaves = null);
+/// <summary>POST /v1/add. Path is absolute. Swarm null: members of all of this node's swarms may fetch it. RawLeaves null: with CidVersion 1. Public: the gateway serves it to the world.</summary>
+public sealed record AddRequest(string Path, bool Recursive, string? Swarm, int CidVersion = 0, bool? RawLeaves = null, bool Public = false);
 
 /// <summary>A file or folder that was added: as <c>ipfs add</c> prints it.</summary>
 public sealed record AddedReply(string Cid, string Path, long Size);
@@ -132,8 +132,8 @@ public sealed record GetRequest(string Cid, string Output);
 /// <summary>Answer of get.</summary>
 public sealed record GetReply(string Cid, string Output, long Bytes, int Files);
 
-/// <summary>GET /v1/pins, POST and DELETE /v1/pins/{cid}.</summary>
-public sealed record PinsReply(IReadOnlyList<string> Pins);
+/// <summary>GET /v1/pins, POST and DELETE /v1/pins/{cid}?public=BOOL. Public: those of them that the gateway serves to the world.</summary>
+public sealed record PinsReply(IReadOnlyList<string> Pins, IReadOnlyList<string>? Public = null);
 
 /// <summary>POST /v1/gc. DryRun only counts.</summary>
 public sealed record CollectRequest(bool DryRun);

@@ -33,6 +33,7 @@ internal static class ConfigReader
         ["relay.circuit_minutes"] = "PC_RELAY_CIRCUIT_MINUTES",
         ["relay.circuit_kib_per_second"] = "PC_RELAY_CIRCUIT_KIB_PER_SECOND",
         ["relay.kib_per_second"] = "PC_RELAY_KIB_PER_SECOND",
+        ["gateway.listen"] = "PC_GATEWAY_LISTEN",
     };
 
     /// <inheritdoc cref="DaemonConfig.Load"/>
@@ -66,6 +67,7 @@ internal static class ConfigReader
             },
             Mdns = values.Boolean("mdns") ?? true,
             Relay = ReadRelay(values),
+            Gateway = new GatewayConfig { Listen = values.EndPoint("gateway.listen") },
         };
         if (problems.Count > 0) throw new PcException(ErrorCode.ConfigInvalid, "the configuration has problems: " + string.Join("; ", problems), $"correct {file}, the PC_ variables or the flags");
         return config;
@@ -133,6 +135,14 @@ internal static class ConfigReader
             if (Text(key) is not { } text) return null;
             if (ByteSize.TryParse(text, out var bytes) && bytes >= least && bytes <= most) return bytes;
             problems.Add($"{key} = '{Printable(text)}': bytes such as 500MB or 20GiB, at least {least}, or none");
+            return null;
+        }
+
+        public IPEndPoint? EndPoint(string key)
+        {
+            if (Text(key) is not { } text) return null;
+            if (IPEndPoint.TryParse(text, out var endPoint) && text.EndsWith($":{endPoint.Port}", StringComparison.Ordinal)) return endPoint;
+            problems.Add($"{key} = '{Printable(text)}': an IP address with a port, such as 127.0.0.1:8080 or [::]:8080");
             return null;
         }
 

@@ -43,6 +43,9 @@ public sealed record DaemonConfig
     /// <summary>Whether this node finds members on the local network, and says there where it is (mDNS). Default true.</summary>
     public bool Mdns { get; init; } = true;
 
+    /// <summary>What this node shows to the world.</summary>
+    public GatewayConfig Gateway { get; init; } = new();
+
     /// <summary>Reads the configuration, collecting all its problems into one error.</summary>
     /// <param name="configFile">A file that must exist; null takes the home's or the user's file when there is one.</param>
     /// <param name="flags">Values of the command line by key (name, home, port, listen, host, limits.programs, ...); null values are not set.</param>
@@ -130,4 +133,14 @@ public sealed record DaemonRelay
         MaxCircuitBytesPerSecond = (long)CircuitKibibytesPerSecond << 10,
         MaxBytesPerSecond = (long)KibibytesPerSecond << 10,
     };
+}
+
+/// <summary>What a node shows to the world.</summary>
+public sealed record GatewayConfig
+{
+    /// <summary>
+    /// Where the gateway listens for HTTP, which opens it: whoever reaches this address reads content that was marked public (<c>pc add
+    /// --public</c>) and nothing else. Port 0 is any free one. Null (the default): there is none.
+    /// </summary>
+    public System.Net.IPEndPoint? Listen { get; init; }
 }

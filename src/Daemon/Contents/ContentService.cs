@@ -7,15 +7,18 @@ using PeoplesCloud.Swarm;
 namespace PeoplesCloud.Daemon.Contents;
 
 /// <summary>What <c>pc add</c>, <c>get</c>, <c>cat</c>, <c>pin</c> and <c>gc</c> do: this node's blocks, and those of members that are awake.</summary>
-internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockCollector collector, ContentAccess access, PinSet pins, IBlockSource members)
+internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockCollector collector, ContentAccess access, PinSet pins, PublicContent open, IBlockSource members)
 {
     private readonly UnixFsReader _reader = new(new BlockFetcher(store, [members]));
 
     /// <summary>The pinned CIDs.</summary>
     public IReadOnlyList<Cid> Pins => pins.List();
 
-    /// <summary>Adds a file or a folder, and pins it; readable by members of one swarm, or of all when it is null.</summary>
-    public async IAsyncEnumerable<AddedNode> AddAsync(string path, bool recursive, UnixFsProfile profile, SwarmId? swarm, IProgress<AddProgress>? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>Those of them that the gateway serves to the world.</summary>
+    public IReadOnlyList<Cid> Public => open.Roots;
+
+    /// <summary>Adds a file or a folder, and pins it; readable by members of one swarm, or of all when it is null, and by the world when it is public.</summary>
+    public async IAsyncEnumerable<AddedNode> AddAsync(string path, bool recursive, UnixFsProfile profile, SwarmId? swarm, bool isPublic, IProgress<AddProgress>? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var hold = holds.Open(store); // until it is pinned
         var adder = new UnixFsAdder(new GrantingBlockStore(hold, access, swarm), profile);
@@ -25,7 +28,9 @@ internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockC
             root = node;
             yield return node;
         }
-        if (root is not null) await pins.AddAsync(root.Cid, CancellationToken.None);
+        if (root is null) yield break;
+        await pins.AddAsync(root.Cid, CancellationToken.None);
+        if (isPublic) await open.AddAsync(root.Cid, CancellationToken.None);
     }
 
     /// <summary>Writes what a CID names to a path that does not exist.</summary>
@@ -35,8 +40,8 @@ internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockC
     /// <summary>A file's content.</summary>
     public Task<Stream> OpenAsync(Cid cid, string? subPath, CancellationToken cancellationToken) => _reader.OpenAsync(cid, subPath, cancellationToken);
 
-    /// <summary>Fetches all that lies below a CID, then keeps it.</summary>
-    public async Task PinAsync(Cid cid, CancellationToken cancellationToken)
+    /// <summary>Fetches all that lies below a CID, then keeps it; public: the gateway serves it to the world.</summary>
+    public async Task PinAsync(Cid cid, bool isPublic, CancellationToken cancellationToken)
     {
         using var hold = holds.Open(store);
         await foreach (var _ in new UnixFsReader(new BlockFetcher(hold, [members])).WalkAsync(cid, cancellationToken))
@@ -44,13 +49,17 @@ internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockC
             // Walking fetches each block into the store.
         }
         await pins.AddAsync(cid, cancellationToken);
+        if (isPublic) await open.AddAsync(cid, cancellationToken);
+        else open.Forget(); // blocks of something public may have come back
     }
 
-    /// <summary>No longer keeps it.</summary>
+    /// <summary>No longer keeps it; or, when only the world is to lose it, keeps it without serving it to the world.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.NotPinned"/>.</exception>
-    public async Task UnpinAsync(Cid cid, CancellationToken cancellationToken)
+    public async Task UnpinAsync(Cid cid, bool onlyPublic, CancellationToken cancellationToken)
     {
-        if (!await pins.RemoveAsync(cid, cancellationToken)) throw new PcException(ErrorCode.NotPinned, $"{cid} is not pinned");
+        var wasPublic = await open.RemoveAsync(cid, cancellationToken);
+        if (onlyPublic) _ = wasPublic ? true : throw new PcException(ErrorCode.NotPinned, $"{cid} is not public");
+        else if (!await pins.RemoveAsync(cid, cancellationToken)) throw new PcException(ErrorCode.NotPinned, $"{cid} is not pinned");
     }
 
     /// <summary>Removes the blocks that nothing needs.</summary>

@@ -32,6 +32,9 @@ public sealed class HomePaths(string home)
     /// <summary>Wrong secrets that strangers showed lately.</summary>
     public string Guesses => Path.Combine(Home, "guesses");
 
+    /// <summary>CIDs that the gateway serves to the world.</summary>
+    public string Public => Path.Combine(Home, "public");
+
     /// <summary>Programs that run here.</summary>
     public string Programs => Path.Combine(Home, "programs");
 

@@ -43,10 +43,10 @@ internal sealed class LocalEndpoints(DaemonNode node)
         Post(routes, "/v1/add", AddAsync);
         Post(routes, "/v1/get", GetAsync);
         Get(routes, "/v1/cat/{cid}/{**path}", CatAsync);
-        Get(routes, "/v1/pins", c => Bodies.WriteJsonAsync(c.Response, new PinsReply([.. node.Content.Pins.Select(pin => pin.ToString())]), Json.PinsReply, c.RequestAborted));
+        Get(routes, "/v1/pins", c => Bodies.WriteJsonAsync(c.Response, new PinsReply([.. node.Content.Pins.Select(pin => pin.ToString())], [.. node.Content.Public.Select(pin => pin.ToString())]), Json.PinsReply, c.RequestAborted));
         Post(routes, "/v1/gc", CollectAsync);
-        Post(routes, "/v1/pins/{cid}", c => node.Content.PinAsync(ContentService.Parse(Value(c, "cid")), c.RequestAborted));
-        Add(routes, "DELETE", "/v1/pins/{cid}", c => node.Content.UnpinAsync(ContentService.Parse(Value(c, "cid")), c.RequestAborted));
+        Post(routes, "/v1/pins/{cid}", c => node.Content.PinAsync(ContentService.Parse(Value(c, "cid")), IsPublic(c), c.RequestAborted));
+        Add(routes, "DELETE", "/v1/pins/{cid}", c => node.Content.UnpinAsync(ContentService.Parse(Value(c, "cid")), IsPublic(c), c.RequestAborted));
     }
 
     private Task ShutdownAsync(HttpContext context)
@@ -153,7 +153,7 @@ internal sealed class LocalEndpoints(DaemonNode node)
         {
             AddedReply? last = null;
             var progress = new ProgressEvents<AddedReply>(write);
-            await foreach (var added in node.Content.AddAsync(request.Path, request.Recursive, profile, swarm, progress, cancellationToken))
+            await foreach (var added in node.Content.AddAsync(request.Path, request.Recursive, profile, swarm, request.Public, progress, cancellationToken))
             {
                 await progress.WrittenAsync();
                 last = new AddedReply(added.Cid.ToString(), added.Path, added.Size);
@@ -219,6 +219,8 @@ internal sealed class LocalEndpoints(DaemonNode node)
         Bodies.ReadJsonAsync(context.Request, type, MaxRequestBytes, context.RequestAborted);
 
     private static string Value(HttpContext context, string name) => context.Request.RouteValues[name] as string ?? "";
+
+    private static bool IsPublic(HttpContext context) => context.Request.Query["public"] == "true";
 
     private static int Integer(string name, string text) =>
         int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : throw new PcException(ErrorCode.BadRequest, $"{name} is no number");

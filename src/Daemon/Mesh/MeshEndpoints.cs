@@ -6,8 +6,10 @@ using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Contents;
+using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Daemon.Http;
+using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs;
@@ -20,7 +22,7 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 /// <summary>The routes of the mesh (docs/protocols/mesh-api.md). Who calls was judged before; each endpoint bounds its body.</summary>
 internal sealed class MeshEndpoints(
-    SwarmRegistry swarms, IBlockStore blocks, ProgramHost programs, Action<LocalSwarm> reconcile, Action<LocalSwarm> admitted, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
+    SwarmRegistry swarms, IBlockStore blocks, ContentAccess access, ProgramHost programs, Action<LocalSwarm> reconcile, Action<LocalSwarm> admitted, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
 {
     private const int MaxJsonBytes = 16 << 10;
     private const string TicketGuesses = "tickets";
@@ -32,6 +34,7 @@ internal sealed class MeshEndpoints(
         routes.MapPost("/mesh/v1/swarms/{swarm}/gossip", GossipAsync).Requires(MeshRight.Gossiper);
         routes.MapPost("/mesh/v1/swarms/{swarm}/entries", EntriesAsync).Requires(MeshRight.Gossiper);
         routes.MapGet("/mesh/v1/blocks/{cid}", BlockAsync).Requires(MeshRight.Reader);
+        routes.MapMethods("/ipfs/{cid}/{**path}", GatewayResponder.Methods, GatewayAsync).Requires(MeshRight.Reader);
         routes.MapPost("/mesh/v1/swarms/{swarm}/ask", AskAsync).Requires(MeshRight.Deployer);
         routes.MapPost("/mesh/v1/swarms/{swarm}/programs/{program}/start", StartAsync).Requires(MeshRight.Owner);
         routes.MapPost("/mesh/v1/swarms/{swarm}/programs/{program}/stop", StopAsync).Requires(MeshRight.Controller);
@@ -97,6 +100,12 @@ internal sealed class MeshEndpoints(
         }
         context.Response.Headers[MeshBlockSource.SwarmHeader] = Caller(context).ReadableIn!.Value.ToString();
         await Bodies.WriteBytesAsync(context.Response, block, context.RequestAborted);
+    }
+
+    private Task GatewayAsync(HttpContext context)
+    {
+        var peer = Caller(context).Peer;
+        return GatewayResponder.RespondAsync(context, new ReadableBlockStore(blocks, cid => new(access.MayRead(peer, cid) is not null)), isPublic: false);
     }
 
     private async Task AskAsync(HttpContext context)

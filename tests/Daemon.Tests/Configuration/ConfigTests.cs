@@ -50,6 +50,15 @@ public sealed class ConfigTests : IDisposable
     }
 
     [Fact]
+    public void The_gateway_listens_nowhere_unless_an_address_with_a_port_is_named()
+    {
+        Assert.Null(DaemonConfig.Load(Write(""), Nothing, Nothing).Gateway.Listen);
+        Assert.Equal("127.0.0.1:8080", DaemonConfig.Load(Write("[gateway]\nlisten = \"127.0.0.1:8080\"\n"), Nothing, Nothing).Gateway.Listen!.ToString());
+        foreach (var wrong in (string[])["127.0.0.1", "here:80", ":80", "127.0.0.1:99999"])
+            Assert.Contains("gateway.listen", Assert.Throws<PcException>(() => DaemonConfig.Load(Write($"[gateway]\nlisten = \"{wrong}\"\n"), Nothing, Nothing)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void All_problems_are_said_at_once_and_unknown_keys_with_a_suggestion()
     {
         var file = Write("nmae = \"oak\"\nport = 70000\nlisten = [\"127.0.0.1\", \"nowhere\"]\nhost = maybe\nport = 1\n[limits\n");

@@ -64,7 +64,7 @@ internal sealed class MeshPeer : IAsyncDisposable
         using var request = new HttpRequestMessage(new HttpMethod(method), MeshHttp.UriOf(Target.Node.Self, path));
         if (method == "POST") request.Content = new ByteArrayContent(body ?? []);
         using var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
-        var error = response.IsSuccessStatusCode || response.Content.Headers.ContentType?.MediaType != "application/json"
+        var error = method == "HEAD" || response.IsSuccessStatusCode || response.Content.Headers.ContentType?.MediaType != "application/json"
             ? null
             : await response.Content.ReadFromJsonAsync(LocalApiJson.Default.ErrorReply, TestContext.Current.CancellationToken);
         return ((int)response.StatusCode, error);

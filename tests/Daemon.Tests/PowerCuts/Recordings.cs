@@ -135,7 +135,7 @@ public sealed class Recordings : IAsyncLifetime
         await File.WriteAllTextAsync(Path.Combine(folder, "small"), "hello");
         var photos = Cid.Parse((await oak.AddAsync(folder, recursive: true))[^1].Cid);
         oaks.Tell(new Expected.Held(photos), new Expected.Granted(photos, null), new Expected.Pinned(photos, true), new Expected.Either(new Expected.Pinned(photos, true).About));
-        await oak.Node.Content.UnpinAsync(photos, CancellationToken.None);
+        await oak.Node.Content.UnpinAsync(photos, onlyPublic: false, CancellationToken.None);
         oaks.Tell(new Expected.Pinned(photos, false));
 
         using var bot = new ProgramFolder("print('done')\n");
