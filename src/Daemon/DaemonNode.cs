@@ -189,7 +189,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var roots = new BlockRoots { Pinned = pins.List, Needed = NeededBundles, Forget = access.Forget };
         var collector = new BlockCollector(blocks, holds, roots, _time, loggers.CreateLogger("Blocks"));
         Owns(collector.Dispose);
-        Content = new ContentService(blocks, holds, collector, access, pins, open, members);
+        Content = new ContentService(blocks, holds, collector, access, pins, open, [members, .. OtherSources()]);
 
         // 4. Programs: nothing runs before the feeds are looked at in step 7.
         var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
@@ -348,6 +348,15 @@ internal sealed class DaemonNode : IAsyncDisposable
     {
         var source = new MeshBlockSource(client, access, [.. keepers.Where(keeper => keeper != Self)], () => [], id => Swarms.Find(id) is not null, _time);
         return new UnixFsReader(new BlockFetcher(blocks, [source])).OpenAsync(bundle, null, cancellationToken);
+    }
+
+    // After the members: gateways in their order, then Kubo, which may look through the whole of IPFS.
+    private List<IBlockSource> OtherSources()
+    {
+        List<HttpBlockSource> others = [.. _config.Content.Gateways.Select(gateway => HttpBlockSource.OfGateway(gateway, _time))];
+        if (_config.Content.IpfsApi is { } api) others.Add(HttpBlockSource.OfKubo(api, _time));
+        foreach (var other in others) Owns(other.Dispose);
+        return [.. others];
     }
 
     // What the feeds name as deployed is kept for whoever starts it next.

@@ -13,6 +13,8 @@ internal static class DaemonOptions
 
     public static Option<bool> NoHost { get; } = new("--no-host") { Description = "Do not run other members' programs on this node." };
 
+    public static Option<string?> IpfsApi { get; } = new("--ipfs-api") { Description = "The API of a Kubo daemon (/ip4/127.0.0.1/tcp/5001) that is asked for content which no member has. Default: none.", HelpName = "MULTIADDR" };
+
     /// <summary>Adds the options to a command.</summary>
     public static void AddTo(Command command)
     {
@@ -20,6 +22,7 @@ internal static class DaemonOptions
         command.Options.Add(Port);
         command.Options.Add(Listen);
         command.Options.Add(NoHost);
+        command.Options.Add(IpfsApi);
     }
 
     /// <summary>The flags as keys of the configuration; null where one was not given.</summary>
@@ -30,6 +33,7 @@ internal static class DaemonOptions
         ["port"] = invocation.Value(Port)?.ToString(System.Globalization.CultureInfo.InvariantCulture),
         ["listen"] = invocation.Value(Listen),
         ["host"] = invocation.Value(NoHost) ? "false" : null,
+        ["content.ipfs_api"] = invocation.Value(IpfsApi),
     };
 
     /// <summary>The flags as arguments for a daemon of its own.</summary>
@@ -39,5 +43,6 @@ internal static class DaemonOptions
         if (invocation.Value(Port) is { } port) yield return $"--port={port}";
         if (invocation.Value(Listen) is { } listen) yield return $"--listen={listen}";
         if (invocation.Value(NoHost)) yield return "--no-host";
+        if (invocation.Value(IpfsApi) is { } api) yield return $"--ipfs-api={api}";
     }
 }

@@ -22,6 +22,8 @@ internal static class ConfigReader
         ["limits.connections"] = "PC_LIMITS_CONNECTIONS",
         ["limits.log_mib"] = "PC_LIMITS_LOG_MIB",
         ["content.limit"] = "PC_CONTENT_LIMIT",
+        ["content.gateways"] = "PC_CONTENT_GATEWAYS",
+        ["content.ipfs_api"] = "PC_CONTENT_IPFS_API",
         ["mdns"] = "PC_MDNS",
         ["relay.serve"] = "PC_RELAY_SERVE",
         ["relay.guests"] = "PC_RELAY_GUESTS",
@@ -64,6 +66,8 @@ internal static class ConfigReader
             Content = new ContentConfig
             {
                 LimitBytes = values.Text("content.limit") is "none" ? null : values.Bytes("content.limit", 1L << 20, 1L << 60) ?? new ContentConfig().LimitBytes,
+                Gateways = values.Servers("content.gateways", 16),
+                IpfsApi = values.Servers("content.ipfs_api", 1).SingleOrDefault(),
             },
             Mdns = values.Boolean("mdns") ?? true,
             Relay = ReadRelay(values),
@@ -144,6 +148,19 @@ internal static class ConfigReader
             if (IPEndPoint.TryParse(text, out var endPoint) && text.EndsWith($":{endPoint.Port}", StringComparison.Ordinal)) return endPoint;
             problems.Add($"{key} = '{Printable(text)}': an IP address with a port, such as 127.0.0.1:8080 or [::]:8080");
             return null;
+        }
+
+        public List<Uri> Servers(string key, int most)
+        {
+            var items = (Text(key) ?? "").Split(TomlSubset.ArraySeparator, ',').Select(i => i.Trim()).Where(i => i.Length > 0).ToList();
+            if (items.Count > most) problems.Add($"{key}: at most {most}");
+            var servers = new List<Uri>();
+            foreach (var item in items.Take(most))
+            {
+                if (HttpAddress.TryParse(item, out var address)) servers.Add(address);
+                else problems.Add($"{key} = '{Printable(item)}': an address such as https://example.org or /ip4/127.0.0.1/tcp/5001");
+            }
+            return servers;
         }
 
         public bool? Boolean(string key)

@@ -87,6 +87,12 @@ public sealed record ContentConfig
     /// as IPFS has it; 1 MiB to 1 EiB; null removes nothing by itself. Pins and programs are kept even when they are more.
     /// </summary>
     public long? LimitBytes { get; init; } = 10L << 30;
+
+    /// <summary>Trustless HTTP gateways that are asked for what no member has, in this order. Default none; at most 16. They learn what this node wants.</summary>
+    public IReadOnlyList<Uri> Gateways { get; init; } = [];
+
+    /// <summary>The RPC API of a Kubo daemon that is asked last. Default null: none.</summary>
+    public Uri? IpfsApi { get; init; }
 }
 
 /// <summary>Forwarding between members that cannot reach each other; see docs/protocols/relay.md. In the limits 0 is "as much as you like".</summary>

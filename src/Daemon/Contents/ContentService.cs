@@ -6,10 +6,10 @@ using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Contents;
 
-/// <summary>What <c>pc add</c>, <c>get</c>, <c>cat</c>, <c>pin</c> and <c>gc</c> do: this node's blocks, and those of members that are awake.</summary>
-internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockCollector collector, ContentAccess access, PinSet pins, PublicContent open, IBlockSource members)
+/// <summary>What <c>pc add</c>, <c>get</c>, <c>cat</c>, <c>pin</c> and <c>gc</c> do: this node's blocks, and those of members that are awake and of servers that the configuration names.</summary>
+internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockCollector collector, ContentAccess access, PinSet pins, PublicContent open, IReadOnlyList<IBlockSource> sources)
 {
-    private readonly UnixFsReader _reader = new(new BlockFetcher(store, [members]));
+    private readonly UnixFsReader _reader = new(new BlockFetcher(store, sources));
 
     /// <summary>The pinned CIDs.</summary>
     public IReadOnlyList<Cid> Pins => pins.List();
@@ -44,7 +44,7 @@ internal sealed class ContentService(IBlockStore store, BlockHolds holds, BlockC
     public async Task PinAsync(Cid cid, bool isPublic, CancellationToken cancellationToken)
     {
         using var hold = holds.Open(store);
-        await foreach (var _ in new UnixFsReader(new BlockFetcher(hold, [members])).WalkAsync(cid, cancellationToken))
+        await foreach (var _ in new UnixFsReader(new BlockFetcher(hold, sources)).WalkAsync(cid, cancellationToken))
         {
             // Walking fetches each block into the store.
         }

@@ -50,6 +50,18 @@ public sealed class ConfigTests : IDisposable
     }
 
     [Fact]
+    public void Servers_are_named_by_URL_or_multiaddr()
+    {
+        var file = Write("[content]\ngateways = [\"https://example.org\", \"/dns4/example.org/tcp/443/https\", \"/ip6/::1/tcp/80/http\"]\nipfs_api = \"/ip4/127.0.0.1/tcp/5001\"\n");
+        var content = DaemonConfig.Load(file, Nothing, Nothing).Content;
+        Assert.Equal(["https://example.org/", "https://example.org/", "http://[::1]/"], content.Gateways.Select(g => g.AbsoluteUri));
+        Assert.Equal("http://127.0.0.1:5001/", content.IpfsApi!.AbsoluteUri);
+        Assert.Equal("http://10.0.0.1:5001/", DaemonConfig.Load(file, new Dictionary<string, string?> { ["content.ipfs_api"] = "/ip4/10.0.0.1/tcp/5001" }, Nothing).Content.IpfsApi!.AbsoluteUri);
+        foreach (var wrong in (string[])["ftp://example.org", "example.org", "/ip4/example.org/tcp/1", "/ip4/127.0.0.1/udp/1", "/ip4/127.0.0.1/tcp/99999", "/ip4/127.0.0.1/tcp/1/quic", "https://me:secret@example.org", "https://example.org/?a=b"])
+            Assert.Contains("content.ipfs_api", Assert.Throws<PcException>(() => DaemonConfig.Load(Write($"[content]\nipfs_api = \"{wrong}\"\n"), Nothing, Nothing)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_gateway_listens_nowhere_unless_an_address_with_a_port_is_named()
     {
         Assert.Null(DaemonConfig.Load(Write(""), Nothing, Nothing).Gateway.Listen);
