@@ -36,8 +36,8 @@ public static class SwarmLimits
     /// <summary>Authors that a swarm ever had, and branches of forks: what a digest can name.</summary>
     public const int MaxAuthors = 4_096;
 
-    /// <summary>A gossip message, in bytes: digests of at most 140 KiB and a payload.</summary>
-    public const int MaxGossipBytes = 256 << 10;
+    /// <summary>A gossip message, in bytes: digests of at most 205 KiB and a payload.</summary>
+    public const int MaxGossipBytes = 288 << 10;
 
     /// <summary>Entries and records in one gossip message, in bytes; what is left follows in the next.</summary>
     public const int MaxGossipPayloadBytes = 64 << 10;

@@ -39,28 +39,31 @@ public sealed partial class SwarmReplica
     /// <summary>Whether a node with these heads holds something that this one does not.</summary>
     internal bool Lacks(FeedHeads theirs)
     {
-        foreach (var tip in theirs.Tips)
-        {
-            if (!_graph.FeedsByKey.TryGetValue(tip.Author, out var feed) || feed.Find(tip.Sequence, tip.Hash) is null) return true;
-        }
+        if (theirs.Tips.Any(Lacks)) return true;
         if (theirs.Forks.Count == 0) return false;
         var forks = Heads.Forks.ToDictionary(fork => fork.Author, fork => fork.Sequence);
         return theirs.Forks.Any(fork => !forks.TryGetValue(fork.Author, out var number) || number > fork.Sequence);
     }
 
+    /// <summary>Whether this head is not held.</summary>
+    internal bool Lacks(HeadTip tip) => tip.Sequence > 0 && !(_graph.FeedsByKey.TryGetValue(tip.Author, out var feed) && feed.Find(tip.Sequence, tip.Hash) is not null);
+
     /// <summary>What a node with these heads lacks, in causal order, at most <paramref name="maxBytes"/> (but at least one entry when any is lacking).</summary>
     /// <param name="theirs">Its heads; <see cref="FeedHeads.None"/> gives everything.</param>
     /// <param name="maxBytes">The bound of all entries together.</param>
     /// <param name="more">Whether some were left out because of the bound.</param>
-    public IReadOnlyList<StoredEntry> MissingFor(FeedHeads theirs, int maxBytes, out bool more)
+    /// <param name="namedOnly">Whether the heads are a part: authors that they do not name are left out.</param>
+    public IReadOnlyList<StoredEntry> MissingFor(FeedHeads theirs, int maxBytes, out bool more, bool namedOnly = false)
     {
-        var tips = theirs.Tips.ToLookup(tip => tip.Author);
+        var tips = theirs.Tips.Where(tip => tip.Sequence > 0).ToLookup(tip => tip.Author);
+        var named = namedOnly ? theirs.Tips.Select(tip => tip.Author).ToHashSet() : null;
         var theirForks = new Dictionary<ulong, ulong>();
         foreach (var fork in theirs.Forks) theirForks.TryAdd(fork.Author, fork.Sequence);
         _ = State;
         var missing = new SortedSet<Node>(NodeByIndex.Instance);
         foreach (var feed in _graph.Feeds.Values)
         {
+            if (named is not null && !named.Contains(feed.Key)) continue;
             var known = new List<Node>();
             var theyHoldMore = false;
             foreach (var tip in tips[feed.Key])

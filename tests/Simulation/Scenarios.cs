@@ -9,6 +9,7 @@ public static class Scenarios
     {
         ["calm"] = Calm,
         ["lockstep"] = Lockstep,
+        ["lively"] = Lively,
         ["lossy"] = Lossy,
         ["partition"] = Partition,
         ["one-way"] = OneWay,
@@ -71,6 +72,26 @@ public static class Scenarios
         world.StartAll();
         world.MustConverge(Seconds(90));
         return world.Report(Agreement(world));
+    }
+
+    // Goal: what gossip costs while something happens somewhere, whatever the size of the swarm. Method: each second one member, another
+    // each time, says something new about itself, and each fifth second one writes an entry.
+    private static SimReport Lively(SimWorld world)
+    {
+        world.StartAll();
+        world.MustConverge(Seconds(90));
+        world.RunFor(Seconds(20)); // what all said at the start is no news any more
+        var bytes = world.Bytes;
+        for (var second = 0; second < 30; second++)
+        {
+            var node = Pick(world);
+            node.Say(rank: second);
+            if (second % 5 == 0) WriteSome(world, second);
+            world.RunFor(Seconds(1));
+        }
+        var lively = (world.Bytes - bytes) / 30.0 / world.Nodes.Count;
+        world.MustConverge(Seconds(60));
+        return world.Report(restBytesPerSecond: lively);
     }
 
     // Single entries by random members, each until all hold it: the slowest, in rounds.

@@ -140,6 +140,9 @@ internal sealed class SimNode
         return entry;
     }
 
+    /// <summary>Says something new about itself.</summary>
+    public void Say(double rank) => Handle(new GossipInput.PresenceUpdated(Info with { Rank = rank }));
+
     public void Handle(GossipInput input)
     {
         if (IsSuspended || Engine is not { } engine) return;

@@ -156,7 +156,7 @@ public sealed class VectorTests
         var swarmBytes = ByteString.CopyFrom(swarm.ToBytes());
         var record = PresenceRecord.Create(signer, swarm, new PresenceVersion(1_800_000_000_000, 2), new PresenceInfo { Addresses = ["/ip4/192.0.2.7/tcp/4242"], Hosts = true, Languages = ["py3"], Rank = 12.5, Version = "0.1.0" });
         var table = new PresenceTable();
-        table.Put(record);
+        table.Put(record, default);
         var heads = new FeedHeads([new HeadTip(AuthorFeed.KeyOf(signer.Self), 7, EntryHash.Of([2]).Short)], [new HeadFork(AuthorFeed.KeyOf(signer.Self), 5)]);
         byte[] Bytes(GossipMessage m) => GossipCodec.Encode(m);
         var ping = new GossipMessage { Swarm = swarmBytes, ClockMs = 1_800_000_000_001, Ping = 0x0102030405060708, FeedsPrint = heads.Fingerprint, PresencePrint = table.Print() };

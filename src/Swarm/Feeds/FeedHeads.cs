@@ -33,15 +33,40 @@ public sealed class FeedHeads
 
     internal IReadOnlyList<HeadFork> Forks { get; }
 
-    internal byte[] EncodeTips()
+    /// <summary>Whether each author has one head and nobody forked: then parts of it can be compared.</summary>
+    internal bool IsPlain => Forks.Count == 0 && ByAuthor.Count == Tips.Count;
+
+    /// <summary>The sum of what all heads add; the difference of two is that of the heads that differ.</summary>
+    internal ulong Sum => _sum ??= Tips.Aggregate(0UL, (sum, tip) => unchecked(sum + tip.Item));
+
+    private Dictionary<ulong, HeadTip> ByAuthor
     {
-        var bytes = new byte[Tips.Count * TipBytes];
-        for (var i = 0; i < Tips.Count; i++)
+        get
+        {
+            if (_byAuthor is not null) return _byAuthor;
+            _byAuthor = new Dictionary<ulong, HeadTip>(Tips.Count);
+            foreach (var tip in Tips) _byAuthor.TryAdd(tip.Author, tip);
+            return _byAuthor;
+        }
+    }
+
+    private Dictionary<ulong, HeadTip>? _byAuthor;
+    private ulong? _sum;
+
+    /// <summary>An author's head; number 0 when nothing of it is held.</summary>
+    internal HeadTip TipOf(ulong author) => ByAuthor.TryGetValue(author, out var tip) ? tip : new HeadTip(author, 0, 0);
+
+    internal byte[] EncodeTips() => EncodeTips(Tips);
+
+    internal static byte[] EncodeTips(IReadOnlyList<HeadTip> tips)
+    {
+        var bytes = new byte[tips.Count * TipBytes];
+        for (var i = 0; i < tips.Count; i++)
         {
             var at = bytes.AsSpan(i * TipBytes);
-            BinaryPrimitives.WriteUInt64BigEndian(at, Tips[i].Author);
-            BinaryPrimitives.WriteUInt32BigEndian(at[8..], (uint)Tips[i].Sequence);
-            BinaryPrimitives.WriteUInt128BigEndian(at[12..], Tips[i].Hash);
+            BinaryPrimitives.WriteUInt64BigEndian(at, tips[i].Author);
+            BinaryPrimitives.WriteUInt32BigEndian(at[8..], (uint)tips[i].Sequence);
+            BinaryPrimitives.WriteUInt128BigEndian(at[12..], tips[i].Hash);
         }
         return bytes;
     }
@@ -80,7 +105,11 @@ public sealed class FeedHeads
 
 /// <summary>The last entry of an author (of a branch).</summary>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct HeadTip(ulong Author, ulong Sequence, UInt128 Hash);
+internal readonly record struct HeadTip(ulong Author, ulong Sequence, UInt128 Hash)
+{
+    /// <summary>What it adds to a sum over heads. The hash is one of all that the author wrote; 0 of nothing.</summary>
+    public ulong Item => (ulong)Hash;
+}
 
 /// <summary>An author whose entries do not count from a number on.</summary>
 [StructLayout(LayoutKind.Auto)]

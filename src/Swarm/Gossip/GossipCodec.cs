@@ -38,5 +38,7 @@ internal static class GossipCodec
         if (!TryDecode(input, out var message)) return;
         _ = FeedHeads.TryDecode(message.Heads.Span, message.Forks.Span, out _);
         _ = PresenceTable.TryDecode(message.Presence.Span);
+        _ = FeedHeads.TryDecode(message.HeadsPart.Span, default, out _);
+        _ = PresenceTable.TryDecode(message.PresencePart.Span);
     }
 }

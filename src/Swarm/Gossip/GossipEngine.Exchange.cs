@@ -44,11 +44,13 @@ public sealed partial class GossipEngine
         if (sameFeeds) NoteHeads(from, null);
         // Asking on only after progress: what we do not take would be sent again and again.
         var askOn = message.More && took;
-        if ((pinged && !sameFeeds) || askOn) AddHeads(answer);
-        if ((pinged && !samePresence) || askOn) AddPresence(answer);
+        if (askOn || (pinged && !sameFeeds && !message.Parts)) AddHeads(answer);
+        else if (pinged && !sameFeeds) AddHeadsPart(answer, []);
+        if (askOn || (pinged && !samePresence && !message.Parts)) AddPresence(answer);
+        else if (pinged && !samePresence) AddPresencePart(answer, []);
         foreach (var want in wants) answer.Wants.Add(ByteString.CopyFrom(want.ToBytes()));
         OnDigests(from, message, answer);
-        if (pinged || answer.HasHeads || answer.HasPresence || answer.Entries.Count > 0 || answer.Records.Count > 0 || wants.Count > 0) Send(from, answer);
+        if (pinged || answer.HasHeads || answer.HasPresence || answer.HasHeadsPart || answer.HasPresencePart || answer.Entries.Count > 0 || answer.Records.Count > 0 || wants.Count > 0) Send(from, answer);
     }
 
     private void CheckClock(PeerId from, ulong theirsMs)
@@ -93,7 +95,7 @@ public sealed partial class GossipEngine
             }
             took = true;
             if (record.Peer == Self) GoOnAfter(record.Version);
-            else if (_table.Put(record)) _changed.Add(record.Peer);
+            else if (_table.Put(record, _now.Uptime)) _changed.Add(record.Peer);
         }
         return took;
     }
@@ -107,12 +109,14 @@ public sealed partial class GossipEngine
             if (FeedHeads.TryDecode(message.Heads.Span, message.Forks.Span, out var theirs)) OnHeads(from, theirs, message.Final, answer, ref budget);
             else _effects.Add(new GossipEffect.Refused(from, "a digest of feeds that cannot be read"));
         }
+        if (message.HasHeadsPart) OnHeadsPart(from, message, answer, ref budget);
         if (message.Wants.Count > 0) AnswerWants(message, answer, ref budget);
         if (message.HasPresence)
         {
             if (PresenceTable.TryDecode(message.Presence.Span) is { } claims) OnClaims(claims, message.Final, answer, ref budget);
             else _effects.Add(new GossipEffect.Refused(from, "a digest of presence that cannot be read"));
         }
+        if (message.HasPresencePart) OnPresencePart(from, message, answer, ref budget);
     }
 
     private void OnHeads(PeerId from, FeedHeads theirs, bool final, GossipMessage answer, ref int budget)
@@ -155,11 +159,7 @@ public sealed partial class GossipEngine
             var slot = _table.Find(peer)!;
             slot.Theirs = claim.Version;
             if (claim.Version > slot.Record.Version) lacking = true;
-            else if (claim.Version == slot.Record.Version && claim.Liveness > slot.Liveness)
-            {
-                if (peer == Self) Refute();
-                else Doubt(peer, slot, claim.Liveness);
-            }
+            else if (claim.Version == slot.Record.Version) TakeDoubt(claim, slot);
         }
         foreach (var (_, slot) in _table.Slots)
         {

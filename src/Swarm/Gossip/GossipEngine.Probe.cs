@@ -109,6 +109,7 @@ public sealed partial class GossipEngine
         var message = NewMessage();
         message.Ping = number;
         message.Suspected = _table.Find(peer) is { Liveness: not Liveness.Awake };
+        message.Parts = WantsParts;
         AddSummary(message);
         Send(peer, message);
     }

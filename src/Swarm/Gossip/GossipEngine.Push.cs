@@ -27,6 +27,7 @@ public sealed partial class GossipEngine
 
     private void QueueEntry(StoredEntry entry, PeerId? from)
     {
+        NoteRecent(entry);
         if (_rumours.Count < MaxRumours) _rumours.Add(new Rumour(ByteString.CopyFrom(entry.Bytes.Span), false, from, Rounds, _options.MaxPartners));
     }
 

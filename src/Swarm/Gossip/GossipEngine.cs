@@ -63,7 +63,7 @@ public sealed partial class GossipEngine
         _swarmBytes = ByteString.CopyFrom(replica.Id.ToBytes());
         _info = info;
         _version = new PresenceVersion((ulong)Math.Max(1, now.Wall.ToUnixTimeMilliseconds()), 1);
-        _table.Put(PresenceRecord.Create(signer, replica.Id, _version, info));
+        _table.Put(PresenceRecord.Create(signer, replica.Id, _version, info), now.Uptime);
     }
 
     private PeerId Self => _signer.Self;
@@ -150,7 +150,7 @@ public sealed partial class GossipEngine
     private void Announce()
     {
         _version = _version with { Counter = _version.Counter + 1 };
-        _table.Put(PresenceRecord.Create(_signer, _replica.Id, _version, _info));
+        _table.Put(PresenceRecord.Create(_signer, _replica.Id, _version, _info), _now.Uptime);
         _changed.Add(Self);
         QueueOwnRecord();
     }

@@ -81,7 +81,7 @@ public sealed class GossipEngineTests
         // Node 1 tells 0 that 2 sleeps.
         var record = wires.Engines[0].ViewOf(wires.Village.Peer(2))!.Record!;
         var table = new PresenceTable();
-        table.Put(record);
+        table.Put(record, default);
         table.Raise(table.Find(record.Peer)!, Liveness.Asleep, default);
         var lie = new GossipMessage { Swarm = Google.Protobuf.ByteString.CopyFrom(record.Swarm.ToBytes()), Presence = Google.Protobuf.ByteString.CopyFrom(table.Digest()), Final = true };
         wires.Do(0, new GossipInput.MessageReceived(wires.Village.Peer(1), GossipCodec.Encode(lie)));
