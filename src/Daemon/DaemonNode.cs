@@ -293,15 +293,9 @@ internal sealed class DaemonNode : IAsyncDisposable
         {
             try
             {
-                // All on one port: what the first got, the others take.
-                var listening = port;
-                foreach (var ip in _config.Listen.Select(IPAddress.Parse))
-                {
-                    var bound = await TryListenAsync(new IPEndPoint(ip, listening), cancellationToken);
-                    if (listening == 0 && bound?.Port is { } chosen) listening = chosen;
-                }
+                await ListenOnAsync(port, isWebSocket: false, cancellationToken);
                 if (_host.ListenAddresses.Count == 0) throw new PcException(ErrorCode.PortTaken, $"none of {string.Join(", ", _config.Listen)} is an address of this machine", "correct listen in the configuration or --listen");
-                return;
+                break;
             }
             catch (PcException e) when (IsTaken(e) && _config.Port is null && tried < DaemonConfig.PortsTried && _host.ListenAddresses.Count == 0)
             {
@@ -312,16 +306,36 @@ internal sealed class DaemonNode : IAsyncDisposable
                 throw new PcException(ErrorCode.PortTaken, $"port {port} is used by another program", $"choose another port (--port), or leave it out to take the next free one after {DaemonConfig.DefaultPort}", e);
             }
         }
+        if (_config.WebSocketPort is not { } webSocketPort) return;
+        try
+        {
+            await ListenOnAsync(webSocketPort, isWebSocket: true, cancellationToken);
+        }
+        catch (PcException e) when (IsTaken(e))
+        {
+            throw new PcException(ErrorCode.PortTaken, $"port {webSocketPort} is used by another program", "choose another ws_port, or leave it out", e);
+        }
+    }
+
+    // All on one port: what the first got, the others take.
+    private async Task ListenOnAsync(int port, bool isWebSocket, CancellationToken cancellationToken)
+    {
+        foreach (var ip in _config.Listen.Select(IPAddress.Parse))
+        {
+            var address = Multiaddr.FromEndPoint(new IPEndPoint(ip, port));
+            var bound = await TryListenAsync(isWebSocket ? address.WithWebSocket() : address, cancellationToken);
+            if (port == 0 && bound?.Port is { } chosen) port = chosen;
+        }
     }
 
     // A machine without IPv6 still listens on everything else that it has.
-    private async Task<Multiaddr?> TryListenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    private async Task<Multiaddr?> TryListenAsync(Multiaddr address, CancellationToken cancellationToken)
     {
         try
         {
-            return await _host.ListenAsync(Multiaddr.FromEndPoint(endPoint), cancellationToken);
+            return await _host.ListenAsync(address, cancellationToken);
         }
-        catch (PcException e) when (!IsTaken(e) && endPoint.Address.Equals(IPAddress.IPv6Any))
+        catch (PcException e) when (!IsTaken(e) && address.Host == "::")
         {
             return null;
         }

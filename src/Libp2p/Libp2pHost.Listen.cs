@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using PeoplesCloud.Base;
+using PeoplesCloud.Libp2p.Connections;
+using PeoplesCloud.Libp2p.WebSockets;
 
 namespace PeoplesCloud.Libp2p;
 
@@ -10,7 +12,7 @@ public sealed partial class Libp2pHost
     private const int Backlog = 128;
 
     private readonly Lock _listenLock = new();
-    private readonly List<Socket> _listeners = [];
+    private readonly List<(Socket Socket, bool IsWebSocket)> _listeners = [];
     private readonly Dictionary<string, int> _pendingByHost = new(StringComparer.Ordinal);
     private int _pending;
     private long _refused;
@@ -18,12 +20,12 @@ public sealed partial class Libp2pHost
     /// <summary>Inbound sockets that were closed unread since a limit was reached.</summary>
     internal long RefusedCount => Interlocked.Read(ref _refused);
 
-    private IPEndPoint[] BoundEndPoints
+    private IReadOnlyList<(IPEndPoint EndPoint, bool IsWebSocket)> Bound
     {
-        get { lock (_listenLock) return [.. _listeners.Select(l => (IPEndPoint)l.LocalEndPoint!)]; }
+        get { lock (_listenLock) return [.. _listeners.Select(l => ((IPEndPoint)l.Socket.LocalEndPoint!, l.IsWebSocket))]; }
     }
 
-    /// <summary>Listens; port 0 takes a free one. Answers the address with the real port.</summary>
+    /// <summary>Listens on TCP, or on WebSocket if the address says so; port 0 takes a free one. Answers the address with the real port.</summary>
     /// <exception cref="PcException">The port is taken or needs more rights, or the address is not one that this machine can listen on.</exception>
     public Task<Multiaddr> ListenAsync(Multiaddr address, CancellationToken cancellationToken = default)
     {
@@ -49,11 +51,11 @@ public sealed partial class Libp2pHost
                 socket.Dispose();
                 throw new Libp2pException(Libp2pError.Stopped, "the host is stopped");
             }
-            _listeners.Add(socket);
+            _listeners.Add((socket, address.IsWebSocket));
         }
-        var bound = Multiaddr.FromEndPoint((IPEndPoint)socket.LocalEndPoint!);
+        var bound = AddressOf((IPEndPoint)socket.LocalEndPoint!, address.IsWebSocket);
         HostLog.Listening(_logger, bound);
-        _ = _tasks.Start(() => AcceptAsync(socket));
+        _ = _tasks.Start(() => AcceptAsync(socket, address.IsWebSocket));
         return Task.FromResult(bound);
     }
 
@@ -68,19 +70,19 @@ public sealed partial class Libp2pHost
     {
         lock (_listenLock)
         {
-            foreach (var listener in _listeners) listener.Dispose();
+            foreach (var (socket, _) in _listeners) socket.Dispose();
             _listeners.Clear();
         }
     }
 
-    private async Task AcceptAsync(Socket listener)
+    private async Task AcceptAsync(Socket listener, bool isWebSocket)
     {
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
                 var socket = await listener.AcceptAsync(_stopping.Token);
-                var address = Multiaddr.FromEndPoint(socket.RemoteEndPoint as IPEndPoint ?? new IPEndPoint(IPAddress.None, 0));
+                var address = AddressOf(socket.RemoteEndPoint as IPEndPoint ?? new IPEndPoint(IPAddress.None, 0), isWebSocket);
                 if (TryReserve(address)) _ = _tasks.Start(() => WelcomeAsync(socket, address));
                 else
                 {
@@ -109,18 +111,22 @@ public sealed partial class Libp2pHost
     {
         if (TryReserve(remoteAddress))
         {
-            await WelcomeAsync(() => raw, remoteAddress);
+            await WelcomeAsync(() => ValueTask.FromResult(raw), remoteAddress);
             return;
         }
         CountRefused();
         await raw.DisposeAsync();
     }
 
-    private Task WelcomeAsync(Socket socket, Multiaddr remoteAddress) => WelcomeAsync(() =>
+    private static Multiaddr AddressOf(IPEndPoint endPoint, bool isWebSocket) => Multiaddr.FromEndPoint(endPoint) is var address && isWebSocket ? address.WithWebSocket() : address;
+
+    private Task WelcomeAsync(Socket socket, Multiaddr remoteAddress) => WelcomeAsync(async () =>
     {
         try
         {
-            return MeshSocket.Prepare(socket, _limits);
+            var transport = MeshSocket.Prepare(socket, _limits);
+            if (!remoteAddress.IsWebSocket) return transport;
+            return await TimeLimit.RunAsync(_limits.HandshakeTimeout, _time, "the upgrade to WebSocket", token => WebSocketHandshake.AcceptAsync(transport, _limits, token), _stopping.Token);
         }
         catch
         {
@@ -130,12 +136,12 @@ public sealed partial class Libp2pHost
     }, remoteAddress);
 
     // The place for the handshake is reserved.
-    private async Task WelcomeAsync(Func<Stream> open, Multiaddr remoteAddress)
+    private async Task WelcomeAsync(Func<ValueTask<Stream>> open, Multiaddr remoteAddress)
     {
         Libp2pConnection? connection = null;
         try
         {
-            connection = await UpgradeAsync(open(), remoteAddress, expected: null, isOutbound: false, StreamUse.Quick, _stopping.Token);
+            connection = await UpgradeAsync(await open(), remoteAddress, expected: null, isOutbound: false, StreamUse.Quick, _stopping.Token);
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {

@@ -9,6 +9,7 @@ using PeoplesCloud.Libp2p.Connections;
 using PeoplesCloud.Libp2p.Identify;
 using PeoplesCloud.Libp2p.Relay;
 using PeoplesCloud.Libp2p.Tls;
+using PeoplesCloud.Libp2p.WebSockets;
 
 namespace PeoplesCloud.Libp2p;
 
@@ -62,7 +63,8 @@ public sealed partial class Libp2pHost : IAsyncDisposable
         _certificate = new Lazy<SslStreamCertificateContext>(() => SslStreamCertificateContext.Create(TlsCertificate.Create(identity), additionalCertificates: null, offline: true));
         _race = new DialRace(_limits, time);
         _relayed = new RelayClient(this, _limits, time, _logger);
-        _transports = [new TcpTransport(_limits, time), _relayed];
+        var tcp = new TcpTransport(_limits, time);
+        _transports = [tcp, new WebSocketTransport(tcp, _limits, time), _relayed];
         _table.PresenceChanged += (peer, connected) => _presence.Writer.TryWrite((peer, connected));
         _table.PresenceChanged += OnPresence;
         Handle(PingProtocol.Id, PingProtocol.AnswerAsync);
@@ -77,7 +79,7 @@ public sealed partial class Libp2pHost : IAsyncDisposable
     public PeerId Self { get; }
 
     /// <summary>Where we listen, with real ports, without the peer id. An any-address (0.0.0.0, ::) stands for each address that the machine has now.</summary>
-    public IReadOnlyList<Multiaddr> ListenAddresses => [.. BoundEndPoints.SelectMany(Expand).Distinct()];
+    public IReadOnlyList<Multiaddr> ListenAddresses => [.. Bound.SelectMany(b => Expand(b.EndPoint).Select(e => AddressOf(e, b.IsWebSocket))).Distinct()];
 
     /// <summary>The open connections.</summary>
     public IReadOnlyList<Libp2pConnection> Connections => _table.Snapshot();
@@ -182,13 +184,13 @@ public sealed partial class Libp2pHost : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private IReadOnlyList<Multiaddr> Expand(IPEndPoint bound)
+    private static IReadOnlyList<IPEndPoint> Expand(IPEndPoint bound)
     {
-        if (!bound.Address.Equals(IPAddress.Any) && !bound.Address.Equals(IPAddress.IPv6Any)) return [Multiaddr.FromEndPoint(bound)];
+        if (!bound.Address.Equals(IPAddress.Any) && !bound.Address.Equals(IPAddress.IPv6Any)) return [bound];
         return [.. NetworkInterface.GetAllNetworkInterfaces()
             .Where(i => i.OperationalStatus is OperationalStatus.Up or OperationalStatus.Unknown)
             .SelectMany(i => i.GetIPProperties().UnicastAddresses)
             .Where(a => a.Address.AddressFamily == bound.AddressFamily && !a.Address.IsIPv6LinkLocal)
-            .Select(a => Multiaddr.FromEndPoint(new IPEndPoint(a.Address, bound.Port)))];
+            .Select(a => new IPEndPoint(a.Address, bound.Port))];
     }
 }

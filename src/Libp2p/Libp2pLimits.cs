@@ -130,6 +130,11 @@ public sealed record Libp2pLimits
     /// of 4,096 bits under 3,000.</summary>
     public int MaxCertificateBytes { get; init; } = 4096;
 
+    // -- WebSocket --------------------------------------------------------------------------------------------
+
+    /// <summary>The HTTP head that asks for a WebSocket, or answers that, in bytes. Default 8 KiB, what web servers take: a browser adds the cookies of the host.</summary>
+    public int MaxUpgradeBytes { get; init; } = 8 * 1024;
+
     // -- yamux ------------------------------------------------------------------------------------------------
 
     /// <summary>

@@ -36,6 +36,16 @@ public sealed class JsTransportTests : IAsyncDisposable
         await EchoesBothWaysAsync(js, await ListenAsync("/ip4/127.0.0.1/tcp/0"), SecurityProtocol.Tls);
     }
 
+    [Theory]
+    [InlineData(SecurityProtocol.Noise)]
+    [InlineData(SecurityProtocol.Tls)]
+    public async Task WebSocket_is_spoken_both_ways(SecurityProtocol security)
+    {
+        await using var js = await JsPeer.StartAsync("default", security == SecurityProtocol.Tls ? ["ws", "tls"] : ["ws"]);
+        Assert.True(js.Address.IsWebSocket);
+        await EchoesBothWaysAsync(js, await ListenAsync("/ip4/127.0.0.1/tcp/0/ws"), security);
+    }
+
     [Fact]
     public async Task Another_peer_than_the_expected_one_is_refused_over_TLS_both_ways()
     {

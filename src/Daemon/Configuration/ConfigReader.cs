@@ -16,6 +16,7 @@ internal static class ConfigReader
         ["name"] = "PC_NAME",
         ["home"] = "PC_HOME",
         ["port"] = "PC_PORT",
+        ["ws_port"] = "PC_WS_PORT",
         ["listen"] = "PC_LISTEN",
         ["host"] = "PC_HOST",
         ["limits.programs"] = "PC_LIMITS_PROGRAMS",
@@ -55,6 +56,7 @@ internal static class ConfigReader
             Home = HomePaths.Resolve(values.Text("home"), environment),
             Name = values.Name("name") ?? DefaultName(),
             Port = values.Integer("port", 0, 65535),
+            WebSocketPort = values.Integer("ws_port", 0, 65535),
             Listen = values.Addresses("listen") ?? ["0.0.0.0", "::"],
             Hosts = values.Boolean("host") ?? true,
             Limits = new DaemonLimits

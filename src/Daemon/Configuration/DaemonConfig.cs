@@ -25,6 +25,9 @@ public sealed record DaemonConfig
     /// <summary>The mesh's TCP port: 0 to 65535, 0 takes any free one; null (the default) takes 4242 or the next free one.</summary>
     public int? Port { get; init; }
 
+    /// <summary>The TCP port on which WebSocket is taken, for peers that speak nothing else: 0 to 65535, 0 takes any free one; null (the default) takes none.</summary>
+    public int? WebSocketPort { get; init; }
+
     /// <summary>The IP addresses to listen on. Default: all of this machine's.</summary>
     public IReadOnlyList<string> Listen { get; init; } = ["0.0.0.0", "::"];
 

@@ -19,7 +19,7 @@ internal static class UsableAddresses
             .Where(a => a.IP is null || !(a.IP.IsIPv6LinkLocal || a.IP.Equals(IPAddress.Any) || a.IP.Equals(IPAddress.IPv6Any)))
             .ToList();
         var reachable = known.Where(a => a.IP is null || !(IPAddress.IsLoopback(a.IP) || bridges.Contains(a.IP))).ToList();
-        return [.. (reachable.Count > 0 ? reachable : known).OrderBy(a => Preference(a.IP)).Select(a => a.Address)];
+        return [.. (reachable.Count > 0 ? reachable : known).OrderBy(a => a.Address.IsWebSocket).ThenBy(a => Preference(a.IP)).Select(a => a.Address)];
     }
 
     /// <summary>Addresses of this machine's bridges for containers and virtual machines.</summary>

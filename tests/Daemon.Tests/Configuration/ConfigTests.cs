@@ -11,11 +11,12 @@ public sealed class ConfigTests : IDisposable
     [Fact]
     public void Flags_win_over_the_environment_over_the_file_over_the_defaults()
     {
-        var file = Write("name = \"from-file\"\nport = 1001\nhost = false\n\n[limits]\nprograms = 3 # few\nlog_mib = 2\n");
+        var file = Write("name = \"from-file\"\nport = 1001\nws_port = 0\nhost = false\n\n[limits]\nprograms = 3 # few\nlog_mib = 2\n");
         var environment = new Dictionary<string, string?> { ["PC_HOME"] = _folder, ["PC_PORT"] = "1002", ["PC_LIMITS_PROGRAMS"] = "4" };
         var config = DaemonConfig.Load(file, new Dictionary<string, string?> { ["port"] = "1003", ["name"] = null }, environment);
         Assert.Equal(("from-file", 1003, false, 4, 2, 1000), (config.Name, config.Port!.Value, config.Hosts, config.Limits.Programs, config.Limits.LogMebibytes, config.Limits.Connections));
         Assert.Equal(_folder, config.Home);
+        Assert.Equal(0, config.WebSocketPort);
     }
 
     [Fact]
@@ -24,6 +25,7 @@ public sealed class ConfigTests : IDisposable
         var config = DaemonConfig.Load(null, Nothing, new Dictionary<string, string?> { ["HOME"] = _folder });
         Assert.Equal(Path.Combine(_folder, ".local/share/peoples-cloud"), config.Home);
         Assert.Null(config.Port);
+        Assert.Null(config.WebSocketPort);
         Assert.True(config.Hosts);
         Assert.NotEmpty(config.Name);
         Assert.Equal(["0.0.0.0", "::"], config.Listen);
