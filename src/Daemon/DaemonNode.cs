@@ -81,6 +81,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>What is shown of it all.</summary>
     public NodeViews Views { get; private set; } = null!;
 
+    /// <summary>What is shown of the connections.</summary>
+    public NetworkView Network { get; private set; } = null!;
+
     /// <summary>The mesh's pipeline.</summary>
     public WebApplication MeshApp { get; private set; } = null!;
 
@@ -203,7 +206,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         Programs = new ProgramService(Swarms, programHost, mesh, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
         presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
-        Views = new NodeViews(Swarms, _host, presence.InfoFor, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self).ToString())], _time);
+        Views = new NodeViews(Swarms, _host, presence.InfoFor, _time);
+        Network = new NetworkView(Swarms, _host, client, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self)).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())], _time);
         Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, addresses, client, () => Addresses, _time, Logger);
 
         // 5. The mesh's pipeline and gossip, and the door for who has a secret.
@@ -212,7 +216,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var codes = new SpokenCodes(_time);
         var door = new JoinDoor(Swarms, codes, factory.Sealer, sealing.PublicKey.Span, home.Seed, new GuessLimiter(GuessLimits.Joining, _time, _disk, home.Paths.Guesses), _time, Logger);
         Secrets = new SecretMembership(Swarms, factory, codes, new JoinVisitor(_host, sealing, _config.Name, _time), addresses, _time, Logger);
-        var endpoints = new MeshEndpoints(Swarms, blocks, access, programHost, Programs.Reconcile, door.Share, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
+        var endpoints = new MeshEndpoints(Swarms, blocks, access, programHost, Programs.Reconcile, door.Share, Network, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);
         Owns(MeshApp.DisposeAsync);
         await MeshApp.StartAsync(cancellationToken);

@@ -52,4 +52,13 @@ internal static partial class HostLog
 
     [LoggerMessage(2020, LogLevel.Debug, "A direct connection with {Peer} takes over from the relayed one")]
     public static partial void WentDirect(ILogger logger, PeerId peer);
+
+    [LoggerMessage(2021, LogLevel.Debug, "{Address} did not tell where it sees us: {Reason}")]
+    public static partial void NotObserved(ILogger logger, Multiaddr address, string reason);
+
+    [LoggerMessage(2022, LogLevel.Debug, "Met {Peer} directly at {Address} by dialing at the same moment")]
+    public static partial void Punched(ILogger logger, PeerId peer, Multiaddr address);
+
+    [LoggerMessage(2023, LogLevel.Debug, "Did not meet {Peer} by dialing at the same moment: {Reason}")]
+    public static partial void NotPunched(ILogger logger, PeerId peer, string reason);
 }

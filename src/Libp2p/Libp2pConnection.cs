@@ -59,6 +59,9 @@ public sealed class Libp2pConnection
     /// <summary>The round trip that a ping measured last; null before the first.</summary>
     public TimeSpan? RoundTrip => Interlocked.Read(ref _roundTripTicks) is > 0 and var ticks ? TimeSpan.FromTicks(ticks) : null;
 
+    /// <summary>For a relayed connection: why no direct one could be made, in the words of the last try; null before it and for direct ones.</summary>
+    public string? WhyRelayed { get; internal set; }
+
     /// <summary>Whether it counts as a stranger's: inbound from a peer that the application gave no address for.</summary>
     internal bool IsStranger { get; }
 

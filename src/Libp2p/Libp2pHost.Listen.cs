@@ -38,6 +38,7 @@ public sealed partial class Libp2pHost
             if (endPoint.AddressFamily == AddressFamily.InterNetworkV6) socket.DualMode = false; // an IPv4 listener of its own may stand beside it
             socket.Bind(endPoint);
             socket.Listen(Backlog);
+            PortSharing.Enable(socket); // only now: another program that wants the port was refused, and our own sockets may dial from it
         }
         catch (SocketException e)
         {
@@ -82,6 +83,7 @@ public sealed partial class Libp2pHost
             try
             {
                 var socket = await listener.AcceptAsync(_stopping.Token);
+                if (!isWebSocket && TryHandToPunch(socket)) continue;
                 var address = AddressOf(socket.RemoteEndPoint as IPEndPoint ?? new IPEndPoint(IPAddress.None, 0), isWebSocket);
                 if (TryReserve(address)) _ = _tasks.Start(() => WelcomeAsync(socket, address));
                 else

@@ -6,6 +6,7 @@ namespace PeoplesCloud.Libp2p;
 public sealed partial class Libp2pHost : IRelayHost
 {
     private readonly RelayClient _relayed;
+    private readonly HolePuncher _puncher;
     private volatile RelayService? _relay;
 
     /// <summary>What this node gives as a relay now; null when it is none.</summary>
@@ -34,6 +35,34 @@ public sealed partial class Libp2pHost : IRelayHost
     public async ValueTask<Libp2pConnection> ConnectDirectlyAsync(PeerId peer, CancellationToken cancellationToken = default) =>
         OpenDirectly(peer) ?? await DialSharedAsync(peer, DialKind.Direct).WaitAsync(cancellationToken);
 
+    private async Task<bool> PunchThroughAsync(Libp2pConnection relayed, CancellationToken ended)
+    {
+        try
+        {
+            if (await _puncher.BeginAsync(relayed, ended)) return true;
+            HostLog.NotPunched(_logger, relayed.RemotePeer, "the routers let nothing through");
+        }
+        catch (IOException e)
+        {
+            HostLog.NotPunched(_logger, relayed.RemotePeer, e.Message);
+        }
+        return false;
+    }
+
+    /// <summary>Why the last dial of the peer failed; null when it did not, or long ago.</summary>
+    public string? WhyUnreachable(PeerId peer)
+    {
+        lock (_dialLock) return _failures.TryGetValue((peer, DialKind.Any), out var failure) ? ReasonOf(peer, failure.Reason) : null;
+    }
+
+    // Whoever shows it knows of whom it speaks, and by a better name.
+    private static string ReasonOf(PeerId peer, Libp2pException failure)
+    {
+        while (failure.InnerException is Libp2pException inner && inner.Error == failure.Error && failure.Message.StartsWith(inner.Message, StringComparison.Ordinal)) failure = inner;
+        var known = $"{peer} cannot be reached: ";
+        return failure.Message.StartsWith(known, StringComparison.Ordinal) ? failure.Message[known.Length..] : failure.Message;
+    }
+
     /// <inheritdoc/>
     async ValueTask<Libp2pStream?> IRelayHost.TryOpenDirectAsync(PeerId peer, string protocol, CancellationToken cancellationToken) =>
         OpenDirectly(peer) is { } connection ? await connection.OpenAsync(protocol, cancellationToken) : null;
@@ -58,10 +87,12 @@ public sealed partial class Libp2pHost : IRelayHost
                     HostLog.WentDirect(_logger, peer);
                     return;
                 }
-                catch (Libp2pException)
+                catch (Libp2pException e)
                 {
-                    // Logged by the dial; the relayed connection goes on meanwhile.
+                    relayed.WhyRelayed = ReasonOf(peer, e); // it goes on meanwhile
                 }
+                // The end that was dialed begins to punch, the other one answers.
+                if (!relayed.IsOutbound && await PunchThroughAsync(relayed, ended)) return;
                 await Task.Delay(pause, _time, ended);
             }
         }

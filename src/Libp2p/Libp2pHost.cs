@@ -71,6 +71,8 @@ public sealed partial class Libp2pHost : IAsyncDisposable
         Handle(IdentifyProtocol.Id, AnswerIdentifyAsync);
         Handle(IdentifyProtocol.PushId, HearPushAsync);
         Handle(RelayService.StopProtocol, _relayed.ServeAsync);
+        _puncher = new HolePuncher(this, _limits, time);
+        Handle(HolePuncher.Protocol, _puncher.ServeAsync);
         _ = _tasks.Start(RaiseEventsAsync);
         _ = _tasks.Start(SweepAsync);
     }

@@ -84,6 +84,9 @@ public sealed record Libp2pLimits
     /// <summary>The longest wait between such tries. Default 10 min: a laptop that came home is found soon, and a hopeless pair costs nothing.</summary>
     public TimeSpan MaxDirectRetry { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long one message of a hole punch may take, the other side's attempt to connect before it included. Default 15 s.</summary>
+    public TimeSpan HolePunchTimeout { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>Nodes of the local network that are remembered. Default 256: more than a house has, and a flood of made-up ones ends there.</summary>
     public int MaxLocalPeers { get; init; } = 256;
 

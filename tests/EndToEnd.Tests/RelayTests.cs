@@ -24,6 +24,12 @@ public sealed class RelayTests
             Pc.Run(home, "join", Pc.Run(elm, "invite", "friends", "--role", role, "--json").Ok().Json.GetProperty("ticket").GetString()!).Ok();
 
         Place.Until(() => Pc.Run(oak, "network", "--json").Ok(), said => Peer(said, "fir")?.GetProperty("direction").GetString() is "in" or "out", "oak and fir are connected");
+        var network = Place.Until(() => Pc.Run(oak, "network", "--json").Ok(), said => (Peer(said, "fir")?.TryGetProperty("why", out var why) ?? false) && why.GetString()!.Contains("192.168.1.2", StringComparison.Ordinal), "oak says why");
+        Assert.Equal(("relayed", "elm", "direct"), (Peer(network, "fir")!.Value.GetProperty("route").GetString(), Peer(network, "fir")!.Value.GetProperty("relay").GetString(), Peer(network, "elm")!.Value.GetProperty("route").GetString()));
+        Assert.Matches(@"fir +through elm, (in|out) +[0-9.]+ ms(.|\n)*fir: through elm, because fir cannot be reached directly: /ip4/192.168.1.2/tcp/4242", Pc.Run(oak, "network").Ok().Out);
+        var pair = Assert.Single(Pc.Run(elm, "network", "--json").Ok().Json.GetProperty("pairs").EnumerateArray()); // elm has no end of it
+        Assert.Equal(("relayed", "elm"), (pair.GetProperty("route").GetString(), pair.GetProperty("relay").GetString()));
+
         Assert.Contains("runs on fir", Pc.Run(oak, "deploy", "friends", Pc.HelloBot).Ok().Out);
         Place.Until(() => Pc.Run(oak, "logs", "friends", "hello-bot"), said => said.Out.Contains("hello number 2 ", StringComparison.Ordinal), "the log came through elm");
         Assert.Contains("stopped hello-bot", Pc.Run(oak, "stop", "friends", "hello-bot").Ok().Out);

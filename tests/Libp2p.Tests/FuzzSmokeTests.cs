@@ -20,7 +20,7 @@ public sealed class FuzzSmokeTests
 
     [Fact]
     public void All_targets_are_there() => Assert.Superset(
-        new HashSet<string>(["dns-message", "identify-message", "multiaddr", "multistream-message", "noise-handshake", "public-keys", "relay-message", "reservation-voucher", "tls-certificate", "web-socket-upgrade", "yamux-connection"], StringComparer.Ordinal),
+        new HashSet<string>(["dns-message", "hole-punch-message", "identify-message", "multiaddr", "multistream-message", "noise-handshake", "public-keys", "relay-message", "reservation-voucher", "tls-certificate", "web-socket-upgrade", "yamux-connection"], StringComparer.Ordinal),
         new HashSet<string>(Targets().Select(t => t.Data), StringComparer.Ordinal));
 
     [Fact]

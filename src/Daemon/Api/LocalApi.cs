@@ -100,10 +100,18 @@ public sealed record MemberInfo(string PeerId, string Name, string Role, string 
 public sealed record ProgramInfo(string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed, IReadOnlyList<string>? FormerKeyHolders = null);
 
 /// <summary>GET /v1/network.</summary>
-public sealed record NetworkReply(string PeerId, IReadOnlyList<string> Addresses, IReadOnlyList<PeerInfo> Peers);
+public sealed record NetworkReply(string PeerId, IReadOnlyList<string> Addresses, IReadOnlyList<PeerInfo> Peers, IReadOnlyList<PairInfo> Pairs);
 
-/// <summary>One connection or known member without one. Direction: in, out, or none.</summary>
-public sealed record PeerInfo(string PeerId, string? Name, string Direction, string? Address, double? RoundTripMs, int Streams, long BytesIn, long BytesOut, DateTimeOffset? Since, string? Problem);
+/// <summary>
+/// One connection or known member without one. Direction: in, out, or none. Route: direct, relayed (through Relay), or none. Why: what
+/// makes it relayed or slow; null when there is nothing to explain.
+/// </summary>
+public sealed record PeerInfo(
+    string PeerId, string? Name, string Direction, string? Address, double? RoundTripMs, int Streams, long BytesIn, long BytesOut, DateTimeOffset? Since, string? Problem,
+    string Route, string? Relay, string? RelayPeerId, string? Why);
+
+/// <summary>A connection between two other members, as one of them says. Fields as those of <see cref="PeerInfo"/>.</summary>
+public sealed record PairInfo(string From, string To, string Route, string? Relay, double? RoundTripMs, string? Why);
 
 /// <summary>POST /v1/swarms/{swarm}/deploy. Path is absolute. Language null is detected; Host names a member, null chooses by rank.</summary>
 public sealed record DeployRequest(string Path, string? Language, string? Name, string? Host);

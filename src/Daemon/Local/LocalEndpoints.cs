@@ -24,7 +24,7 @@ internal sealed class LocalEndpoints(DaemonNode node)
         Get(routes, "/v1/status", c => Bodies.WriteJsonAsync(c.Response, node.Status(), Json.StatusReply, c.RequestAborted));
         Post(routes, "/v1/shutdown", ShutdownAsync);
         Get(routes, "/v1/list", c => Bodies.WriteJsonAsync(c.Response, node.Views.List(c.Request.Query["swarm"]), Json.ListReply, c.RequestAborted));
-        Get(routes, "/v1/network", async c => await Bodies.WriteJsonAsync(c.Response, await node.Views.NetworkAsync(c.RequestAborted), Json.NetworkReply, c.RequestAborted));
+        Get(routes, "/v1/network", async c => await Bodies.WriteJsonAsync(c.Response, await node.Network.DescribeAsync(c.RequestAborted), Json.NetworkReply, c.RequestAborted));
 
         Post(routes, "/v1/swarms", CreateAsync);
         Post(routes, "/v1/swarms/join", JoinAsync);

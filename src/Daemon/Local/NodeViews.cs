@@ -6,27 +6,12 @@ using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Local;
 
-/// <summary>What <c>pc list</c> and <c>pc network</c> show, from snapshots.</summary>
-internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<SwarmId, PresenceInfo> own, Func<IReadOnlyList<string>> addresses, TimeProvider time)
+/// <summary>What <c>pc list</c> shows, from snapshots.</summary>
+internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<SwarmId, PresenceInfo> own, TimeProvider time)
 {
-    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(2);
-
     /// <summary>The swarms of this node, or the one that is named.</summary>
     public ListReply List(string? swarm) =>
         new([.. (string.IsNullOrEmpty(swarm) ? swarms.All : [swarms.Require(swarm)]).OrderBy(s => s.Name, StringComparer.Ordinal).Select(Describe)]);
-
-    /// <summary>Connections, and members without one.</summary>
-    public async Task<NetworkReply> NetworkAsync(CancellationToken cancellationToken)
-    {
-        var connections = host.Connections;
-        var known = swarms.All.SelectMany(swarm => swarm.State.ActiveMembers).Where(member => member.Peer != swarms.Self).GroupBy(member => member.Peer).ToDictionary(group => group.Key, group => group.First().Name);
-        var quick = connections.Where(connection => connection.Use == StreamUse.Quick).ToLookup(connection => connection.RemotePeer);
-        var shown = connections.Where(connection => connection.Use == StreamUse.Quick || !quick.Contains(connection.RemotePeer)); // the second connection counts with the first
-        var peers = await Task.WhenAll(shown.Select(connection => DescribeAsync(connection, known.GetValueOrDefault(connection.RemotePeer), cancellationToken)));
-        var without = known.Where(member => !connections.Any(connection => connection.RemotePeer == member.Key))
-            .Select(member => new PeerInfo(member.Key.ToString(), member.Value, "none", null, null, 0, 0, 0, null, null));
-        return new NetworkReply(swarms.Self.ToString(), addresses(), [.. peers, .. without]);
-    }
 
     private SwarmInfo Describe(LocalSwarm swarm)
     {
@@ -79,26 +64,6 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<Swar
         if (host != swarms.Self && LivenessOf(view, connected.Contains(host)) == Liveness.Asleep) return ("unknown", "its host is asleep", 0);
         var info = host == swarms.Self ? own(swarm.Id) : view?.Record?.Info;
         return info?.Running.FirstOrDefault(running => running.Program == program.Id) is { } found ? (found.State, found.Detail, found.Restarts) : ("starting", null, 0);
-    }
-
-    private async Task<PeerInfo> DescribeAsync(Libp2pConnection connection, string? name, CancellationToken cancellationToken)
-    {
-        double? roundTrip = null;
-        string? problem = null;
-        using var limit = new CancellationTokenSource(PingTimeout, time);
-        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            roundTrip = Math.Round((await host.PingAsync(connection.RemotePeer, linked.Token)).TotalMilliseconds, 2);
-        }
-        catch (Exception e) when (e is Libp2pException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
-        {
-            problem = limit.IsCancellationRequested ? "does not answer" : e.Message;
-        }
-        var all = connection.Use == StreamUse.Quick ? [connection, .. host.Connections.Where(other => other.RemotePeer == connection.RemotePeer && other.Use == StreamUse.Bulk)] : new List<Libp2pConnection> { connection };
-        return new PeerInfo(
-            connection.RemotePeer.ToString(), name, connection.IsOutbound ? "out" : "in", connection.RemoteAddress.ToString(), roundTrip,
-            all.Sum(one => one.StreamCount), all.Sum(one => one.BytesIn), all.Sum(one => one.BytesOut), connection.Since, problem);
     }
 
     // Of whom gossip has heard nothing yet, an open connection says that it is there; one to a sleeper only has not ended yet.

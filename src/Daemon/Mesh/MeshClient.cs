@@ -203,7 +203,8 @@ internal sealed class MeshClient(HttpClient http, HttpClient bulk, TimeProvider 
 
     private static PcException Failed(PeerId peer, string why) => new(ErrorCode.PeerFailed, $"{peer}: {why}");
 
-    private static string Clean(string? text)
+    /// <summary>What a peer wrote, bounded and without control characters, so that it can be shown.</summary>
+    public static string Clean(string? text)
     {
         var clean = new StringBuilder();
         foreach (var c in (text ?? "").Take(500)) clean.Append(char.IsControl(c) ? ' ' : c);

@@ -9,6 +9,7 @@ using PeoplesCloud.Daemon.Contents;
 using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Daemon.Http;
+using PeoplesCloud.Daemon.Local;
 using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
@@ -22,7 +23,7 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 /// <summary>The routes of the mesh (docs/protocols/mesh-api.md). Who calls was judged before; each endpoint bounds its body.</summary>
 internal sealed class MeshEndpoints(
-    SwarmRegistry swarms, IBlockStore blocks, ContentAccess access, ProgramHost programs, Action<LocalSwarm> reconcile, Action<LocalSwarm> admitted, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
+    SwarmRegistry swarms, IBlockStore blocks, ContentAccess access, ProgramHost programs, Action<LocalSwarm> reconcile, Action<LocalSwarm> admitted, NetworkView network, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
 {
     private const int MaxJsonBytes = 16 << 10;
     private const string TicketGuesses = "tickets";
@@ -36,6 +37,7 @@ internal sealed class MeshEndpoints(
         routes.MapGet("/mesh/v1/blocks/{cid}", BlockAsync).Requires(MeshRight.Reader);
         routes.MapMethods("/ipfs/{cid}/{**path}", GatewayResponder.Methods, GatewayAsync).Requires(MeshRight.Reader);
         routes.MapPost("/mesh/v1/swarms/{swarm}/ask", AskAsync).Requires(MeshRight.Deployer);
+        routes.MapPost("/mesh/v1/swarms/{swarm}/links", LinksAsync).Requires(MeshRight.Member);
         routes.MapPost("/mesh/v1/swarms/{swarm}/programs/{program}/start", StartAsync).Requires(MeshRight.Owner);
         routes.MapPost("/mesh/v1/swarms/{swarm}/programs/{program}/stop", StopAsync).Requires(MeshRight.Controller);
         routes.MapGet("/mesh/v1/swarms/{swarm}/programs/{program}/logs", LogsAsync).Requires(MeshRight.Controller);
@@ -115,6 +117,9 @@ internal sealed class MeshEndpoints(
         var hosts = offer.Hosts && Caller(context).Swarm!.Me is { MayDeployAndHost: true };
         await Bodies.WriteJsonAsync(context.Response, new OfferMessage(hosts, offer.Languages, offer.Rank, offer.Refusal), MeshJson.Default.OfferMessage, context.RequestAborted);
     }
+
+    private async Task LinksAsync(HttpContext context) =>
+        await Bodies.WriteJsonAsync(context.Response, await network.LinksAsync(Caller(context).Swarm!, context.RequestAborted), MeshJson.Default.IReadOnlyListLinkMessage, context.RequestAborted);
 
     private async Task StartAsync(HttpContext context)
     {

@@ -16,10 +16,14 @@ internal sealed record LogMessage(long Time, string Source, string Text);
 /// <summary>The answer of GET .../status.</summary>
 internal sealed record ProgramStatusMessage(string State, string? Detail, int Restarts);
 
+/// <summary>An item of the answer of links: a connection with another member. Relay is null when the relay is in another swarm.</summary>
+internal sealed record LinkMessage(string Peer, bool Relayed, string? Relay, double? RoundTripMs, string? Why);
+
 /// <summary>Serialization of the mesh's bodies.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(AskMessage))]
 [JsonSerializable(typeof(OfferMessage))]
 [JsonSerializable(typeof(LogMessage))]
 [JsonSerializable(typeof(ProgramStatusMessage))]
+[JsonSerializable(typeof(IReadOnlyList<LinkMessage>))]
 internal sealed partial class MeshJson : JsonSerializerContext;

@@ -1,0 +1,184 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace PeoplesCloud.Libp2p;
+
+/// <content>Dials from the port that it listens on, which is what the routers on the way know; for <see cref="Relay.HolePuncher"/>.</content>
+public sealed partial class Libp2pHost
+{
+    private const int MaxPunched = 8;
+    private static readonly TimeSpan PunchPause = TimeSpan.FromMilliseconds(50);
+
+    // Both guarded by _listenLock: who is dialed in a punch and may come in by our own socket instead; what relays saw, and on which connection.
+    private readonly Dictionary<IPEndPoint, TaskCompletionSource<Socket>> _awaited = [];
+    private readonly Dictionary<PeerId, (Libp2pConnection Connection, Multiaddr Address)> _observed = [];
+
+    /// <summary>A relayed connection with the peer; null when there is none.</summary>
+    internal Libp2pConnection? RelayedWith(PeerId peer) => _table.Of(peer).FirstOrDefault(connection => connection.IsRelayed && !connection.IsClosing);
+
+    /// <summary>
+    /// Where the Internet sees the port that this node listens on, as the relay of a connection says. Connects with the relay from that
+    /// port if it has not before; as long as that connection stands, the router keeps the port. Empty when nobody can tell.
+    /// </summary>
+    internal async Task<IReadOnlyList<Multiaddr>> ObserveAsync(Libp2pConnection relayed, CancellationToken cancellationToken)
+    {
+        if (relayed.RemoteAddress is not { Relay: { } relay, RelayAddress: { } stated }) return [];
+        lock (_listenLock)
+        {
+            foreach (var (peer, seen) in _observed)
+                if (seen.Connection.IsClosing) _observed.Remove(peer);
+            if (_observed.TryGetValue(relay, out var known)) return [known.Address];
+        }
+        var dialed = _table.Of(relay).Where(connection => connection is { IsRelayed: false, IsOutbound: true }).Select(connection => connection.RemoteAddress);
+        foreach (var address in dialed.Append(stated).Concat(_book.Get(relay)).Select(address => address.WithoutPeer()).Distinct().Take(MaxPunched))
+        {
+            try
+            {
+                if (await ObserveAsync(relay, address, cancellationToken) is { } observed) return [observed];
+            }
+            catch (Exception e) when (e is IOException or SocketException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+            {
+                HostLog.NotObserved(_logger, address, e.Message);
+            }
+        }
+        return [];
+    }
+
+    private async Task<Multiaddr?> ObserveAsync(PeerId relay, Multiaddr address, CancellationToken cancellationToken)
+    {
+        if (address.IsWebSocket || !address.TryGetEndPoint(out var endPoint)) return null;
+        using var limit = new CancellationTokenSource(_limits.ConnectTimeout, _time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        if (await ConnectFromListeningPortAsync(endPoint, linked.Token) is not { } socket) return null;
+        var connection = await UpgradeAsync(MeshSocket.Prepare(socket, _limits), address, relay, isOutbound: true, StreamUse.Quick, cancellationToken);
+        _ = _tasks.Start(() => RunAsync(connection));
+        var info = await IdentifyAsync(connection, cancellationToken);
+        if (info.ObservedAddress is not { Port: > 0, IsRelayed: false } observed) return null;
+        lock (_listenLock) _observed[relay] = (connection, observed.WithoutPeer());
+        return observed.WithoutPeer();
+    }
+
+    /// <summary>
+    /// Dials addresses of a peer from the listening port, again and again for the time of one connect, while the peer does the same.
+    /// Whether there is a direct connection afterwards.
+    /// </summary>
+    /// <param name="peer">Who must answer.</param>
+    /// <param name="addresses">Where its routers are seen.</param>
+    /// <param name="isInitiator">Which side of the handshake we are: the sockets of a simultaneous open are alike.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    internal async Task<bool> PunchAsync(PeerId peer, IReadOnlyList<Multiaddr> addresses, bool isInitiator, CancellationToken cancellationToken)
+    {
+        var targets = addresses.Where(address => !address.IsWebSocket).Select(address => address.TryGetEndPoint(out var endPoint) ? endPoint : null).OfType<IPEndPoint>()
+            .Where(endPoint => endPoint.Port > 0).Distinct().Take(MaxPunched).ToList();
+        using var limit = new CancellationTokenSource(_limits.ConnectTimeout, _time);
+        using var attemptsEnd = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        var attempts = targets.Select(target => PunchOneAsync(peer, target, isInitiator, attemptsEnd.Token)).ToList();
+        var connected = false;
+        while (attempts.Count > 0)
+        {
+            var attempt = await Task.WhenAny(attempts);
+            attempts.Remove(attempt);
+            if (await attempt is not { } socket) continue;
+            if (connected)
+            {
+                socket.Dispose();
+                continue;
+            }
+            try
+            {
+                var address = Multiaddr.FromEndPoint((IPEndPoint)socket.RemoteEndPoint!);
+                var connection = await UpgradeAsync(MeshSocket.Prepare(socket, _limits), address, peer, isInitiator, StreamUse.Quick, cancellationToken);
+                _ = _tasks.Start(() => RunAsync(connection));
+                HostLog.Punched(_logger, peer, address);
+                connected = true;
+                await attemptsEnd.CancelAsync(); // the others end at once
+            }
+            catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
+            {
+                HostLog.DialFailed(_logger, peer, e.Message);
+                socket.Dispose();
+            }
+        }
+        return connected || OpenDirectly(peer) is not null;
+    }
+
+    // Null when the time is over, or the peer is here by another way.
+    private async Task<Socket?> PunchOneAsync(PeerId peer, IPEndPoint target, bool isInitiator, CancellationToken cancellationToken)
+    {
+        var arrival = new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously);
+        // The other side's packet may come first: then its connection comes in by our listener, and is the initiator's all the same.
+        if (isInitiator) lock (_listenLock) _awaited[target] = arrival;
+        var isTaken = false;
+        try
+        {
+            while (!cancellationToken.IsCancellationRequested && OpenDirectly(peer) is null)
+            {
+                using var won = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                var dial = ConnectFromListeningPortAsync(target, won.Token);
+                while (!dial.IsCompleted && !arrival.Task.IsCompleted && OpenDirectly(peer) is null) await Task.WhenAny(dial, arrival.Task, Task.Delay(PunchPause, _time, CancellationToken.None));
+                if (!dial.IsCompleted || arrival.Task.IsCompletedSuccessfully)
+                {
+                    // It came in by our listener: to us as the initiator, or to the other end's.
+                    await won.CancelAsync();
+                    (await IgnoreAsync(dial))?.Dispose();
+                    isTaken = arrival.Task.IsCompletedSuccessfully;
+                    return isTaken ? await arrival.Task : null;
+                }
+                if (await IgnoreAsync(dial) is { } socket) return socket;
+                await Task.WhenAny(Task.Delay(PunchPause, _time, cancellationToken), arrival.Task); // a router that answers "no" is asked again
+            }
+            return null;
+        }
+        finally
+        {
+            if (isInitiator)
+            {
+                lock (_listenLock) _awaited.Remove(target);
+                if (!arrival.TrySetCanceled(CancellationToken.None) && !isTaken) (await arrival.Task).Dispose();
+            }
+        }
+    }
+
+    private static async Task<Socket?> IgnoreAsync(Task<Socket?> dial)
+    {
+        try
+        {
+            return await dial;
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    // Null when nothing listens in this family.
+    private async Task<Socket?> ConnectFromListeningPortAsync(IPEndPoint target, CancellationToken cancellationToken)
+    {
+        if (Bound.FirstOrDefault(bound => !bound.IsWebSocket && bound.EndPoint.AddressFamily == target.AddressFamily).EndPoint is not { } local) return null;
+        var socket = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            PortSharing.Enable(socket);
+            socket.Bind(local);
+            await socket.ConnectAsync(target, cancellationToken);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Gives an accepted socket to the punch that waits for it; false when none does. A router may have given it another port than it told the relay.</summary>
+    private bool TryHandToPunch(Socket socket)
+    {
+        lock (_listenLock)
+        {
+            if (_awaited.Count == 0 || socket.RemoteEndPoint is not IPEndPoint from) return false;
+            var target = _awaited.ContainsKey(from) ? from : _awaited.Keys.FirstOrDefault(awaited => awaited.Address.Equals(from.Address));
+            return target is not null && _awaited.Remove(target, out var arrival) && arrival.TrySetResult(socket);
+        }
+    }
+}
