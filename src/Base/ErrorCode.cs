@@ -105,6 +105,27 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The daemon is stopping.", "Start it again: pc up.")]
     Stopping = 1114,
 
+    // -- 1130 exports ------------------------------------------------------------------------------------------
+    /// <summary>The home holds no node.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The home holds no node.", "Name the node's home with --home or PC_HOME.")]
+    HomeMissing = 1130,
+
+    /// <summary>The file of an export exists already.</summary>
+    [ErrorInfo(ExitCode.Refused, "The file of an export exists already; it is never overwritten.", "Name another file, or remove this one.")]
+    ExportExists = 1131,
+
+    /// <summary>An import needs a home that does not exist or is empty.</summary>
+    [ErrorInfo(ExitCode.Refused, "An import needs a home that does not exist or is empty.", "Name another home with --home or PC_HOME, or move this one away.")]
+    HomeNotEmpty = 1132,
+
+    /// <summary>A file is no whole export.</summary>
+    [ErrorInfo(ExitCode.Failed, "A file is no whole export: it is damaged, cut off or something else.", "Copy it again from where it was made, or export once more. Nothing was changed here.")]
+    ExportDamaged = 1133,
+
+    /// <summary>An export was written by a newer version.</summary>
+    [ErrorInfo(ExitCode.Failed, "An export was written by a newer version of pc.", "Update pc on this machine. Nothing was changed here.")]
+    ExportNewer = 1134,
+
     // -- 1200 configuration and home --------------------------------------------------------------------------
     /// <summary>The configuration has problems; all are listed.</summary>
     [ErrorInfo(ExitCode.Usage, "The configuration has problems; all of them are listed.", "Correct the named keys in config.toml, the PC_ variables or the flags.")]

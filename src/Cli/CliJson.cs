@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using PeoplesCloud.Daemon.Exports;
 
 namespace PeoplesCloud.Cli;
 
@@ -27,4 +28,6 @@ internal sealed record Finding(string Group, string Name, bool Ok, bool Needed, 
 [JsonSerializable(typeof(DownReply))]
 [JsonSerializable(typeof(DoneReply))]
 [JsonSerializable(typeof(DoctorReply))]
+[JsonSerializable(typeof(ExportReport))]
+[JsonSerializable(typeof(ImportReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

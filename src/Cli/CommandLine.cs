@@ -34,6 +34,8 @@ internal static class CommandLine
         ("gc", CollectCommand.Create),
         ("version", VersionCommand.Create),
         ("doctor", DoctorCommand.Create),
+        ("export", TransferCommands.Export),
+        ("import", TransferCommands.Import),
     ];
 
     private static readonly InvocationConfiguration Configuration = new()

@@ -159,4 +159,24 @@ public sealed class FirstMinuteTests
         Assert.Contains(Root, Pc.Run(elm, "pin", "ls").Ok().Out);
         Pc.Run(elm, "add", "--cid-version", "2", place["d/a.txt"]).Refused("PC1000", 2);
     }
+
+    [Fact]
+    public void A_node_moves_to_another_home()
+    {
+        using var place = new Place();
+        var (oak, elm) = (place.Up("oak", "--no-host"), place.Up("elm", "--no-host"));
+        Place.Swarm("friends", oak, elm);
+        var cid = Pc.Run(oak, "add", place.File("note.txt", "keep me"), "--json").Ok().Json.GetProperty("cid").GetString()!;
+        var said = Pc.Run(oak, "export", "--with-blocks", place["oak.tar"]).Ok();
+        Assert.Contains("whoever has this file is this node", said.Out);
+        Pc.Run(oak, "export", place["oak.tar"]).Refused("PC1131", 5);
+        Pc.Run(oak, "down").Ok();
+
+        Pc.Run(place["moved"], "import", place["oak.tar"]).Ok();
+        Pc.Run(place["moved"], "import", place["oak.tar"]).Refused("PC1132", 5);
+        var moved = place.Up("moved", "--no-host");
+        Assert.Equal("keep me", Pc.Run(moved, "cat", cid).Ok().Out);
+        Place.Until(() => Pc.Run(elm, "list", "--json").Ok(), list => list.Out.Split("\"awake\"").Length == 2, "elm sees oak again");
+        Pc.Run(moved, "invite", "friends").Ok(); // it writes
+    }
 }

@@ -46,7 +46,7 @@ internal sealed class Database : IDisposable
         try
         {
             connection.Open();
-            Execute(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA cache_size=-512; PRAGMA wal_autocheckpoint=200");
+            Execute(connection, "PRAGMA trusted_schema=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA cache_size=-512; PRAGMA wal_autocheckpoint=200");
             Migrate(connection, path);
             File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             return new Database(connection, path);
@@ -55,6 +55,31 @@ internal sealed class Database : IDisposable
         {
             connection.Dispose();
             if (e is PcException) throw;
+            throw DiskErrors.Explain(e, path);
+        }
+    }
+
+    /// <summary>
+    /// Copies a database as it is at one moment into a new file, whether another process uses it or not (https://www.sqlite.org/lang_vacuum.html,
+    /// VACUUM INTO). The caller keeps others away from the folder: the file's mode is the default one until it is set here.
+    /// </summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.DatabaseDamaged"/>, <see cref="ErrorCode.DiskFull"/>, <see cref="ErrorCode.SqliteMissing"/>.</exception>
+    public static void CopyTo(string path, string copy)
+    {
+        SqliteLibrary.Use();
+        try
+        {
+            using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, Mode = SqliteOpenMode.ReadWrite }.ToString());
+            connection.Open();
+            Execute(connection, "PRAGMA busy_timeout=5000");
+            using var command = connection.CreateCommand();
+            command.CommandText = "VACUUM INTO $copy";
+            command.Parameters.AddWithValue("$copy", copy);
+            command.ExecuteNonQuery();
+            File.SetUnixFileMode(copy, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+        catch (SqliteException e)
+        {
             throw DiskErrors.Explain(e, path);
         }
     }

@@ -7,14 +7,14 @@ namespace PeoplesCloud.Programs.Bundles;
 /// <param name="Path">Relative, <c>/</c> between names; folders end with <c>/</c>.</param>
 /// <param name="Bytes">The length of a file's content; 0 for a folder.</param>
 /// <param name="Executable">Whether a file may be executed.</param>
-internal readonly record struct TarEntry(string Path, long Bytes, bool Executable)
+public readonly record struct TarEntry(string Path, long Bytes, bool Executable)
 {
     /// <summary>Whether this is a folder.</summary>
     public bool IsFolder => Path.Length > 0 && Path[^1] == '/';
 }
 
 /// <summary>Why bytes are no tar header of ours.</summary>
-internal enum TarStatus
+public enum TarStatus
 {
     /// <summary>It is one.</summary>
     Done,
@@ -46,7 +46,7 @@ internal enum TarStatus
 /// Owner, group and time are always 0, the mode is 0644 or 0755, the type is 0 or 5. There is one way to write an entry, and a
 /// reader compares a header with that, byte by byte: what is not ours is refused without a list of attacks.
 /// </summary>
-internal static class TarFormat
+public static class TarFormat
 {
     /// <summary>Headers, and the unit of padding.</summary>
     public const int BlockBytes = 512;
