@@ -31,13 +31,16 @@ public static class Scenarios
     /// <summary>All names.</summary>
     public static IReadOnlyCollection<string> Names => All.Keys;
 
+    /// <summary>How many nodes a scenario is played with at most: an entry seals a key to so many members only.</summary>
+    public static int MaxNodes(string scenario) => scenario is "removal" or "mutual-removal" or "woken" or "leaving" or "two-removals" or "storm" ? SwarmLimits.MaxMembers : 2_000;
+
     /// <summary>Plays one run.</summary>
     /// <exception cref="SimFailureException">A checker failed; the message holds the line that reruns it.</exception>
-    /// <exception cref="ArgumentException">There is no such scenario, or it needs more nodes.</exception>
+    /// <exception cref="ArgumentException">There is no such scenario, or it needs more or fewer nodes.</exception>
     public static SimReport Run(SimRun run)
     {
         if (!All.TryGetValue(run.Scenario, out var play)) throw new ArgumentException($"no scenario {run.Scenario}; there are: {string.Join(", ", Names)}", nameof(run));
-        if (run.Nodes < 5) throw new ArgumentException("a simulation needs 5 nodes at least", nameof(run));
+        if (run.Nodes < 5 || run.Nodes > MaxNodes(run.Scenario)) throw new ArgumentException($"{run.Scenario} is played with 5 to {MaxNodes(run.Scenario)} nodes", nameof(run));
         var world = new SimWorld(run);
         try
         {

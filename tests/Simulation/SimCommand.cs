@@ -38,6 +38,12 @@ public static class SimCommand
         }
         foreach (var name in scenario == "all" ? Scenarios.Names : [scenario])
         {
+            if (nodes > Scenarios.MaxNodes(name))
+            {
+                output.WriteLine($"{name} is played with at most {Scenarios.MaxNodes(name)} nodes");
+                if (scenario != "all") return 2;
+                continue;
+            }
             for (var i = 0; i < seeds; i++)
             {
                 var run = new SimRun(name, seed + (ulong)i, nodes);

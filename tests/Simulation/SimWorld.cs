@@ -187,14 +187,16 @@ internal sealed class SimWorld
     private void CreateSwarm()
     {
         var creator = Nodes[0];
-        var replica = SwarmReplica.Create(creator.Signer, Keys, "friends", "node-0", SimSealer.PublicKeyOf(creator.Peer), new byte[16], Epoch, out var genesis);
+        var replica = SwarmReplica.Create(creator.Signer, Keys, "friends", "node-0", SimSealer.PublicKeyOf(creator.Peer), new byte[16], Epoch.AddDays(-Nodes.Count / 900), out var genesis);
         Swarm = replica.Id;
         var entries = new List<StoredEntry> { genesis };
         foreach (var node in Nodes.Skip(1))
         {
             // Some admins among them, so that admins can meet each other.
             var role = node.Index % 10 == 1 ? Role.Admin : Role.Member;
-            entries.Add(replica.Append(new MemberAdmitted(node.Peer, $"node-{node.Index}", SimSealer.PublicKeyOf(node.Peer), role, null), Epoch));
+            // The creator may write 1,000 entries a day.
+            var day = Epoch.AddDays((node.Index - Nodes.Count) / 900);
+            entries.Add(replica.Append(new MemberAdmitted(node.Peer, $"node-{node.Index}", SimSealer.PublicKeyOf(node.Peer), role, null), day));
         }
         Checkers.OnGenesis(entries);
         foreach (var node in Nodes) node.Store.Append(Swarm, entries);

@@ -13,6 +13,12 @@ public sealed partial class GossipEngine
 {
     private const int MaxPart = 32;
 
+    // Most of what no part explains is old news that one of the two is about to hear from somebody else, so whole digests of presence are
+    // not worth it at once.
+    private const int Patience = 4;
+
+    private int _unexplained; // comparisons in a row
+
     private readonly Queue<(TimeSpan At, PeerId Author)> _recentAuthors = new();
 
     // As long as news take to reach all.
@@ -87,18 +93,10 @@ public sealed partial class GossipEngine
         }
         // 3. Go on as far as needed.
         if (!message.HasPresenceSum) return;
-        if (explained)
-        {
-            if (ask.Count > 0) answer.PresencePart = ByteString.CopyFrom(PresenceTable.Encode(ask));
-        }
-        else if (message.Ack != 0)
-        {
-            AddPresencePart(answer, ask);
-        }
-        else
-        {
-            AddPresence(answer);
-        }
+        if (explained) _unexplained = 0;
+        if (!explained && message.Ack != 0) AddPresencePart(answer, ask);
+        else if (!explained && ++_unexplained % Patience == 0) AddPresence(answer);
+        else if (ask.Count > 0) answer.PresencePart = ByteString.CopyFrom(PresenceTable.Encode(ask));
         if (answer.HasPresence) answer.Final = false;
     }
 
