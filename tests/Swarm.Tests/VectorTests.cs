@@ -230,6 +230,35 @@ public sealed class VectorTests
         Assert.True(JoinVerdict.TryDecode(refused, out var verdict) && verdict.Refusal!.Text == "full");
     }
 
+    [Fact]
+    public void Gossip_messages_with_parts_are_these_bytes()
+    {
+        using var oak = Key(1);
+        var peer = AuthorFeed.KeyOf(new Ed25519Signer(oak).Self);
+        var swarmBytes = ByteString.CopyFrom(EntryHash.Of([1]).ToBytes());
+        var (head, none) = (new HeadTip(peer, 7, EntryHash.Of([2]).Short), new HeadTip(peer, 0, 0));
+        var heads = new FeedHeads([head], []);
+        var claim = new PresenceClaim(peer, new PresenceVersion(1_800_000_000_000, 2), Liveness.Suspect);
+        var both = new GossipMessage
+        {
+            Swarm = swarmBytes, Ack = 0x0102030405060708, HeadsPart = ByteString.CopyFrom(FeedHeads.EncodeTips([head])), FeedsSum = heads.Sum,
+            PresencePart = ByteString.CopyFrom(PresenceTable.Encode([claim])), PresenceSum = claim.Item,
+        };
+        var asking = new GossipMessage { Swarm = swarmBytes, HeadsPart = ByteString.CopyFrom(FeedHeads.EncodeTips([none])), PresencePart = ByteString.CopyFrom(PresenceTable.Encode([new PresenceClaim(peer, default, Liveness.Awake)])) };
+        var written = new VectorFile(
+            "gossip message with parts, version 1 (docs/protocols/gossip.md)",
+            "Ed25519 seed of 32 bytes 01; swarm: SHA-256 of the byte 01",
+            [
+                new("a ping of a node that understands parts", Convert.ToHexStringLower(GossipCodec.Encode(new GossipMessage { Swarm = swarmBytes, Ping = 0x0102030405060708, Parts = true }))),
+                new("an ack with parts: head 7 and one claim, and sums over these alone", Convert.ToHexStringLower(GossipCodec.Encode(both))),
+                new("a question: nothing is held of either, and no sums", Convert.ToHexStringLower(GossipCodec.Encode(asking))),
+            ],
+            []);
+        var file = Load("gossip-parts", written);
+        Assert.Equal(JsonSerializer.Serialize(written, Json), JsonSerializer.Serialize(file, Json));
+        Assert.All(file.Valid, vector => Assert.True(GossipCodec.TryDecode(Convert.FromHexString(vector.Hex!), out _), vector.What));
+    }
+
     private static string Hand(Ed25519Signer signer, EntryMessage message)
     {
         var bytes = message.ToByteArray();
