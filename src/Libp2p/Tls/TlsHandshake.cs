@@ -46,7 +46,7 @@ internal static class TlsHandshake
                 else await tls.AuthenticateAsServerAsync(ServerOptions(certificate, muxers, judge), token);
                 return ChosenMuxer(tls, muxers);
             }, cancellationToken);
-            var channel = new TlsChannel(tls, judge.Peer ?? throw judge.Refusal, muxer) { ChannelBinding = ChannelBindingOf(tls) };
+            var channel = new TlsChannel(tls, judge is { IsRefused: false, Peer: { } peer } ? peer : throw judge.Refusal, muxer) { ChannelBinding = ChannelBindingOf(tls) };
             completed = true;
             return channel;
         }
@@ -71,7 +71,8 @@ internal static class TlsHandshake
     private static SslClientAuthenticationOptions ClientOptions(SslStreamCertificateContext certificate, IReadOnlyList<string> muxers, Judge judge) => new()
     {
         TargetHost = "", // no server name: the handshake tells a listener in the middle nothing of whom we look for
-        ClientCertificateContext = certificate,
+        // Asked for twice: before the handshake, and when the server has shown its certificate. Ours is for the peer that we look for, so it is given only then.
+        LocalCertificateSelectionCallback = (_, _, _, shown, _) => shown is not null && judge.Proves(shown) ? certificate.TargetCertificate : null!,
         EnabledSslProtocols = SslProtocols.Tls13,
         ApplicationProtocols = Offer(muxers),
         CertificateChainPolicy = NoChain(),
@@ -137,11 +138,19 @@ internal static class TlsHandshake
             var sent = chain?.ChainPolicy.ExtraStore;
             if (certificate is null) _refusal = Refusal;
             else if (sent?.Count > (initiator ? 1 : 0)) _refusal = new Libp2pException(Libp2pError.BadHandshake, "the peer showed more than one certificate");
-            else if (TlsCertificate.TryVerify(certificate.GetRawCertData(), time.GetUtcNow(), limits.MaxCertificateBytes, out var reason) is not { } key)
+            else return Proves(certificate);
+            return false;
+        }
+
+        /// <summary>Whether the certificate proves the peer that must be there; looked at once, as a handshake shows only one.</summary>
+        public bool Proves(X509Certificate certificate)
+        {
+            if (Peer is not null || IsRefused) return !IsRefused;
+            if (TlsCertificate.TryVerify(certificate.GetRawCertData(), time.GetUtcNow(), limits.MaxCertificateBytes, out var reason) is not { } key)
                 _refusal = new Libp2pException(Libp2pError.BadHandshake, reason);
             else if (expected is { } wanted && key.PeerId != wanted) _refusal = new Libp2pException(Libp2pError.WrongPeer, $"{key.PeerId} answered instead of {wanted}");
             else Peer = key.PeerId;
-            return Peer is not null;
+            return !IsRefused;
         }
     }
 }

@@ -26,7 +26,7 @@ public sealed class WebSocketHostTests
 
         var connection = await elm.Host.ConnectAsync(oak.Self);
         Assert.Equal((address, security), (connection.RemoteAddress, connection.Security));
-        Assert.True(Assert.Single(oak.Host.Connections).RemoteAddress.IsWebSocket);
+        await Eventually.TrueAsync(() => oak.Host.Connections is [{ RemoteAddress.IsWebSocket: true }], "oak has it in its table");
         for (var i = 0; i < 40; i++) await elm.Host.PingAsync(oak.Self);
         var sent = RandomNumberGenerator.GetBytes(size);
         var received = new byte[size];
