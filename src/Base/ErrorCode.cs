@@ -374,6 +374,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The node at that address does not know how to let others in by a secret.", "Check the address, or update that node; a ticket works with every version.")]
     JoinUnsupported = 4038,
 
+    /// <summary>Nobody on the local network knows the spoken code.</summary>
+    [ErrorInfo(ExitCode.NotFound, "Nobody on the local network has an open code that begins with this word.", "Check that both are on one network and the code is not older than ten minutes, or say where the inviter is: --peer HOST:PORT.")]
+    SpokenCodeNobody = 4039,
+
     /// <summary>This node does not hold the swarm's current key, so it cannot give it to a new member.</summary>
     [ErrorInfo(ExitCode.Failed, "This node was not given the swarm's current key yet.", "Try again in a few seconds, while another admin is awake.")]
     SwarmKeyMissing = 4040,

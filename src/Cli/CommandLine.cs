@@ -45,16 +45,19 @@ internal static class CommandLine
         ProcessTerminationTimeout = null,
     };
 
+    // @FILE is what --secret makes of it: the library would put the file's words into the command line instead.
+    private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
+
     /// <summary>Runs a command line and returns the exit code.</summary>
     public static int Run(string[] arguments)
     {
         var only = arguments is [var first, ..] && Array.Exists(Commands, command => command.Name == first) ? first : null;
-        var parsed = Root(only).Parse(arguments);
+        var parsed = Root(only).Parse(arguments, Parsing);
         return Refusal(parsed, arguments) is { } refusal ? Failure.Report(refusal, Terminal.OfProcess(), arguments.Contains("--json")) : parsed.Invoke(Configuration);
     }
 
     /// <summary>Why a command line is not run; null when it is.</summary>
-    public static PcException? Refusal(string[] arguments) => Refusal(Root().Parse(arguments), arguments);
+    public static PcException? Refusal(string[] arguments) => Refusal(Root().Parse(arguments, Parsing), arguments);
 
     // Who asks for help is not told what is missing.
     private static PcException? Refusal(ParseResult parsed, string[] arguments) =>

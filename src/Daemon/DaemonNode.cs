@@ -215,7 +215,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(gossip.DisposeAsync);
         var codes = new SpokenCodes(_time);
         var door = new JoinDoor(Swarms, codes, factory.Sealer, sealing.PublicKey.Span, home.Seed, new GuessLimiter(GuessLimits.Joining, _time, _disk, home.Paths.Guesses), _time, Logger);
-        Secrets = new SecretMembership(Swarms, factory, codes, new JoinVisitor(_host, sealing, _config.Name, _time), addresses, _time, Logger);
+        Secrets = new SecretMembership(Swarms, factory, codes, new JoinVisitor(_host, sealing, _config.Name, _time), addresses, () => LocalNetwork, _time, Logger);
         var endpoints = new MeshEndpoints(Swarms, blocks, access, programHost, Programs.Reconcile, door.Share, Network, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);
         Owns(MeshApp.DisposeAsync);

@@ -92,6 +92,15 @@ public sealed class SecretTests
     }
 
     [Fact]
+    public void A_secret_of_several_words_in_a_file_is_no_part_of_the_command_line()
+    {
+        using var daemon = new ScriptedDaemon(ScriptedDaemon.Answer("200 OK", """{"name":"friends","id":"x","role":"member","members":2}"""));
+        var file = Path.Combine(daemon.Home, "secret");
+        File.WriteAllText(file, "open sesame please\n");
+        Assert.Equal(0, CommandLine.Run(["join", "friends", "--peer", "oak:4242", "--secret", "@" + file, "--json", "--home", daemon.Home]));
+    }
+
+    [Fact]
     public void Words_may_be_typed_apart_and_go_to_the_daemon_as_a_code()
     {
         using var daemon = new ScriptedDaemon(ScriptedDaemon.Answer("200 OK", """{"name":"friends","id":"x","role":"member","members":2}"""));

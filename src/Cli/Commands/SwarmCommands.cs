@@ -123,8 +123,9 @@ internal static class InviteCommand
             terminal.Line();
             terminal.Line($"  {terminal.Bold(words.Words)}");
             terminal.Line();
-            terminal.Line($"Who hears them joins {terminal.Safe(words.Swarm)} as {words.Role} with:");
+            terminal.Line($"Who hears them joins {terminal.Safe(words.Swarm)} as {words.Role}; on your local network with the first line, from elsewhere with the second:");
             terminal.Line();
+            terminal.Line($"  pc join {words.Words}");
             terminal.Line($"  pc join {words.Words} --peer {SecretView.Peer(invocation)}");
             terminal.Line();
         }
@@ -165,13 +166,14 @@ internal static class JoinCommand
     {
         var command = new PcCommand("join", "Join a swarm with a ticket, with three words, or with its secret.")
         {
-            Synopsis = "TICKET [-n | --name NAME]\n  pc join WORDS --peer HOST:PORT [-n | --name NAME]\n  pc join SWARM --peer HOST:PORT --secret -|@FILE|TEXT [-n | --name NAME]",
-            Details = "Asks a member to let this node in: with a ticket the one who made it, with words the one who told them, with the swarm's secret any of its admins. That member's node must be up. "
+            Synopsis = "TICKET [-n | --name NAME]\n  pc join WORDS [--peer HOST:PORT] [-n | --name NAME]\n  pc join SWARM --peer HOST:PORT --secret -|@FILE|TEXT [-n | --name NAME]",
+            Details = "Asks a member to let this node in: with a ticket the one who made it, with words the one who told them, who is found on the local network without --peer, with the swarm's secret any of its admins. That member's node must be up. "
                 + "Words and secret are never sent: both sides prove to each other that they know them, and one who listens or stands in between learns nothing.",
             Examples =
             [
                 ("pc join pc1...", "Become a member of the ticket's swarm."),
-                ("pc join blue-otter-lamp --peer 192.168.1.7", "Join with the words that the owner of that machine has just told."),
+                ("pc join blue-otter-lamp", "Join with the words that somebody on the same network has just told."),
+                ("pc join blue-otter-lamp --peer 192.0.2.7", "The same, from another network."),
                 ("pc join friends --peer oak.example:4242 --secret -", "Join friends at one of its admins; the secret is asked for and not shown."),
             ],
         };

@@ -42,7 +42,7 @@ public sealed record JoinSecretRequest(string Swarm, string Peer, string Secret,
     public override string ToString() => $"join {Swarm} at {Peer}";
 }
 
-/// <summary>POST /v1/swarms/join-code: by the three words of a spoken code. Peer: where the inviter is (HOST:PORT). Name as in <see cref="JoinRequest"/>.</summary>
+/// <summary>POST /v1/swarms/join-code: by the three words of a spoken code. Peer: where the inviter is (HOST:PORT); null looks on the local network. Name as in <see cref="JoinRequest"/>.</summary>
 public sealed record JoinCodeRequest(string Code, string? Peer = null, string? Name = null)
 {
     /// <summary>Without the code.</summary>

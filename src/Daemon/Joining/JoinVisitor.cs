@@ -25,6 +25,21 @@ internal sealed class JoinVisitor(Libp2pHost host, X25519Key sealingKey, string 
         }
     }
 
+    /// <summary>Connects with a node of the local network.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.PeerUnreachable"/>.</exception>
+    public async Task ConnectAsync(LocalPeer peer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            host.SuggestAddresses(peer.Peer, peer.Addresses);
+            await host.ConnectAsync(peer.Peer, cancellationToken);
+        }
+        catch (Libp2pException e)
+        {
+            throw new PcException(ErrorCode.PeerUnreachable, $"{peer.Peer} could not be reached: {e.Message}", inner: e);
+        }
+    }
+
     /// <summary>Joins at a node.</summary>
     /// <exception cref="PcException">It refused, cannot be reached, or did not prove the secret; each has its code.</exception>
     public async Task<JoinAdmission> JoinAsync(PeerId inviter, JoinHello hello, string secret, CancellationToken cancellationToken)

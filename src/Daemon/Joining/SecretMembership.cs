@@ -13,7 +13,7 @@ namespace PeoplesCloud.Daemon.Joining;
 
 /// <summary>What a person does with secrets and spoken codes: set, invite, join.</summary>
 internal sealed class SecretMembership(
-    SwarmRegistry swarms, ReplicaFactory factory, SpokenCodes codes, JoinVisitor visitor, MeshAddresses known, TimeProvider time, ILogger logger)
+    SwarmRegistry swarms, ReplicaFactory factory, SpokenCodes codes, JoinVisitor visitor, MeshAddresses known, Func<MdnsDiscovery?> localNetwork, TimeProvider time, ILogger logger)
 {
     /// <summary>Checks a secret that a person chose.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.JoinSecretInvalid"/>; the secret is not in it.</exception>
@@ -54,16 +54,28 @@ internal sealed class SecretMembership(
         var secret = Check(request.Secret);
         CheckLocalName(request.Name);
         var inviter = await visitor.FindAsync(request.Peer, cancellationToken);
-        return Take(inviter, request.Peer, name, request.Name, await visitor.JoinAsync(inviter, new JoinHello(JoinKind.Secret, name), secret, cancellationToken));
+        var admission = await visitor.JoinAsync(inviter, new JoinHello(JoinKind.Secret, name), secret, cancellationToken);
+        return Take(inviter, PeerAddress.Parse(request.Peer), name, request.Name, admission);
     }
 
-    /// <summary>Joins by a spoken code, at an address.</summary>
+    /// <summary>Joins by a spoken code: at an address, or where somebody on the local network knows it.</summary>
     public async Task<SwarmReply> JoinAsync(JoinCodeRequest request, CancellationToken cancellationToken)
     {
         var code = SpokenCode.Parse(request.Code);
         CheckLocalName(request.Name);
-        var inviter = await visitor.FindAsync(request.Peer ?? throw new PcException(ErrorCode.JoinPeerInvalid, "no address was given"), cancellationToken);
-        return Take(inviter, request.Peer, code.Text, request.Name, await visitor.JoinAsync(inviter, new JoinHello(JoinKind.Code, code.Plate), code.Text, cancellationToken));
+        var hello = new JoinHello(JoinKind.Code, code.Plate);
+        if (request.Peer is not null)
+        {
+            var inviter = await visitor.FindAsync(request.Peer, cancellationToken);
+            return Take(inviter, PeerAddress.Parse(request.Peer), hello.Name, request.Name, await visitor.JoinAsync(inviter, hello, code.Text, cancellationToken));
+        }
+        var network = localNetwork() ?? throw new PcException(ErrorCode.SpokenCodeNobody, "this node does not look for others on the local network", "say where the inviter is: --peer HOST:PORT");
+        var (at, admission) = await Neighbours.AskAllAsync(Neighbours.FindAsync(network, time, cancellationToken), async (peer, token) =>
+        {
+            await visitor.ConnectAsync(peer, token);
+            return (peer, await visitor.JoinAsync(peer.Peer, hello, code.Text, token));
+        }, code.Plate, cancellationToken);
+        return Take(at.Peer, at.Addresses, hello.Name, request.Name, admission);
     }
 
     private void CheckLocalName(string? name)
@@ -72,9 +84,9 @@ internal sealed class SecretMembership(
     }
 
     // From here on the inviter counts us as a member: finish rather than give up.
-    private SwarmReply Take(PeerId inviter, string address, string called, string? localName, JoinAdmission admission)
+    private SwarmReply Take(PeerId inviter, IReadOnlyList<Multiaddr> addresses, string called, string? localName, JoinAdmission admission)
     {
-        known.Learn(inviter, [.. PeerAddress.Parse(address).Select(a => a.WithoutPeer().ToString())]);
+        known.Learn(inviter, [.. addresses.Select(address => address.WithoutPeer().ToString())]);
         if (swarms.Find(admission.Swarm) is { Me: not null } already) return Membership.Describe(already, null);
         var replica = SwarmReplica.JoinProven(factory.Signer, factory.Verifier, admission.Swarm, called, admission.Reply, time.GetUtcNow(), out var entries, swarms.Held(admission.Swarm));
         var taken = swarms.All.Where(other => other.Id != admission.Swarm).Select(other => other.Name).ToHashSet(StringComparer.Ordinal);
