@@ -2,7 +2,7 @@ namespace PeoplesCloud.Fuzz;
 
 /// <summary>
 /// Damages inputs in the ways that parsers get wrong: flipped bits, extreme lengths, pieces that are missing, repeated or of another
-/// input. The same seed makes the same inputs.
+/// input. Inputs that made the target do something new are kept for good. The same seed and the same answers make the same inputs.
 /// </summary>
 internal sealed class Mutator(IReadOnlyList<byte[]> seeds, int seed)
 {
@@ -19,21 +19,33 @@ internal sealed class Mutator(IReadOnlyList<byte[]> seeds, int seed)
         [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
     ];
 
+    private const int MaxNovel = 2048;
+
     private readonly Random _random = new(seed);
     private readonly List<byte[]> _kept = [.. seeds.DefaultIfEmpty([])];
+    private readonly List<byte[]> _novel = [];
 
     /// <summary>The next input: a seed as it is at first, then one with some damage.</summary>
     public byte[] Next(long number)
     {
         if (number < seeds.Count) return seeds[(int)number];
         if (_random.Next(64) == 0) return Noise();
-        var input = _kept[_random.Next(_kept.Count)].ToList();
+        var input = Any().ToList();
         for (var damages = 1 + _random.Next(4); damages > 0; damages--) Damage(input);
         if (input.Count > MaxBytes) input.RemoveRange(MaxBytes, input.Count - MaxBytes);
         var made = input.ToArray();
-        if (_random.Next(16) == 0) Keep(made); // damage upon damage goes deeper
+        if (_random.Next(16) == 0) Remember(made); // damage upon damage goes deeper
         return made;
     }
+
+    /// <summary>An input made the target do what no other did.</summary>
+    public void Keep(byte[] input)
+    {
+        if (_novel.Count < MaxNovel) _novel.Add(input);
+        else _novel[_random.Next(MaxNovel)] = input;
+    }
+
+    private byte[] Any() => _novel.Count > 0 && _random.Next(2) == 0 ? _novel[_random.Next(_novel.Count)] : _kept[_random.Next(_kept.Count)];
 
     private void Damage(List<byte> input)
     {
@@ -63,7 +75,7 @@ internal sealed class Mutator(IReadOnlyList<byte[]> seeds, int seed)
                 input.RemoveRange(at, input.Count - at);
                 break;
             case 7:
-                var other = _kept[_random.Next(_kept.Count)];
+                var other = Any();
                 var from = _random.Next(other.Length + 1);
                 input.InsertRange(at, other.AsSpan(from, Math.Min(other.Length - from, _random.Next(1, 257))));
                 break;
@@ -87,7 +99,7 @@ internal sealed class Mutator(IReadOnlyList<byte[]> seeds, int seed)
         return noise;
     }
 
-    private void Keep(byte[] input)
+    private void Remember(byte[] input)
     {
         if (_kept.Count < MaxKept) _kept.Add(input);
         else _kept[seeds.Count + _random.Next(Math.Max(1, MaxKept - seeds.Count))] = input;

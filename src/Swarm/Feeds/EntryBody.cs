@@ -77,22 +77,22 @@ public abstract record EntryBody(EntryKind Kind)
         {
             EntryBody? read = (EntryKind)kind switch
             {
-                EntryKind.SwarmCreated => SwarmCreated.From(SwarmCreatedMessage.Parser.ParseFrom(body)),
-                EntryKind.TicketIssued => TicketIssued.From(TicketIssuedMessage.Parser.ParseFrom(body)),
-                EntryKind.MemberAdmitted => MemberAdmitted.From(MemberAdmittedMessage.Parser.ParseFrom(body)),
+                EntryKind.SwarmCreated => SwarmCreated.From(SwarmCreatedMessage.Parser.ParseWhole(body)),
+                EntryKind.TicketIssued => TicketIssued.From(TicketIssuedMessage.Parser.ParseWhole(body)),
+                EntryKind.MemberAdmitted => MemberAdmitted.From(MemberAdmittedMessage.Parser.ParseWhole(body)),
                 EntryKind.MemberLeft => new MemberLeft(),
-                EntryKind.MemberRemoved => MemberRemoved.From(MemberRemovedMessage.Parser.ParseFrom(body)),
-                EntryKind.MemberReadmitted => MemberReadmitted.From(MemberReadmittedMessage.Parser.ParseFrom(body)),
-                EntryKind.ProgramDeployed => ProgramDeployed.From(ProgramDeployedMessage.Parser.ParseFrom(body)),
-                EntryKind.ProgramPlaced => ProgramPlaced.From(ProgramPlacedMessage.Parser.ParseFrom(body)),
-                EntryKind.ProgramStopped => ProgramStopped.From(ProgramStoppedMessage.Parser.ParseFrom(body)),
-                EntryKind.KeyRotated => KeyRotated.From(KeyRotatedMessage.Parser.ParseFrom(body)),
-                EntryKind.JoinSecretSet => JoinSecretSet.From(JoinSecretSetMessage.Parser.ParseFrom(body)),
+                EntryKind.MemberRemoved => MemberRemoved.From(MemberRemovedMessage.Parser.ParseWhole(body)),
+                EntryKind.MemberReadmitted => MemberReadmitted.From(MemberReadmittedMessage.Parser.ParseWhole(body)),
+                EntryKind.ProgramDeployed => ProgramDeployed.From(ProgramDeployedMessage.Parser.ParseWhole(body)),
+                EntryKind.ProgramPlaced => ProgramPlaced.From(ProgramPlacedMessage.Parser.ParseWhole(body)),
+                EntryKind.ProgramStopped => ProgramStopped.From(ProgramStoppedMessage.Parser.ParseWhole(body)),
+                EntryKind.KeyRotated => KeyRotated.From(KeyRotatedMessage.Parser.ParseWhole(body)),
+                EntryKind.JoinSecretSet => JoinSecretSet.From(JoinSecretSetMessage.Parser.ParseWhole(body)),
                 _ => null,
             };
             return read ?? new UnknownBody(kind, body.ToByteArray());
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return new UnknownBody(kind, body.ToByteArray());
         }

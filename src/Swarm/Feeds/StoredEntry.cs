@@ -72,8 +72,8 @@ public sealed class StoredEntry
         refusal = EntryRefusal.Malformed;
         try
         {
-            var signed = SignedEntryMessage.Parser.ParseFrom(bytes);
-            var m = EntryMessage.Parser.ParseFrom(signed.Entry);
+            var signed = SignedEntryMessage.Parser.ParseWhole(bytes);
+            var m = EntryMessage.Parser.ParseWhole(signed.Entry);
             if (signed.Signature.Length is 0 or > SwarmLimits.MaxSignatureBytes) return false;
             if (m.Parents.Count > SwarmLimits.MaxParents || m.Sequence is 0 or > uint.MaxValue) return false;
             if (!PeerId.TryFromBytes(m.Author.Span, out var author)) return false;
@@ -103,7 +103,7 @@ public sealed class StoredEntry
             refusal = EntryRefusal.None;
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return false;
         }

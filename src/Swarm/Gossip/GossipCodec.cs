@@ -21,13 +21,13 @@ internal static class GossipCodec
         if (bytes.Length > SwarmLimits.MaxGossipBytes) return false;
         try
         {
-            var read = GossipMessage.Parser.ParseFrom(bytes);
+            var read = GossipMessage.Parser.ParseWhole(bytes);
             if (read.Swarm.Length != SwarmId.Size || read.PingTarget.Length > PeerId.MaxBytes) return false;
             if (read.Entries.Count > MaxEntries || read.Records.Count > MaxRecords || read.Wants.Count > MaxWants) return false;
             message = read;
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return false;
         }

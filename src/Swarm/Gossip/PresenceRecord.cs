@@ -141,8 +141,8 @@ public sealed class PresenceRecord
         if (bytes.Length > SwarmLimits.MaxPresenceBytes) return false;
         try
         {
-            var signed = SignedPresenceMessage.Parser.ParseFrom(bytes);
-            var m = PresenceMessage.Parser.ParseFrom(signed.Record);
+            var signed = SignedPresenceMessage.Parser.ParseWhole(bytes);
+            var m = PresenceMessage.Parser.ParseWhole(signed.Record);
             if (!SwarmId.TryFromBytes(m.Swarm.Span, out var swarm) || !PeerId.TryFromBytes(m.Peer.Span, out var peer)) return false;
             if (m.Addresses.Count > MaxAddresses || m.Languages.Count > MaxLanguages || m.Running.Count > MaxRunning) return false;
             if (!m.Addresses.All(IsLine) || !m.Languages.All(Names.IsValid) || !double.IsFinite(m.Rank) || !IsLine(m.Version)) return false;
@@ -168,7 +168,7 @@ public sealed class PresenceRecord
             record = new PresenceRecord(bytes.ToArray(), swarm, peer, new PresenceVersion(m.EpochMs, m.Counter), info);
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return false;
         }

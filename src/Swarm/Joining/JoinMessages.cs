@@ -85,9 +85,9 @@ public sealed record JoinHello(JoinKind Kind, string Name)
         if (bytes.Length > SwarmLimits.MaxJoinMessageBytes) return null;
         try
         {
-            return parser.ParseFrom(bytes);
+            return parser.ParseWhole(bytes);
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return null;
         }
@@ -190,12 +190,12 @@ public sealed record JoinAdmission(SwarmId Swarm, JoinReply Reply)
         if (bytes.Length > SwarmLimits.MaxJoinAdmissionBytes) return false;
         try
         {
-            var m = JoinAdmissionMessage.Parser.ParseFrom(bytes);
+            var m = JoinAdmissionMessage.Parser.ParseWhole(bytes);
             if (!SwarmId.TryFromBytes(m.Swarm.Span, out var swarm) || !JoinReply.TryDecode(m.Reply.Span, out var reply)) return false;
             admission = new JoinAdmission(swarm, reply);
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return false;
         }

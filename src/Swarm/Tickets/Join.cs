@@ -29,13 +29,13 @@ public sealed record JoinRequest(SwarmId Swarm, byte[] Secret, string Name, byte
         if (bytes.Length > SwarmLimits.MaxJoinRequestBytes) return false;
         try
         {
-            var m = JoinRequestMessage.Parser.ParseFrom(bytes);
+            var m = JoinRequestMessage.Parser.ParseWhole(bytes);
             if (!SwarmId.TryFromBytes(m.Swarm.Span, out var swarm) || m.Secret.Length != Ticket.SecretBytes || !Names.IsValid(m.Name) || m.X25519.Length != 32) return false;
             if (m.ClockMs >= 253_402_300_800_000) return false;
             request = new JoinRequest(swarm, m.Secret.ToByteArray(), m.Name, m.X25519.ToByteArray(), DateTimeOffset.FromUnixTimeMilliseconds((long)m.ClockMs));
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return false;
         }
@@ -69,7 +69,7 @@ public sealed record JoinReply(IReadOnlyList<ReadOnlyMemory<byte>> Entries, byte
         if (bytes.Length > SwarmLimits.MaxJoinReplyBytes) return false;
         try
         {
-            var m = JoinReplyMessage.Parser.ParseFrom(bytes);
+            var m = JoinReplyMessage.Parser.ParseWhole(bytes);
             if (m.SwarmKey.Length != SwarmKeyState.KeyBytes) return false;
             EntryHash? keyEntry = null;
             if (!m.KeyEntry.IsEmpty)
@@ -80,7 +80,7 @@ public sealed record JoinReply(IReadOnlyList<ReadOnlyMemory<byte>> Entries, byte
             reply = new JoinReply([.. m.Entries.Select(entry => entry.Memory)], m.SwarmKey.ToByteArray(), keyEntry);
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return false;
         }

@@ -156,7 +156,7 @@ public sealed record Ticket
     {
         try
         {
-            var m = TicketMessage.Parser.ParseFrom(payload);
+            var m = TicketMessage.Parser.ParseWhole(payload);
             if (!SwarmId.TryFromBytes(m.Swarm.Span, out var swarm) || !PeerId.TryFromBytes(m.Inviter.Span, out var inviter) || !Names.IsValid(m.Name)) return null;
             if (m.Addresses.Count > MaxAddresses || m.Addresses.Any(address => address.Length > MaxAddressCharacters || address.Any(char.IsControl))) return null;
             if (m.Role is < (uint)Role.Guest or > (uint)Role.Admin || m.ExpiresMs >= 253_402_300_800_000 || m.Uses > int.MaxValue || m.Secret.Length != SecretBytes) return null;
@@ -172,7 +172,7 @@ public sealed record Ticket
                 Secret = m.Secret.ToByteArray(),
             };
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception thrown) when (Malformed.Is(thrown))
         {
             return null;
         }
