@@ -56,6 +56,7 @@ public sealed class BulkConnectionTests
         await using var oak = await TestHost.StartAsync();
         await using var elm = (await TestHost.StartAsync(listen: false)).Echoes().Knows(oak);
         await elm.Host.ConnectAsync(oak.Self);
+        await Eventually.TrueAsync(() => oak.Host.Connections.Count == 1, "oak has it in its table");
         await EchoAsync(oak, elm, StreamUse.Bulk, 1000);
         Assert.Equal(StreamUse.Quick, Assert.Single(oak.Host.Connections).Use);
 
