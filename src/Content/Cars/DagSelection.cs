@@ -40,5 +40,13 @@ public sealed record EntityBytes(long From, long? To)
         return first <= last ? (first, last) : null;
     }
 
+    // Fuzz target: whatever the range and the file, what is meant lies in the file.
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        if (input.Length < 8 || TryParse(System.Text.Encoding.Latin1.GetString(input[8..])) is not { } bytes) return;
+        var length = System.Buffers.Binary.BinaryPrimitives.ReadInt64LittleEndian(input) & long.MaxValue;
+        if (bytes.In(length) is { } found) PeoplesCloud.Base.Invariant.Check(found.First >= 0 && found.First <= found.Last && found.Last < length, "a range lies in its file");
+    }
+
     private static bool TryNumber(string text, out long number) => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number) && number > long.MinValue;
 }

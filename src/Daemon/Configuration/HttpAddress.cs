@@ -16,6 +16,13 @@ internal static class HttpAddress
         return Uri.TryCreate(url, UriKind.Absolute, out address) && address.Scheme is "http" or "https" && address.UserInfo.Length == 0 && address.Query.Length == 0 && address.Fragment.Length == 0;
     }
 
+    // Fuzz target: what is accepted is an HTTP server and nothing more.
+    internal static void Fuzz(ReadOnlySpan<byte> input)
+    {
+        if (TryParse(System.Text.Encoding.Latin1.GetString(input), out var address))
+            PeoplesCloud.Base.Invariant.Check(address.Scheme is "http" or "https" && address.Host.Length > 0, "an address is an HTTP server");
+    }
+
     private static string? FromMultiaddr(string text)
     {
         if (text.Split('/') is not ["", var kind, var host, "tcp", var port, .. var rest] || !ushort.TryParse(port, out var number)) return null;
