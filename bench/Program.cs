@@ -9,6 +9,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
     ["idle"] = IdleBenchmark.RunAsync,
     ["list"] = ListBenchmark.RunAsync,
     ["mesh"] = MeshBenchmark.RunAsync,
+    ["relay"] = RelayBenchmark.RunAsync,
     ["sandbox"] = SandboxBenchmark.RunAsync,
     ["sim"] = SimBenchmark.RunAsync,
 };

@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
@@ -17,15 +18,22 @@ import { createLibp2p } from 'libp2p'
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n')
 
-// node peer.mjs [key type] [tls] [ws]: with tls it speaks no Noise, with ws it listens on nothing else
+// node peer.mjs [key type] [tls] [ws] [relay] [through=ADDRESS]: with tls it speaks no Noise, with ws it listens on nothing else, with relay
+// it forwards for others without limits, with through it is reached through the relay at the address only
 const [kind = 'default', ...features] = process.argv.slice(2)
+const through = features.find((feature) => feature.startsWith('through='))?.slice('through='.length)
 const node = await createLibp2p({
   ...(kind === 'default' ? {} : { privateKey: await generateKeyPair(kind) }),
-  addresses: { listen: ['/ip4/127.0.0.1/tcp/0' + (features.includes('ws') ? '/ws' : '')] },
-  transports: [tcp(), webSockets()],
+  addresses: { listen: [through ? `${through}/p2p-circuit` : '/ip4/127.0.0.1/tcp/0' + (features.includes('ws') ? '/ws' : '')] },
+  transports: [tcp(), webSockets(), circuitRelayTransport()],
   connectionEncrypters: [features.includes('tls') ? tls() : noise()],
   streamMuxers: [yamux()],
-  services: { ping: ping(), identify: identify(), push: identifyPush() }
+  services: {
+    ping: ping(),
+    identify: identify(),
+    push: identifyPush(),
+    ...(features.includes('relay') ? { relay: circuitRelayServer({ reservations: { applyDefaultLimit: false } }) } : {})
+  }
 })
 
 const options = { maxInboundStreams: 1000, maxOutboundStreams: 1000 }
@@ -151,4 +159,6 @@ createInterface({ input: process.stdin }).on('line', async (line) => {
   }
 }).on('close', () => process.exit(0))
 
+// A place with a relay is an address only once the relay has given it.
+while (node.getMultiaddrs().length === 0) await new Promise((resolve) => node.addEventListener('self:peer:update', resolve, { once: true }))
 say({ ready: node.getMultiaddrs()[0].toString() })
