@@ -85,9 +85,9 @@ internal static class RelayBenchmark
         var chunk = RandomNumberGenerator.GetBytes(ChunkBytes);
         var processor = Process.GetCurrentProcess().TotalProcessorTime;
         var start = Stopwatch.GetTimestamp();
-        for (var left = bytes; left > 0; left -= ChunkBytes) await stream.Output.WriteAsync(chunk);
+        for (var left = bytes; left > 0; left -= ChunkBytes) await stream.Output.WriteAsync(chunk, stream.Closed);
         await stream.Output.CompleteAsync();
-        var answer = await stream.Input.ReadAsync();
+        var answer = await stream.Input.ReadAsync(stream.Closed);
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         if (answer.Buffer.Length == 0) throw new EndOfStreamException("not all arrived");
         if (from.Connections.Any(connection => connection.RemotePeer == to && connection.IsRelayed != isRelayed)) throw new InvalidOperationException("it did not go the way that was meant");

@@ -41,6 +41,9 @@ public sealed class Libp2pConnection
     /// <summary>What its streams are for.</summary>
     public StreamUse Use { get; internal init; }
 
+    /// <summary>Whether both sides dialed at the same moment to get past their routers: it says nothing about who can be dialed.</summary>
+    public bool IsPunched { get; internal set; }
+
     /// <summary>Whether we dialed.</summary>
     public bool IsOutbound { get; }
 

@@ -88,6 +88,7 @@ public sealed partial class Libp2pHost
             {
                 var address = Multiaddr.FromEndPoint((IPEndPoint)socket.RemoteEndPoint!);
                 var connection = await UpgradeAsync(MeshSocket.Prepare(socket, _limits), address, peer, isInitiator, StreamUse.Quick, cancellationToken);
+                connection.IsPunched = true;
                 _ = _tasks.Start(() => RunAsync(connection));
                 HostLog.Punched(_logger, peer, address);
                 connected = true;

@@ -56,7 +56,9 @@ internal sealed class RelayKeeper(Libp2pHost host, SwarmRegistry swarms, Action 
     {
         // 1. Who is reached from everywhere needs nobody. A relay that left the swarm is none for us.
         var direct = host.Connections.Where(connection => !connection.IsRelayed).ToList();
-        if (direct.Any(connection => !connection.IsOutbound && UsableAddresses.IsPublic(connection.RemoteAddress.Host))) _reachedAt = time.GetTimestamp();
+        // It has an address that the Internet routes, and somebody out there dialed it without a hole punched first.
+        if (direct.Any(connection => connection is { IsOutbound: false, IsPunched: false } && UsableAddresses.IsPublic(connection.RemoteAddress.Host))
+            && host.ListenAddresses.Any(address => UsableAddresses.IsPublic(address.Host))) _reachedAt = time.GetTimestamp();
         var isReachable = _reachedAt is { } at && time.GetElapsedTime(at) < ReachableFor;
         foreach (var held in host.Reservations)
             if (isReachable || swarms.SharedWith(held.Relay) is null) host.ForgetReservation(held.Relay);

@@ -31,6 +31,7 @@ public sealed class HolePunchTests
                 oak.Host.PunchAsync(fir.Self, [fir.Address], isInitiator: true, CancellationToken.None),
                 fir.Host.PunchAsync(oak.Self, [oak.Address], isInitiator: false, CancellationToken.None));
             Assert.Equal([true, true], met);
+            Assert.Contains(oak.Host.Connections, connection => connection.IsPunched);
             await oak.Host.PingAsync(fir.Self);
             await fir.Host.PingAsync(oak.Self);
             oak.Host.Disconnect(fir.Self);
