@@ -9,7 +9,7 @@ internal static class RootPage
     private static readonly (string Title, string[] Commands)[] Groups =
     [
         ("See it work", ["try"]),
-        ("Your node", ["up", "down", "daemon", "doctor", "version"]),
+        ("Your node", ["up", "down", "daemon", "doctor", "export", "import", "version"]),
         ("Swarms", ["create", "invite", "join", "secret", "list", "network", "remove", "leave"]),
         ("Programs", ["deploy", "logs", "stop"]),
         ("Content", ["add", "get", "cat", "pin", "gc"]),
