@@ -8,21 +8,20 @@ namespace PeoplesCloud.Daemon;
 /// </summary>
 internal static partial class RestingMemory
 {
-    /// <summary>From the start to the first time: joining, the first rounds of gossip and all that they compile are over.</summary>
-    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(10);
+    /// <summary>From the start to the first time; each pause after it is twice as long, since joining and the first rounds of gossip compile and load too.</summary>
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(10);
 
-    /// <summary>From one time to the next. Each takes some 20 ms of one core.</summary>
-    private static readonly TimeSpan Period = TimeSpan.FromMinutes(10);
+    /// <summary>The longest pause. Each time takes some 20 ms of one core.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
 
     /// <summary>Runs until it is cancelled.</summary>
     public static async Task RunAsync(TimeProvider time, CancellationToken cancellationToken)
     {
-        await Task.Delay(Settled, time, cancellationToken);
-        while (true)
+        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
+            await Task.Delay(pause, time, cancellationToken);
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             _ = TrimHeap(0); // 1 when something was given back
-            await Task.Delay(Period, time, cancellationToken);
         }
     }
 

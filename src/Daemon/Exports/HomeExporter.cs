@@ -21,12 +21,13 @@ internal sealed class HomeExporter(string home, string file, bool withBlocks, Ti
     private readonly HomePaths _paths = new(home);
 
     /// <summary>Writes the file; it is durable and whole when this returns, and was not there before.</summary>
-    /// <exception cref="PcException"><see cref="ErrorCode.HomeMissing"/>, <see cref="ErrorCode.ExportExists"/>, codes of the home and of the disk.</exception>
+    /// <exception cref="PcException"><see cref="ErrorCode.HomeMissing"/>, <see cref="ErrorCode.ExportExists"/>, <see cref="ErrorCode.PathNotFound"/>, codes of the home and of the disk.</exception>
     public ExportReport Export()
     {
         if (!File.Exists(_paths.Identity) || !File.Exists(_paths.Database)) throw new PcException(ErrorCode.HomeMissing, $"{home} holds no node");
         if (Path.Exists(file)) throw new PcException(ErrorCode.ExportExists, $"{file} exists already");
         var folder = Path.GetDirectoryName(file)!;
+        if (!Directory.Exists(folder)) throw new PcException(ErrorCode.PathNotFound, $"{folder} does not exist");
         // Beside the file, where its secrets will be anyway, and on the same disk, so that a rename finishes it.
         var work = Path.Combine(folder, $".{Path.GetFileName(file)}.{Path.GetRandomFileName()}");
         try

@@ -75,6 +75,7 @@ public sealed class HomeTransferTests : IDisposable
         await using var oak = await TestNode.StartAsync("oak");
         HomeTransfer.Export(oak.Home, Export, false);
         Assert.Equal(ErrorCode.ExportExists, CodeOf(() => HomeTransfer.Export(oak.Home, Export, false)));
+        Assert.Equal(ErrorCode.PathNotFound, CodeOf(() => HomeTransfer.Export(oak.Home, this["none/oak.tar"], false)));
         Assert.Equal(ErrorCode.HomeNotEmpty, CodeOf(() => HomeTransfer.Import(Export, oak.Home)));
         Assert.Equal(ErrorCode.PathNotFound, CodeOf(() => HomeTransfer.Import(this["none"], this["home"])));
         Assert.Equal(ErrorCode.HomeUnusable, CodeOf(() => HomeTransfer.Import(Export, this[new string('x', 120)])));
