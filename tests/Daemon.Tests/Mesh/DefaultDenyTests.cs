@@ -20,6 +20,7 @@ public sealed class DefaultDenyTests
         "/mesh/v1/swarms/{swarm}/ask Deployer",
         "/mesh/v1/swarms/{swarm}/entries Gossiper",
         "/mesh/v1/swarms/{swarm}/gossip Gossiper",
+        "/mesh/v1/swarms/{swarm}/links Member",
         "/mesh/v1/swarms/{swarm}/programs/{program}/logs Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/start Owner",
         "/mesh/v1/swarms/{swarm}/programs/{program}/status Member",
