@@ -5,8 +5,10 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
 {
     ["add"] = AddBenchmark.RunAsync,
     ["blake3"] = Blake3Benchmark.RunAsync,
+    ["connections"] = ConnectionsBenchmark.RunAsync,
     ["deploy"] = DeployBenchmark.RunAsync,
     ["idle"] = IdleBenchmark.RunAsync,
+    ["latency"] = LatencyBenchmark.RunAsync,
     ["list"] = ListBenchmark.RunAsync,
     ["mesh"] = MeshBenchmark.RunAsync,
     ["relay"] = RelayBenchmark.RunAsync,

@@ -63,6 +63,7 @@ public sealed class BulkConnectionTests
         // Once the other side has made a second one, it is used.
         oak.Echoes();
         await EchoAsync(elm, oak, StreamUse.Bulk, 1000);
+        await Eventually.TrueAsync(() => oak.Host.Connections.Count == 2, "oak has the second one too");
         await EchoAsync(oak, elm, StreamUse.Bulk, 200_000);
         Assert.True(oak.Host.Connections.Single(connection => connection.Use == StreamUse.Bulk).BytesOut > 200_000);
     }
