@@ -115,7 +115,7 @@ public sealed class Recordings : IAsyncLifetime
         }
     }
 
-    // Oak makes a swarm, adds, pins, deploys and starts again; elm joins, hosts, runs the program to its end.
+    // Oak makes a swarm, adds, pins, deploys, collects and starts again; elm joins, hosts, runs the program to its end.
     private async Task RecordNodesAsync()
     {
         var (oaks, elms) = (Begin("oak", withHome: false), Begin("elm", withHome: false));
@@ -145,6 +145,14 @@ public sealed class Recordings : IAsyncLifetime
         oaks.Tell(new Expected.Held(bundle), new Expected.Granted(bundle, friends));
         elms.Tell(new Expected.Held(bundle));
         TellSwarm(oaks, oak, "friends");
+        // What was unpinned may go, what the feeds name stays; what comes again right after is there again.
+        oaks.Tell(new Expected.Either(new Expected.Held(photos).About), new Expected.Either(new Expected.Granted(photos, null).About));
+        var collected = await oak.Node.Content.CollectAsync(dryRun: false, CancellationToken.None);
+        Assert.NotEqual(0, collected.RemovedBlocks);
+        oaks.Tell(new Expected.Either(new Expected.Pinned(photos, true).About));
+        Assert.Equal(photos, Cid.Parse((await oak.AddAsync(folder, recursive: true))[^1].Cid));
+        oaks.Tell(new Expected.Held(photos), new Expected.Granted(photos, null), new Expected.Pinned(photos, true));
+
         await oak.WaitForAsync("friends", seen => seen.Programs is [{ State: "stopped" }]);
         var program = oak.Node.Swarms.Require("friends").State.Programs.Keys.Single();
         var mark = new Expected.Finished(ProgramSpec.LocalNameOf(program), true);
