@@ -11,7 +11,8 @@ internal static class MultibaseText
     internal static void Fuzz(ReadOnlySpan<byte> input)
     {
         var text = Encoding.Latin1.GetString(input);
-        if (Multibase.TryDecode(text, out var bytes)) Invariant.Check(Multibase.TryDecode("b" + Multibase.ToBase32(bytes), out var again) && again.AsSpan().SequenceEqual(bytes), "bytes survive base32");
+        // Base32 is longer than base36: what was at the bound is above it.
+        if (Multibase.TryDecode(text, out var bytes)) Invariant.Check(Multibase.TryFromBase32(Multibase.ToBase32(bytes), int.MaxValue, out var again) && again.AsSpan().SequenceEqual(bytes), "bytes survive base32");
         if (Multibase.TryFromBase58(text, out var big)) Invariant.Check(Multibase.ToBase58(big) == text, "base58 has one text for some bytes");
         if (Multibase.TryFromBase36(text, out big)) Invariant.Check(Multibase.TryFromBase36(Multibase.ToBase36(big), out var same) && same.AsSpan().SequenceEqual(big), "bytes survive base36");
         if (Multibase.TryFromBase32(text, out var small)) Invariant.Check(Multibase.TryFromBase32(Multibase.ToBase32(small), out var equal) && equal.AsSpan().SequenceEqual(small), "bytes survive base32 without a prefix");
