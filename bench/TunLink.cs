@@ -74,16 +74,28 @@ internal sealed partial class TunLink : IDisposable
         foreach (var space in new[] { Near, Far }) Run("ip", "netns", "del", space);
     }
 
+    // The devices are closed under the threads that carry: that ends them.
+    private static void UntilClosed(Action carry)
+    {
+        try
+        {
+            carry();
+        }
+        catch (ObjectDisposedException)
+        {
+        }
+    }
+
     private void Carry(SafeFileHandle from, SafeFileHandle to, double bitsPerSecond, TimeSpan oneWay, int queuePackets)
     {
         // In time order: when the last bit of a packet has left the queue, and when it is there.
         var underWay = new ConcurrentQueue<(byte[] Packet, long Left, long Arrives)>();
         var queued = new ConcurrentQueue<long>();
-        var reader = new Thread(() =>
+        var reader = new Thread(() => UntilClosed(() =>
         {
             var buffer = new byte[MaxPacketBytes];
             long free = 0;
-            while (read(from, buffer, MaxPacketBytes) is > 0 and var count)
+            while (!from.IsClosed && read(from, buffer, MaxPacketBytes) is > 0 and var count)
             {
                 var now = Stopwatch.GetTimestamp();
                 while (queued.TryPeek(out var left) && left <= now) queued.TryDequeue(out _);
@@ -96,8 +108,8 @@ internal sealed partial class TunLink : IDisposable
                 queued.Enqueue(free);
                 underWay.Enqueue((buffer[..(int)count], free, free + (long)(oneWay.TotalSeconds * Stopwatch.Frequency)));
             }
-        }) { IsBackground = true };
-        var writer = new Thread(() =>
+        })) { IsBackground = true };
+        var writer = new Thread(() => UntilClosed(() =>
         {
             while (!to.IsClosed)
             {
@@ -110,7 +122,7 @@ internal sealed partial class TunLink : IDisposable
                 underWay.TryDequeue(out next);
                 _ = write(to, next.Packet, next.Packet.Length);
             }
-        }) { IsBackground = true };
+        })) { IsBackground = true };
         reader.Start();
         writer.Start();
     }
