@@ -508,6 +508,11 @@ public enum ErrorCode
     /// <summary>A Node.js program's package.json cannot be understood.</summary>
     [ErrorInfo(ExitCode.Failed, "A Node.js program's package.json cannot be understood.", "Correct package.json, or name the language after the path when the program is written in another.")]
     PackageJsonInvalid = 6040,
+
+    // -- 6050 languages and manifests -------------------------------------------------------------------------
+    /// <summary>What a program asks for is not possible.</summary>
+    [ErrorInfo(ExitCode.Usage, "What a program asks for, in its pc.toml or on the command line, is not possible; all problems are listed.", "Correct the named keys: docs/layouts/manifest.md lists them all.")]
+    ManifestInvalid = 6050,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

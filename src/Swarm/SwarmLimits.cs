@@ -68,4 +68,25 @@ public static class SwarmLimits
 
     /// <summary>A name of a swarm, node or program, in UTF-8 bytes (a DNS label's length).</summary>
     public const int MaxNameBytes = 63;
+
+    /// <summary>A program's manifest inside of its entry, in bytes. A long command and thirty variables take one; longer values are files of the program.</summary>
+    public const int MaxManifestBytes = 8 << 10;
+
+    /// <summary>Words of a program's command.</summary>
+    public const int MaxCommandWords = 256;
+
+    /// <summary>Ports of a program.</summary>
+    public const int MaxPorts = 32;
+
+    /// <summary>Environment variables and secrets of a program together.</summary>
+    public const int MaxVariables = 128;
+
+    /// <summary>The name of an environment variable, in bytes.</summary>
+    public const int MaxVariableNameBytes = 128;
+
+    /// <summary>A reference to a container image, in bytes: a name of 255, a tag of 128 or a digest, as registries have it.</summary>
+    public const int MaxImageBytes = 512;
+
+    /// <summary>A schedule in cron's syntax, in bytes.</summary>
+    public const int MaxScheduleBytes = 256;
 }

@@ -113,7 +113,9 @@ internal sealed class MeshEndpoints(
     private async Task AskAsync(HttpContext context)
     {
         var ask = await Bodies.ReadJsonAsync(context.Request, MeshJson.Default.AskMessage, MaxJsonBytes, context.RequestAborted);
-        var offer = programs.Offer(new ProgramAsk(Caller(context).Swarm!.Id, ask.Language, new ProgramLimits(ask.MemoryBytes, ask.CpuMillis, ask.Pids, ask.DiskBytes, ask.Network)));
+        var manifest = ProgramManifest.TryDecode(ask.Manifest) ?? throw new PcException(ErrorCode.BadRequest, "the manifest could not be read");
+        var limits = new ProgramLimits(ask.MemoryBytes, ask.CpuMillis, ask.Pids, ask.DiskBytes, ask.Network);
+        var offer = programs.Offer(new ProgramAsk(Caller(context).Swarm!.Id, ask.Language, limits) { Manifest = manifest });
         var hosts = offer.Hosts && Caller(context).Swarm!.Me is { MayDeployAndHost: true };
         await Bodies.WriteJsonAsync(context.Response, new OfferMessage(hosts, offer.Languages, offer.Rank, offer.Refusal), MeshJson.Default.OfferMessage, context.RequestAborted);
     }

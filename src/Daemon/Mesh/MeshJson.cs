@@ -4,8 +4,8 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 // The JSON bodies between members; see docs/protocols/mesh-api.md. Fields are only ever added.
 
-/// <summary>POST .../ask: would you run this?</summary>
-internal sealed record AskMessage(string Language, long MemoryBytes, int CpuMillis, int Pids, long DiskBytes, string Network);
+/// <summary>POST .../ask: would you run this? Manifest: its bytes as in ProgramDeployed, absent when it asks for nothing besides.</summary>
+internal sealed record AskMessage(string Language, long MemoryBytes, int CpuMillis, int Pids, long DiskBytes, string Network, byte[]? Manifest = null);
 
 /// <summary>The answer of ask.</summary>
 internal sealed record OfferMessage(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal);

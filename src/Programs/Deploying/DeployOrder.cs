@@ -1,6 +1,7 @@
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Deploying;
 
@@ -16,6 +17,9 @@ public sealed record DeployOrder(string Path, string? Language = null, string? N
 
     /// <summary>What network it sees.</summary>
     public NetworkMode Network { get; init; } = NetworkMode.Internet;
+
+    /// <summary>What it asks for besides.</summary>
+    public ProgramManifest Manifest { get; init; } = ProgramManifest.Empty;
 }
 
 /// <summary>The steps of a deploy, in their order.</summary>

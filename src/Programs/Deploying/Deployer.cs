@@ -33,6 +33,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
 
         // 1. What is it, and may it be called so?
         FolderScanner.RequireFolder(order.Path);
+        if (order.Manifest.Problem is { } problem) throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {problem}");
         var language = LanguageDetector.Detect(order.Path, order.Language);
         var name = ProgramName.Choose(order.Name, order.Path);
         var replaced = Replaced(swarm, name);
@@ -42,7 +43,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         // 2. Pack, encrypt and add, while the members are asked.
         var limits = order.Limits.ToProgramLimits(order.Network);
         using var stopAsking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits), stopAsking.Token);
+        var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits) { Manifest = order.Manifest }, stopAsking.Token);
         var packed = await PackAsync(order.Path, asking, stopAsking, cancellationToken);
         using var key = packed.Key;
         report(new DeployProgress(DeployStep.Packed, $"packed and encrypted {packed.Entries} {(packed.Entries == 1 ? "file" : "files")}, {Size.Text(packed.Bytes)}: {packed.Cid}"));
@@ -56,7 +57,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         if (placement.Order.Count == 0) throw NoHost(swarm.State, language, placement.Candidates);
 
         // 5. Record, 6. start; with the next candidate when a host fails to start it.
-        var attempt = new Attempt(swarm, packed, name, language, limits, replaced, offers, placement, report);
+        var attempt = new Attempt(swarm, packed, name, language, limits, order.Manifest, replaced, offers, placement, report);
         var (program, host) = await StartOnFirstAbleAsync(attempt, cancellationToken);
 
         // 7. Report.
@@ -166,7 +167,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var swarm = attempt.Swarm;
         var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true }).Select(offer => offer.Peer));
         var keys = guardians.Prepend(swarm.Self).Distinct().Select(peer => SealFor(attempt, peer)).ToList();
-        var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys);
+        var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys) { Manifest = attempt.Manifest };
         var id = await swarm.AppendDeployedAsync(deployed, host, cancellationToken);
         return new ProgramSpec(id, swarm.State.Id, swarm.Self, deployed, time.GetUtcNow());
     }
@@ -233,6 +234,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         string Name,
         Language Language,
         ProgramLimits Limits,
+        ProgramManifest Manifest,
         IReadOnlyList<SwarmProgram> Replaced,
         IReadOnlyList<CandidateOffer> Offers,
         PlacementResult Placement,

@@ -44,8 +44,17 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
         get
         {
             var language = Language.Find(spec.Deployed.Language) ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(spec.Deployed.Language)} is not known here");
-            return new RunSpec(spec.LocalName, language.CommandIn(AppFolder), AppFolder, language.Environment, spec.Deployed.Limits.ToRunLimits(), spec.Deployed.Limits.ToNetworkMode());
+            var command = spec.Deployed.Manifest.Command ?? language.CommandIn(AppFolder);
+            return new RunSpec(spec.LocalName, command, AppFolder, EnvironmentOf(language), spec.Deployed.Limits.ToRunLimits(), spec.Deployed.Limits.ToNetworkMode());
         }
+    }
+
+    // What the owner sets wins over what the language would set.
+    private Dictionary<string, string> EnvironmentOf(Language language)
+    {
+        var environment = new Dictionary<string, string>(language.Environment, StringComparer.Ordinal);
+        foreach (var (name, value) in spec.Deployed.Manifest.Environment) environment[name] = value;
+        return environment;
     }
 
     private string AppFolder => Path.Combine(folder, "app");

@@ -6,7 +6,11 @@ namespace PeoplesCloud.Programs.Placing;
 /// <param name="Swarm">The swarm.</param>
 /// <param name="Language">The language's name.</param>
 /// <param name="Limits">What the program may use.</param>
-public sealed record ProgramAsk(SwarmId Swarm, string Language, ProgramLimits Limits);
+public sealed record ProgramAsk(SwarmId Swarm, string Language, ProgramLimits Limits)
+{
+    /// <summary>What it asks for besides.</summary>
+    public ProgramManifest Manifest { get; init; } = ProgramManifest.Empty;
+}
 
 /// <summary>A member's answer.</summary>
 /// <param name="Hosts">Whether it runs other members' programs at all.</param>

@@ -262,6 +262,9 @@ public sealed record SealedKey(PeerId Peer, byte[] Box);
 public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, string Language, ProgramLimits Limits, IReadOnlyList<SealedKey> Keys)
     : EntryBody(EntryKind.ProgramDeployed)
 {
+    /// <summary>What it asks for besides; empty in entries of earlier versions.</summary>
+    public ProgramManifest Manifest { get; init; } = ProgramManifest.Empty;
+
     internal override byte[] Encode()
     {
         var m = new ProgramDeployedMessage
@@ -275,6 +278,7 @@ public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, 
             Pids = (uint)Limits.Pids,
             DiskBytes = (ulong)Limits.DiskBytes,
             Network = Limits.Network,
+            Manifest = Manifest.IsEmpty ? null : Manifest.ToMessage(),
         };
         foreach (var key in Keys) m.Keys.Add(new SealedKeyMessage { Peer = ByteString.CopyFrom(key.Peer.Bytes), Box = ByteString.CopyFrom(key.Box) });
         return m.ToByteArray();
@@ -292,7 +296,7 @@ public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, 
             keys.Add(new SealedKey(peer, key.Box.ToByteArray()));
         }
         var limits = new ProgramLimits((long)m.MemoryBytes, (int)m.CpuMillis, (int)m.Pids, (long)m.DiskBytes, m.Network);
-        return new ProgramDeployed(m.Name, bundle, (long)m.BundleBytes, m.Language, limits, keys);
+        return ProgramManifest.From(m.Manifest) is { } manifest ? new ProgramDeployed(m.Name, bundle, (long)m.BundleBytes, m.Language, limits, keys) { Manifest = manifest } : null;
     }
 }
 

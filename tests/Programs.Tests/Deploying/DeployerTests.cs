@@ -54,6 +54,27 @@ public sealed class DeployerTests : IAsyncDisposable
         Assert.Equal("hello", (await _elm.NextAsync()).Spec.Id is { Length: 26 } ? recorded.Deployed.Name : "");
     }
 
+    [Fact]
+    public async Task What_a_program_asks_for_reaches_its_host_and_its_entry()
+    {
+        _swarm.Add("elm", _elm);
+        var manifest = new ProgramManifest { Command = ["python3", "-m", "hello"], Environment = new Dictionary<string, string> { ["MODE"] = "calm", ["PYTHONIOENCODING"] = "latin-1" } };
+        var program = (await _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]) { Manifest = manifest }, null, Token)).Program;
+        Assert.Equal(manifest, _owner.State.Programs[program.Id].Deployed.Manifest);
+        var spec = (await _elm.NextAsync()).Spec;
+        Assert.Equal(["python3", "-m", "hello"], spec.Command);
+        Assert.Equal(("calm", "latin-1", "1"), (spec.Environment["MODE"], spec.Environment["PYTHONIOENCODING"], spec.Environment["PYTHONDONTWRITEBYTECODE"]));
+    }
+
+    [Fact]
+    public async Task What_is_not_possible_is_refused_before_anything_is_packed()
+    {
+        _swarm.Add("elm", _elm);
+        var order = new DeployOrder(_swarm.Folder["hello"]) { Manifest = new ProgramManifest { Ports = [new(0)] } };
+        await Refused.WithAsync(ErrorCode.ManifestInvalid, "0 is no port: 1 to 65535", () => _owner.Deployer.DeployAsync(_owner, order, _progress.Add, Token));
+        Assert.Empty(_progress);
+    }
+
     // Goal: nobody but the owner and the guardians reads a program. Method: seven hosts, five of them guardians; each member tries its
     // own key on every sealed key of the entry that all of them hold, and on the bundle, whose blocks all of them may fetch.
     [Fact]
