@@ -30,7 +30,7 @@ public sealed class PinSet
         _disk = disk;
         try
         {
-            _pins = File.Exists(_file) ? Parse(File.ReadAllText(_file)) : [];
+            _pins = !File.Exists(_file) ? [] : TryParse(File.ReadAllText(_file)) ?? throw new PcException(ErrorCode.PinsDamaged, $"{_file} is damaged or of another version");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -67,13 +67,9 @@ public sealed class PinSet
 
     private void Write(ImmutableSortedSet<Cid> pins)
     {
-        var text = new StringBuilder(Header);
-        foreach (var pin in pins) text.Append(pin.ToString()).Append('\n');
-        var checksum = Checksum(text.ToString());
-        text.Append(Trailer).Append(checksum).Append('\n');
         try
         {
-            _disk.Replace(_file, Encoding.UTF8.GetBytes(text.ToString()));
+            _disk.Replace(_file, Encoding.UTF8.GetBytes(Format(pins)));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -81,22 +77,30 @@ public sealed class PinSet
         }
     }
 
-    private ImmutableSortedSet<Cid> Parse(string text)
+    /// <summary>A set as its file holds it.</summary>
+    internal static string Format(IEnumerable<Cid> pins)
+    {
+        var text = new StringBuilder(Header);
+        foreach (var pin in pins) text.Append(pin.ToString()).Append('\n');
+        var checksum = Checksum(text.ToString());
+        return text.Append(Trailer).Append(checksum).Append('\n').ToString();
+    }
+
+    /// <summary>The set that a file's text holds; null when it is damaged or of another version.</summary>
+    internal static ImmutableSortedSet<Cid>? TryParse(string text)
     {
         var end = text.LastIndexOf(Trailer, StringComparison.Ordinal);
         var intact = end >= Header.Length && text.StartsWith(Header, StringComparison.Ordinal)
             && string.Equals(text[end..], $"{Trailer}{Checksum(text[..end])}\n", StringComparison.Ordinal);
-        if (!intact) throw Damaged();
+        if (!intact) return null;
         var pins = ImmutableSortedSet.CreateBuilder<Cid>();
         foreach (var line in text[Header.Length..end].Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            if (!Cid.TryParse(line, out var cid)) throw Damaged();
+            if (!Cid.TryParse(line, out var cid)) return null;
             pins.Add(cid);
         }
         return pins.ToImmutable();
     }
-
-    private PcException Damaged() => new(ErrorCode.PinsDamaged, $"{_file} is damaged or of another version");
 
     private static string Checksum(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 }

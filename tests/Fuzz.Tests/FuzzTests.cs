@@ -29,8 +29,8 @@ public sealed class FuzzTests
     {
         string[] expected =
         [
-            "cid", "config-file", "dag-pb-node", "dns-message", "entry-lists", "folder-trees", "gossip-codec", "hole-punch-message", "identify-message", "join-hello", "join-reply", "join-request", "log-record",
-            "mdns-datagrams", "mesh-bodies", "multiaddr", "multibase-text", "multistream-message", "noise-handshake", "opening-stream", "peer-ids", "presence-record", "public-keys",
+            "cid", "config-file", "daemon-answer", "dag-pb-node", "dns-message", "entry-lists", "folder-trees", "gateway-requests", "gossip-codec", "hole-punch-message", "identify-message", "join-hello", "join-reply", "join-request", "log-record",
+            "mdns-datagrams", "mesh-bodies", "multiaddr", "multibase-text", "multistream-message", "noise-handshake", "opening-stream", "package-file", "peer-ids", "pins-file", "presence-record", "public-keys",
             "relay-message", "reservation-voucher", "spoken-code", "stored-entry", "tar-reader", "ticket", "tls-certificate", "unix-fs-data", "unix-fs-node", "varints", "web-socket-upgrade", "yamux-connection",
         ];
         Assert.Empty(expected.Except(All.Select(target => target.Name)));

@@ -37,7 +37,21 @@ internal sealed record PackageJson(string? Main, string? FirstDependency)
         if (status.Bytes > MaxBytes) throw Invalid($"it is larger than {MaxBytes >> 20} MiB");
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = MaxDepth });
+            return Parse(File.ReadAllBytes(path));
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            throw new PcException(ErrorCode.FileUnreadable, $"{Quoted.Text(path)} could not be read: {unreadable.Message}", inner: unreadable);
+        }
+    }
+
+    /// <summary>Reads the file's bytes.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.PackageJsonInvalid"/>.</exception>
+    public static PackageJson Parse(ReadOnlyMemory<byte> utf8)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaxDepth });
             var root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object) throw Invalid("it is no object");
             return new PackageJson(MainOf(root), DependencyLists.Select(list => FirstIn(root, list)).FirstOrDefault(first => first is not null));
@@ -46,9 +60,9 @@ internal sealed record PackageJson(string? Main, string? FirstDependency)
         {
             throw Invalid($"it is no JSON (line {malformed.LineNumber + 1})", malformed);
         }
-        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        catch (InvalidOperationException malformed)
         {
-            throw new PcException(ErrorCode.FileUnreadable, $"{Quoted.Text(path)} could not be read: {unreadable.Message}", inner: unreadable);
+            throw Invalid("a text in it is no Unicode", malformed); // only seen when the text is asked for
         }
     }
 

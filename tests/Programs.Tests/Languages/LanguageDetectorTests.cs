@@ -115,6 +115,8 @@ public sealed class LanguageDetectorTests : IDisposable
     [InlineData("{")]
     [InlineData("[]")]
     [InlineData("{\"main\":7}")]
+    [InlineData("{\"main\":\"\\ud800.js\"}")]
+    [InlineData("{\"dependencies\":{\"\\ud800\":\"1\"}}")]
     public void A_package_that_is_not_understood_is_refused(string text)
     {
         _folder.With("package.json", text);
