@@ -54,7 +54,17 @@ public sealed record IssuedTicket(EntryHash Id, PeerId Issuer, Role Role, DateTi
 /// <param name="Host">Who was chosen to run it; null before that.</param>
 /// <param name="Generation">How often a host was chosen; 0 before that.</param>
 /// <param name="Stopped">Whether it was stopped for good.</param>
-public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed Deployed, DateTimeOffset DeployedAt, PeerId? Host, ulong Generation, bool Stopped);
+public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed Deployed, DateTimeOffset DeployedAt, PeerId? Host, ulong Generation, bool Stopped)
+{
+    /// <summary>Where it ran, by what its hosts wrote, the newest epoch last; at most 16 of them.</summary>
+    public ImmutableList<ProgramRun> Runs { get; init; } = [];
+
+    /// <summary>Whether its last run ended by itself with exit code 0: no host starts it again.</summary>
+    public bool Finished => Runs is [.., { End: RunEnd.Finished }];
+
+    /// <summary>Whether a member may have run it: whoever holds its key.</summary>
+    public bool MayHaveRun(PeerId host) => Deployed.Keys.Any(key => key.Peer == host);
+}
 
 /// <summary>What a swarm's entries mean together. An immutable snapshot; the same entries give the same state on every node.</summary>
 public sealed record SwarmState

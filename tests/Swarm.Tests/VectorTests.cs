@@ -107,6 +107,44 @@ public sealed class VectorTests
     }
 
     [Fact]
+    public void Entries_about_runs_are_these_bytes()
+    {
+        using var oak = Key(1);
+        var signer = new Ed25519Signer(oak);
+        var swarm = new SwarmId(EntryHash.Of([4]));
+        var entries = EntryTests.BodiesOfRuns().Select(body => StoredEntry.Create(signer, swarm, 2, EntryHash.Of([5]), [], HybridClock.At(Time), body)).ToList();
+        var began = EntryTests.BodiesOfRuns().First().Encode();
+        string Run(byte[] added) => Hand(signer, new EntryMessage
+        {
+            Swarm = ByteString.CopyFrom(swarm.ToBytes()), Author = ByteString.CopyFrom(signer.Self.Bytes), Sequence = 2, Previous = ByteString.CopyFrom(EntryHash.Of([5]).ToBytes()), Kind = 15,
+            Body = ByteString.CopyFrom([.. began, .. added]),
+        });
+        var written = new VectorFile(
+            "entries about runs (docs/protocols/feeds.md)",
+            "Ed25519 seed of 32 bytes 01; swarm: SHA-256 of the byte 04; program: SHA-256 of the byte 08",
+            [.. entries.Select(entry => new Vector(((RunRecorded)entry.Body).End is { } end ? $"ended: {end}" : "began", Convert.ToHexStringLower(entry.Bytes.Span), null, Convert.ToHexStringLower(entry.Hash.ToBytes()), entry.Author.ToString(), 2, entry.Body.Kind.ToString())),
+                new Vector("ended for a reason of a later version: Unknown", Run([0x18, 2, 0x28, 99]), null, null, null, 2, nameof(EntryKind.RunRecorded))],
+            [
+                new("an event of a later version: without effect", Run([0x18, 3]), Error: "UnknownBody"),
+                new("a line break in the detail: without effect", Run([0x32, 1, 0x0a]), Error: "UnknownBody"),
+                new("a time after the year 9999: without effect", Run([0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]), Error: "UnknownBody"),
+            ]);
+        var file = Load("run", written);
+        Assert.Equal(JsonSerializer.Serialize(written, Json), JsonSerializer.Serialize(file, Json));
+        foreach (var vector in file.Invalid)
+        {
+            Assert.True(StoredEntry.TryDecode(Convert.FromHexString(vector.Hex!), out var entry, out _));
+            Assert.IsType<UnknownBody>(entry.Body);
+        }
+        foreach (var vector in file.Valid)
+        {
+            Assert.True(StoredEntry.TryDecode(Convert.FromHexString(vector.Hex!), out var entry, out _));
+            var run = Assert.IsType<RunRecorded>(entry.Body);
+            if (vector.What.Contains("later version", StringComparison.Ordinal)) Assert.Equal(RunEnd.Unknown, run.End);
+        }
+    }
+
+    [Fact]
     public void Tickets_are_these_texts()
     {
         using var oak = Key(1);

@@ -54,6 +54,9 @@ public enum EntryKind
 
     /// <summary><see cref="KeyRotated"/>.</summary>
     KeyRotated = 12,
+
+    /// <summary><see cref="Swarm.RunRecorded"/>.</summary>
+    RunRecorded = 15,
 }
 
 /// <summary>The content of an entry. Rights are judged when entries are folded, not here.</summary>
@@ -88,6 +91,7 @@ public abstract record EntryBody(EntryKind Kind)
                 EntryKind.ProgramStopped => ProgramStopped.From(ProgramStoppedMessage.Parser.ParseWhole(body)),
                 EntryKind.KeyRotated => KeyRotated.From(KeyRotatedMessage.Parser.ParseWhole(body)),
                 EntryKind.JoinSecretSet => JoinSecretSet.From(JoinSecretSetMessage.Parser.ParseWhole(body)),
+                EntryKind.RunRecorded => RunRecorded.From(RunRecordedMessage.Parser.ParseWhole(body)),
                 _ => null,
             };
             return read ?? new UnknownBody(kind, body.ToByteArray());

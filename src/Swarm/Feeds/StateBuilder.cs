@@ -110,6 +110,10 @@ internal sealed class StateBuilder(SwarmId id)
                 return placed.Generation < _programs[placed.Program].Generation ? Objection.OldGeneration : Objection.None;
             case ProgramStopped stopped:
                 return JudgeControl(member, stopped.Program);
+            case RunRecorded run:
+                if (!member.MayDeployAndHost) return Objection.GuestMayNot;
+                if (!_programs.TryGetValue(run.Program, out var ran)) return Objection.UnknownProgram;
+                return ran.MayHaveRun(author) ? Objection.None : Objection.HostMayNot;
             case KeyRotated:
                 return member.IsAdmin ? Objection.None : Objection.NotAdmin;
             case JoinSecretSet secret:
@@ -180,6 +184,10 @@ internal sealed class StateBuilder(SwarmId id)
                 break;
             case ProgramStopped stopped:
                 _programs[stopped.Program] = _programs[stopped.Program] with { Stopped = true };
+                break;
+            case RunRecorded run:
+                var ran = _programs[run.Program];
+                _programs[run.Program] = ran with { Runs = ProgramRuns.With(ran.Runs, entry.Author, run) };
                 break;
             case JoinSecretSet secret:
                 (_joinSecret, _joinSecretSetBy) = (secret, entry.Author);

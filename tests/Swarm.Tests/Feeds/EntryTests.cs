@@ -10,7 +10,7 @@ public sealed class EntryTests
     {
         var keys = new SimKeys();
         var village = new Village();
-        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)).Concat(BodiesOfJoining(keys)))
+        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)).Concat(BodiesOfJoining(keys)).Concat(BodiesOfRuns()))
         {
             var entry = StoredEntry.Create(keys.Signer(3), village[0].Id, 7, EntryHash.Of([1]), [EntryHash.Of([2]), EntryHash.Of([3])], new HybridClock(99), body);
             Assert.True(StoredEntry.TryDecode(entry.Bytes.Span, out var read, out var refusal));
@@ -116,6 +116,15 @@ public sealed class EntryTests
     {
         yield return new JoinSecretSet(3, Role.Guest, [.. Enumerable.Range(0, 16).Select(i => (byte)i)], ScryptCost.Default, 2, [new SealedKey(keys.Signer(8).Self, new byte[81]), new SealedKey(keys.Signer(9).Self, new byte[81])]);
         yield return new JoinSecretSet(4, Role.Member, new byte[16], ScryptCost.Default, 0, []);
+    }
+
+    // Of runs; in the vectors of runs.
+    internal static IEnumerable<EntryBody> BodiesOfRuns()
+    {
+        var time = DateTimeOffset.FromUnixTimeMilliseconds(1_900_000_000_123);
+        yield return new RunRecorded(EntryHash.Of([8]), 3, time, null, null, null, RunUse.None);
+        yield return new RunRecorded(EntryHash.Of([8]), 3, time.AddSeconds(61), RunEnd.LeaseLost, "could not reach a majority", 137, new RunUse(TimeSpan.FromMilliseconds(1_234), 5_678, 90_123));
+        yield return new RunRecorded(EntryHash.Of([8]), ulong.MaxValue, time, RunEnd.Finished, null, 0, RunUse.None);
     }
 
     internal static IEnumerable<EntryBody> Bodies(SimKeys keys)
