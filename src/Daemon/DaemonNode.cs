@@ -72,6 +72,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>Deploy, logs, stop.</summary>
     public ProgramService Programs { get; private set; } = null!;
 
+    /// <summary>Where programs run now.</summary>
+    public ProgramLocator Locator { get; private set; } = null!;
+
     /// <summary>Add, get, pin.</summary>
     public ContentService Content { get; private set; } = null!;
 
@@ -205,6 +208,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var mesh = new ProgramMesh(client, programHost, Swarms);
         Programs = new ProgramService(Swarms, programHost, mesh, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
+        Locator = new ProgramLocator(Swarms);
         presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, presence.InfoFor, _time);
         Network = new NetworkView(Swarms, _host, client, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self)).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())], _time);

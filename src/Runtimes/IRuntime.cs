@@ -42,7 +42,28 @@ public sealed record RunSpec(
     string? SourceFolder,
     IReadOnlyDictionary<string, string> Environment,
     RunLimits Limits,
-    NetworkMode Network);
+    NetworkMode Network)
+{
+    /// <summary>
+    /// An absolute folder of the host that is the command's writable /app/data and outlives the run; null for none. It belongs to one run at a time,
+    /// which as root owns its files while it runs. What the source has below data/ goes there only while it is empty. Its size is not limited here.
+    /// </summary>
+    public string? DataFolder { get; init; }
+
+    /// <summary>Folders of the host that the command sees and cannot change.</summary>
+    public IReadOnlyList<RunMount> Mounts { get; init; } = [];
+
+    /// <summary>The image to run it in; null where a runtime has none, as the sandbox.</summary>
+    public string? Image { get; init; }
+
+    /// <summary>TCP ports that the command is expected to listen on. <see cref="IRun.ConnectAsync"/> reaches others too.</summary>
+    public IReadOnlyList<int> Ports { get; init; } = [];
+}
+
+/// <summary>A folder of the host, read-only inside.</summary>
+/// <param name="Source">The absolute folder outside; every user must be able to read its files.</param>
+/// <param name="Target">The absolute path inside, not / and without . and .. parts.</param>
+public sealed record RunMount(string Source, string Target);
 
 /// <summary>Which output a chunk came from.</summary>
 public enum OutputKind
@@ -110,11 +131,37 @@ public interface IRun : IAsyncDisposable
     /// <summary>Ends when the command and all that it started have ended, after its last output was handed over.</summary>
     Task<RunExit> Exited { get; }
 
-    /// <summary>TERM, then KILL to everything after <paramref name="grace"/>; completes when all has ended.</summary>
+    /// <summary>
+    /// TERM, then KILL to everything after <paramref name="grace"/>; completes when all has ended. A frozen run goes on to hear the TERM, unless
+    /// the grace is zero: then it ends without another instruction.
+    /// </summary>
     ValueTask StopAsync(TimeSpan grace);
+
+    /// <summary>
+    /// Connects by TCP to what listens on the command's own loopback, whatever its network mode is; the host's network is not touched. Disposing the
+    /// stream closes the connection; it also is a <see cref="IHalfClosable"/>.
+    /// </summary>
+    /// <param name="port">1 to 65535, as seen inside.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="IOException">Nothing listens there (yet), or the run has ended.</exception>
+    /// <exception cref="Base.PcException">The host cannot (codes 5000 to 5999).</exception>
+    ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken);
+
+    /// <summary>Lets none of the command's processes run until <see cref="ThawAsync"/>; completes when none does. Its connections stay open. Nothing when frozen or ended.</summary>
+    ValueTask FreezeAsync();
+
+    /// <summary>Ends <see cref="FreezeAsync"/>; nothing when it is not frozen or has ended.</summary>
+    ValueTask ThawAsync();
 
     /// <summary>What it uses now.</summary>
     RunUsage Usage();
+}
+
+/// <summary>A connection of which one direction can be closed while the other goes on.</summary>
+public interface IHalfClosable
+{
+    /// <summary>Says that nothing more will be written.</summary>
+    void CloseWrite();
 }
 
 /// <summary>What a command uses: memory now in bytes, processor time so far, processes and threads now. Negative where unknown.</summary>

@@ -8,11 +8,13 @@ internal static partial class LibC
     public const int Kill = 9;
     public const int Terminate = 15;
     public const int Stop = 19;
+    public const int Continue = 18;
     public const short PollIn = 1;
 
     // The numbers of newer system calls are the same on every architecture.
     private const nint PidFdSendSignal = 424;
     private const nint PidFdOpen = 434;
+    private const nint PidFdGetFd = 438;
 
     [LibraryImport("libc")]
     public static partial uint geteuid();
@@ -48,6 +50,15 @@ internal static partial class LibC
     public static int OpenPidFd(int pid) => (int)syscall(PidFdOpen, pid, 0, 0, 0);
 
     public static void SignalPidFd(int pidFd, int signal) => _ = syscall(PidFdSendSignal, pidFd, signal, 0, 0);
+
+    /// <summary>A copy of another process's descriptor, closed on exec; negative when it has no such or is not ours to look into. Linux 5.6.</summary>
+    public static int CopyDescriptor(int pidFd, int descriptor) => (int)syscall(PidFdGetFd, pidFd, descriptor, 0, 0);
+
+    /// <summary>A descriptor of the user namespace that a namespace belongs to; negative when that is out of our sight. Source: ioctl_ns(2).</summary>
+    public static int OwnerOfNamespace(int descriptor) => ioctl(descriptor, 0xb701);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int ioctl(int descriptor, nuint request);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(int folder, string path, int flags, uint mask, Span<byte> answer);

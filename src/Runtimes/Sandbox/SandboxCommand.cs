@@ -17,16 +17,31 @@ internal static class SandboxCommand
     /// <summary>What runs as the first command inside: fill the folder, say that all is set (a NUL), become the command.</summary>
     private const string Begin = "printf '\\0' && exec \"$@\"";
 
-    private const string CopyAndBegin = $"cp -R --preserve=mode,timestamps,links {SourceInside}/. /app/ && {Begin}";
+    private const string Copy = "cp -R --preserve=mode,timestamps,links";
+
+    private const string CopyAndBegin = $"{Copy} {SourceInside}/. /app/ && {Begin}";
+
+    /// <summary>What the source has below data/ is for the first run only: later ones find their own.</summary>
+    private const string CopyBesideDataAndBegin =
+        $"if [ -z \"$(ls -A {SharedFolders.DataInside})\" ]; then {Copy} {SourceInside}/. /app/; else find {SourceInside} -mindepth 1 -maxdepth 1 ! -name data -exec {Copy} -t /app {{}} +; fi && {Begin}";
+
+    /// <summary>As root: binds folders where the sandbox's user can reach them, in a mount namespace that ends with the sandbox.</summary>
+    private const string BindAndBecome = "while [ \"$1\" != -- ]; do mount=\"$1\"; \"$mount\" --bind \"$2\" \"$3\" || exit 1; shift 3; done; shift; exec \"$@\"";
 
     /// <summary>The shell line. Descriptors: 3 bubblewrap's arguments, 4 the filter, 5 its information, on the shell's standard output.</summary>
-    public static string Line(SandboxTools tools, RunSpec spec, uint? uid, string seccompFile, bool cgroupLimitsPids, bool cgroupLimitsMemory)
+    public static string Line(SandboxTools tools, RunSpec spec, IReadOnlyList<SharedFolder> shown, uint? uid, string seccompFile, bool cgroupLimitsPids, bool cgroupLimitsMemory)
     {
         var words = new List<string>();
+        if (shown.Any(folder => folder.Staged is not null))
+        {
+            words.AddRange([tools.Unshare!.Path, "--mount", "--propagation", "private", "/bin/sh", "-c", BindAndBecome, "sh"]);
+            foreach (var folder in shown) words.AddRange([tools.Mount!.Path, folder.Source, folder.Staged!]);
+            words.Add("--");
+        }
         if (uid is { } user && tools.SetPriv is { } setPriv)
             words.AddRange([setPriv.Path, $"--reuid={user}", $"--regid={user}", "--clear-groups", "--no-new-privs"]);
         words.AddRange([tools.Bubblewrap.Path, "--args", "3", "--seccomp", "4", "--info-fd", "5", "--"]);
-        words.AddRange(["/bin/sh", "-c", spec.SourceFolder is null ? Begin : CopyAndBegin, "sh"]);
+        words.AddRange(["/bin/sh", "-c", spec.SourceFolder is null ? Begin : spec.DataFolder is null ? CopyAndBegin : CopyBesideDataAndBegin, "sh"]);
         words.AddRange(ResourceLimits(spec.Limits, cgroupLimitsPids, cgroupLimitsMemory));
         words.AddRange(spec.Command);
         var libraries = tools.Bubblewrap.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}; " : "";
@@ -34,7 +49,7 @@ internal static class SandboxCommand
     }
 
     /// <summary>Bubblewrap's arguments, each ended by a NUL.</summary>
-    public static byte[] Arguments(RunSpec spec, string? sourceFolder, string etcFolder, bool networkIsPrepared, UnpackedFolders unpacked)
+    public static byte[] Arguments(RunSpec spec, string? sourceFolder, string etcFolder, IReadOnlyList<SharedFolder> shown, bool networkIsPrepared, UnpackedFolders unpacked)
     {
         var disk = spec.Limits.DiskBytes.ToString(CultureInfo.InvariantCulture);
         var shared = Math.Min(spec.Limits.DiskBytes, MaxSharedMemoryBytes).ToString(CultureInfo.InvariantCulture);
@@ -56,6 +71,7 @@ internal static class SandboxCommand
         else arguments.Add("--unshare-net");
         if (sourceFolder is not null) arguments.AddRange(["--ro-bind", sourceFolder, SourceInside]);
         arguments.AddRange(unpacked.Arguments());
+        foreach (var folder in shown) arguments.AddRange([folder.IsWritable ? "--bind" : "--ro-bind", folder.Staged ?? folder.Source, folder.Inside]);
         arguments.AddRange(["--remount-ro", "/", "--chdir", "/app", "--clearenv"]);
         foreach (var (name, value) in Environment(spec, unpacked)) arguments.AddRange(["--setenv", name, value]);
         return [.. arguments.SelectMany(argument => Encoding.UTF8.GetBytes(argument).Append((byte)0))];

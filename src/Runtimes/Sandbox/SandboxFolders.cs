@@ -10,6 +10,7 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// OWNER/etc/...          passwd, group, hosts, nsswitch.conf, resolv.conf as seen inside
 /// OWNER/seccomp.bpf      the filter
 /// OWNER/NUMBER/source/   a copy of the program's files, owned by its user number, mode 0700 (as root only)
+/// OWNER/NUMBER/shared-N/ where folders of the host are bound in the sandbox's own mount namespace; empty to all others (as root only)
 /// </code>
 /// </summary>
 internal sealed class SandboxFolders
@@ -94,6 +95,26 @@ internal sealed class SandboxFolders
         var target = Path.Combine(FolderOf(number), "source");
         Walk(source, target, number, ref left);
         return target;
+    }
+
+    /// <summary>As root: makes the empty folder that a folder of the host is bound to.</summary>
+    public string MakeBindPoint(uint number, int index)
+    {
+        MakePassable(FolderOf(number));
+        var folder = Path.Combine(FolderOf(number), $"shared-{index.ToString(CultureInfo.InvariantCulture)}");
+        MakePassable(folder);
+        return folder;
+    }
+
+    /// <summary>As root: gives a folder and all in it to a user. Links are given away themselves, never what they lead to.</summary>
+    public static void GiveTo(string folder, uint owner)
+    {
+        Own(folder, owner);
+        foreach (var entry in new DirectoryInfo(folder).EnumerateFileSystemInfos())
+        {
+            if (entry is DirectoryInfo && entry.LinkTarget is null) GiveTo(entry.FullName, owner);
+            else Own(entry.FullName, owner);
+        }
     }
 
     /// <summary>Removes what dead owners left.</summary>

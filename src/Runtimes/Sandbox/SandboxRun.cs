@@ -7,16 +7,23 @@ internal sealed class SandboxRun : IRun
 {
     private static readonly TimeSpan MemoryInterval = TimeSpan.FromMilliseconds(250);
 
+    private static readonly TimeSpan FreezeInterval = TimeSpan.FromMilliseconds(2);
+
     private readonly SandboxSlot _slot;
     private readonly SandboxHost _host;
     private readonly RunSpec _spec;
+    private readonly Lock _freezing = new();
+    private readonly SandboxDoor _door;
     private int _stopping;
     private int _outOfMemory;
+    private bool _frozen;
+    private bool _killed;
 
     /// <summary>Takes over a place whose command has started.</summary>
     public SandboxRun(SandboxSlot slot, SandboxHost host, RunSpec spec)
     {
         (_slot, _host, _spec) = (slot, host, spec);
+        _door = new SandboxDoor(host, slot.Shell.InitPid, slot.Number);
         Exited = EndAsync();
     }
 
@@ -31,12 +38,56 @@ internal sealed class SandboxRun : IRun
         if (grace > TimeSpan.Zero)
         {
             _slot.Shell.Terminate();
+            await ThawAsync();
             using var early = new CancellationTokenSource();
             _ = await Task.WhenAny(_slot.Shell.Ended, Task.Delay(grace, _host.Time, early.Token));
             await early.CancelAsync();
         }
-        _slot.Shell.Kill();
+        Kill();
         _ = await Exited;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => _door.ConnectAsync(port, cancellationToken);
+
+    /// <inheritdoc/>
+    public async ValueTask FreezeAsync()
+    {
+        lock (_freezing)
+        {
+            // A killed process that is frozen does not die where the freezer is of version 1.
+            if (_frozen || _killed) return;
+            _frozen = true;
+            _slot.Freeze(frozen: true);
+        }
+        while (!IsStill()) await Task.Delay(FreezeInterval, _host.Time);
+
+        bool IsStill()
+        {
+            lock (_freezing) return !_frozen || Exited.IsCompleted || _slot.IsFrozen();
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask ThawAsync()
+    {
+        lock (_freezing)
+        {
+            if (_frozen) _slot.Freeze(frozen: false);
+            _frozen = false;
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    private void Kill()
+    {
+        lock (_freezing)
+        {
+            _killed = true;
+            _slot.Shell.Kill();
+            if (_frozen) _slot.Freeze(frozen: false);
+            _frozen = false;
+        }
     }
 
     /// <inheritdoc/>
@@ -55,6 +106,7 @@ internal sealed class SandboxRun : IRun
             : RunExitReason.Exited;
         try
         {
+            await _door.DisposeAsync();
             await _slot.DisposeAsync();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -75,7 +127,7 @@ internal sealed class SandboxRun : IRun
         {
             if (!_slot.IsOverMemory(_spec.Limits)) continue;
             Volatile.Write(ref _outOfMemory, 1);
-            _slot.Shell.Kill();
+            Kill();
             return;
         }
     }

@@ -135,6 +135,8 @@ public sealed class SandboxRuntime : IRuntime, IAsyncDisposable
         if (!IsId(spec.Id)) throw new ArgumentException($"'{spec.Id}' is no name of a run: letters, digits and dashes, 1 to 64", nameof(spec));
         if (spec.Command.Count == 0) throw new ArgumentException("a run needs a command", nameof(spec));
         if (spec.SourceFolder is { } folder && !Path.IsPathFullyQualified(folder)) throw new ArgumentException($"{folder} is no absolute folder", nameof(spec));
+        if (spec.Image is not null) throw new ArgumentException("the sandbox runs no images", nameof(spec));
+        SharedFolders.Check(spec);
         if (spec.Command.Concat(spec.Environment.Keys).Concat(spec.Environment.Values).Any(word => word.Contains('\0', StringComparison.Ordinal)))
             throw new ArgumentException("a command or its environment cannot hold a NUL", nameof(spec));
         if (spec.Environment.Keys.FirstOrDefault(key => key.Length == 0 || key.Contains('=', StringComparison.Ordinal)) is { } bad)

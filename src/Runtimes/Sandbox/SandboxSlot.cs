@@ -20,6 +20,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
     private Cgroup? _cgroup;
     private SandboxShell? _shell;
     private SandboxShell? _slirp;
+    private bool _stopsEach;
 
     private SandboxSlot(SandboxHost host, NetworkMode network)
     {
@@ -69,11 +70,12 @@ internal sealed class SandboxSlot : IAsyncDisposable
     public async Task StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
     {
         var source = spec.SourceFolder is { } folder ? await Task.Run(() => _host.Folders.Stage(folder, Number, spec.Limits.DiskBytes), cancellationToken) : null;
+        var shown = await Task.Run(() => SharedFolders.Show(_host, spec, Number), cancellationToken);
         _cgroup?.Limit(spec.Limits, OverheadPids);
         var line = SandboxCommand.Line(
-            _host.Tools, spec, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile,
+            _host.Tools, spec, shown, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile,
             cgroupLimitsPids: _host.Cgroups is { HasPids: true }, cgroupLimitsMemory: _host.Cgroups is { HasMemory: true });
-        var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, networkIsPrepared: _network != NetworkMode.None, _host.Tools.Unpacked);
+        var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, shown, networkIsPrepared: _network != NetworkMode.None, _host.Tools.Unpacked);
         Shell.ReceiveOutput(output);
         try
         {
@@ -91,6 +93,17 @@ internal sealed class SandboxSlot : IAsyncDisposable
         var code = await Shell.Ended;
         throw new PcException(ErrorCode.SandboxFailed, $"the sandbox of {spec.Id} could not be set up (exit code {code}): {Shell.Complaints}");
     }
+
+    /// <summary>Lets its processes run no more, or again. Without a freezer they are stopped one by one: ask <see cref="IsFrozen"/> until it is so.</summary>
+    public void Freeze(bool frozen)
+    {
+        if (Shell.Ended.IsCompleted) return;
+        _stopsEach = _cgroup?.Freeze(frozen) is not true;
+        if (_stopsEach) _ = ProcessTree.Freeze(Shell.InitPid, frozen);
+    }
+
+    /// <summary>Whether all stand still.</summary>
+    public bool IsFrozen() => Shell.Ended.IsCompleted || (_stopsEach ? ProcessTree.Freeze(Shell.InitPid, frozen: true) : _cgroup!.IsFrozen());
 
     /// <summary>Whether the kernel ended a process because of the memory limit.</summary>
     public bool RanOutOfMemory() => _cgroup?.RanOutOfMemory() ?? false;

@@ -24,6 +24,9 @@ internal sealed class ToolBox(IReadOnlyList<string> toolFolders)
         ["ip"] = "iproute2",
         ["setpriv"] = "util-linux",
         ["unshare"] = "util-linux",
+        ["nsenter"] = "util-linux",
+        ["mount"] = "mount",
+        ["bash"] = "bash",
         ["libseccomp.so.2"] = "libseccomp2",
     };
 

@@ -72,6 +72,12 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
         return ValueTask.CompletedTask;
     }
 
+    public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => throw new IOException("a fake run has no network");
+
+    public ValueTask FreezeAsync() => ValueTask.CompletedTask;
+
+    public ValueTask ThawAsync() => ValueTask.CompletedTask;
+
     public RunUsage Usage() => new(-1, TimeSpan.Zero, -1);
 
     public ValueTask DisposeAsync()

@@ -43,7 +43,7 @@ public sealed class SandboxErrorTests : SandboxTestBase
         await File.WriteAllTextAsync(fake, "#!/bin/sh\necho \"libraries $LD_LIBRARY_PATH\" >&2\nexit 9\n", Token);
         File.SetUnixFileMode(fake, (UnixFileMode)0b111_101_101);
         foreach (var folder in new[] { Folder, Path.Combine(Folder, "unpacked"), Path.Combine(Folder, "unpacked", "usr"), bin }) File.SetUnixFileMode(folder, (UnixFileMode)0b111_101_101);
-        var tools = new SandboxTools(new Tool(fake, Path.Combine(Folder, "unpacked", "usr", "lib", "x86_64-linux-gnu")), Host.IsRoot ? new ToolBox([]).Find("setpriv") : null, null, null, null, new UnpackedFolders([]));
+        var tools = new SandboxTools(new Tool(fake, Path.Combine(Folder, "unpacked", "usr", "lib", "x86_64-linux-gnu")), Host.IsRoot ? new ToolBox([]).Find("setpriv") : null, null, null, null, null, null, null, new UnpackedFolders([]));
         var host = Runtime.Host() with { Tools = tools };
         await using var slot = await SandboxSlot.PrepareAsync(host, NetworkMode.None, Token);
 

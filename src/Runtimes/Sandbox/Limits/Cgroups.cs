@@ -120,6 +120,12 @@ internal abstract class Cgroup
     /// <summary>What it uses now.</summary>
     public abstract RunUsage Usage();
 
+    /// <summary>Lets its processes run no more, or again; false when the host has no freezer for it.</summary>
+    public abstract bool Freeze(bool frozen);
+
+    /// <summary>Whether all of its processes stand still.</summary>
+    public abstract bool IsFrozen();
+
     /// <summary>Ends all of its processes.</summary>
     public abstract void Kill();
 

@@ -12,6 +12,7 @@ internal sealed class CgroupsV1 : Cgroups
     private const string Cpu = "cpu";
     private const string CpuAccounting = "cpuacct";
     private const string Pids = "pids";
+    private const string Freezer = "freezer";
 
     private readonly Dictionary<string, string> _folders;
 
@@ -33,7 +34,7 @@ internal sealed class CgroupsV1 : Cgroups
     public static CgroupsV1? TryCreate(CgroupLayout layout, SandboxOwner owner)
     {
         var folders = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var controller in new[] { Memory, Cpu, CpuAccounting, Pids })
+        foreach (var controller in new[] { Memory, Cpu, CpuAccounting, Pids, Freezer })
         {
             if (!layout.V1.TryGetValue(controller, out var own)) continue;
             try
@@ -99,6 +100,17 @@ internal sealed class CgroupsV1 : Cgroups
             folders.TryGetValue(Memory, out var memory) ? Get(memory, "memory.usage_in_bytes") ?? -1 : -1,
             folders.TryGetValue(CpuAccounting, out var cpu) ? TimeSpan.FromTicks((Get(cpu, "cpuacct.usage") ?? -100) / 100) : TimeSpan.FromTicks(-1),
             folders.TryGetValue(Pids, out var pids) ? (int)(Get(pids, "pids.current") ?? -1) : -1);
+
+        public override bool Freeze(bool frozen)
+        {
+            if (!folders.TryGetValue(Freezer, out var freezer)) return false;
+            Set(freezer, "freezer.state", frozen ? "FROZEN" : "THAWED");
+            return true;
+        }
+
+        // Reading the state is what makes the kernel look again whether the last one stands still.
+        public override bool IsFrozen() =>
+            folders.TryGetValue(Freezer, out var freezer) && File.ReadAllText(Path.Combine(freezer, "freezer.state")).StartsWith("FROZEN", StringComparison.Ordinal);
 
         public override void Kill() => Cgroups.Kill(_distinct[0]);
 

@@ -123,6 +123,15 @@ internal sealed class CgroupsV2 : Cgroups
             TimeSpan.FromMicroseconds(Get(folder, "cpu.stat", "usage_usec") ?? -1),
             (int)(Get(folder, "pids.current") ?? -1));
 
+        public override bool Freeze(bool frozen)
+        {
+            if (!File.Exists(Path.Combine(folder, "cgroup.freeze"))) return false;
+            Set(folder, "cgroup.freeze", frozen ? "1" : "0");
+            return true;
+        }
+
+        public override bool IsFrozen() => Get(folder, "cgroup.events", "frozen") is 1;
+
         public override void Kill()
         {
             if (File.Exists(Path.Combine(folder, "cgroup.kill"))) Set(folder, "cgroup.kill", "1");

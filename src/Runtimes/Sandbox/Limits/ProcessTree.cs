@@ -39,7 +39,22 @@ internal static class ProcessTree
     public static IReadOnlyList<int> Freeze(int pid)
     {
         _ = LibC.kill(pid, LibC.Stop);
-        while (StateOf(pid) is not ('T' or 't' or 'Z' or 'X')) _ = Thread.Yield();
+        while (!StandsStill(pid)) _ = Thread.Yield();
+        return Descendants(pid);
+    }
+
+    /// <summary>Stops everything below a process, or lets it go on; whether nothing below it runs, so that nothing new can come of it either.</summary>
+    public static bool Freeze(int root, bool frozen)
+    {
+        var all = Descendants(root);
+        foreach (var pid in all) _ = LibC.kill(pid, frozen ? LibC.Stop : LibC.Continue);
+        return all.All(StandsStill) && Descendants(root).Count == all.Count;
+    }
+
+    private static bool StandsStill(int pid) => StateOf(pid) is 'T' or 't' or 'Z' or 'X';
+
+    private static List<int> Descendants(int pid)
+    {
         var all = new List<int>();
         var open = new Stack<int>(Children(pid));
         while (open.TryPop(out var child))
