@@ -4,6 +4,7 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Hosting;
 
@@ -26,15 +27,18 @@ internal sealed class HostedProgram : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Action _changed;
-    private readonly Func<Task> _beforeFirstLaunch;
+    private readonly Func<CancellationToken, Task<ulong>> _beforeFirstLaunch;
     private readonly Channel<SupervisorInput> _inputs = Channel.CreateUnbounded<SupervisorInput>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _preparing = new();
+    private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Task> _work = [];
     private Exception? _failure;
     private ITimer? _alarm;
     private IRun? _run;
     private bool _launchedOnce;
+    private bool _disposed;
 
     /// <summary>Makes the program; <see cref="RunAsync"/> starts it.</summary>
     /// <param name="workplace">Its folder, log and bundle.</param>
@@ -44,8 +48,8 @@ internal sealed class HostedProgram : IDisposable
     /// <param name="time">The clock.</param>
     /// <param name="logger">For what nobody foresaw.</param>
     /// <param name="changed">Called after each change of <see cref="Status"/>.</param>
-    /// <param name="beforeFirstLaunch">Ends an older version, when the bundle is unpacked and before the process starts.</param>
-    public HostedProgram(Workplace workplace, RestartPolicy policy, Random random, IRuntime runtime, TimeProvider time, ILogger logger, Action changed, Func<Task> beforeFirstLaunch)
+    /// <param name="beforeFirstLaunch">Has the lease and ends an older version, when the bundle is unpacked and before the process starts; answers the lease's epoch.</param>
+    public HostedProgram(Workplace workplace, RestartPolicy policy, Random random, IRuntime runtime, TimeProvider time, ILogger logger, Action changed, Func<CancellationToken, Task<ulong>> beforeFirstLaunch)
     {
         _workplace = workplace;
         _supervisor = new ProgramSupervisor(policy, random);
@@ -55,6 +59,7 @@ internal sealed class HostedProgram : IDisposable
         _changed = changed;
         _beforeFirstLaunch = beforeFirstLaunch;
         Status = new ProgramStatus(workplace.Spec, ProgramState.Starting, null, 0);
+        Meter = new RunMeter(time);
     }
 
     /// <summary>The program.</summary>
@@ -69,11 +74,26 @@ internal sealed class HostedProgram : IDisposable
     /// <summary>Whether it is over: it does nothing any more.</summary>
     public bool IsOver => Ended.IsCompleted;
 
+    /// <summary>The epoch of the lease under which it runs; null before it was launched for the first time.</summary>
+    public ulong? Epoch { get; private set; }
+
+    /// <summary>How its last process ended; null while none has.</summary>
+    public RunExit? LastExit { get; private set; }
+
+    /// <summary>What it took so far, all its processes together; a snapshot.</summary>
+    public RunMeter Meter { get; }
+
+    /// <summary>Why it does not run here any more, as the first who stopped it said; null while it is not stopped.</summary>
+    public RunEnd? EndedFor { get; private set; }
+
     /// <summary>Whether it ended by itself with exit code 0; known when it is over.</summary>
     public bool Finished { get; private set; }
 
     /// <summary>Completes when it runs for the first time; fails with the reason when the first attempt failed or it was stopped before.</summary>
     public Task FirstStart => _firstStart.Task;
+
+    /// <summary>Completes when its first process runs; never when none ever does.</summary>
+    public Task Begun => _begun.Task;
 
     /// <summary>Completes when it is over and nothing of it is left but its log.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
@@ -86,13 +106,31 @@ internal sealed class HostedProgram : IDisposable
     }
 
     /// <summary>Stops it for good; <see cref="Ended"/> completes when it has ended.</summary>
-    public void Stop(string why) => _inputs.Writer.TryWrite(new SupervisorInput.Stop(why));
+    /// <param name="why">For its log.</param>
+    /// <param name="end">For the feed.</param>
+    /// <param name="grace">How long it may take to end by itself; null for what the policy says. Zero ends it before this returns, as far as the runtime can.</param>
+    public void Stop(string why, RunEnd end = RunEnd.Stopped, TimeSpan? grace = null)
+    {
+        EndedFor ??= end;
+        _inputs.Writer.TryWrite(new SupervisorInput.Stop(why, grace));
+        lock (_stopping)
+        {
+            if (!_disposed) _stopping.Cancel();
+        }
+        // A lease that is lost leaves no time for a queue.
+        if (grace == TimeSpan.Zero && _run is { } run) Work(EndRunAsync(run, TimeSpan.Zero));
+    }
 
     /// <summary>Frees the alarm; a program does this itself when it is over.</summary>
     public void Dispose()
     {
         _alarm?.Dispose();
         _preparing.Dispose();
+        lock (_stopping)
+        {
+            _disposed = true;
+            _stopping.Dispose();
+        }
     }
 
     private async Task RunAsync()
@@ -105,7 +143,7 @@ internal sealed class HostedProgram : IDisposable
             foreach (var effect in _supervisor.Handle(input, _time.GetUtcNow())) over |= CarryOut(effect);
             Publish();
         }
-        await Task.WhenAll(_work);
+        await AllWork();
         Dispose();
         _workplace.CleanUp(Finished);
         _firstStart.TrySetException(_failure ?? new PcException(ErrorCode.StartFailed, $"{Spec.Name} was stopped before it had started"));
@@ -127,7 +165,7 @@ internal sealed class HostedProgram : IDisposable
                 Work(LaunchAsync());
                 break;
             case SupervisorEffect.EndRun end:
-                Work(EndRunAsync(end.Grace));
+                Work(EndRunAsync(_run!, end.Grace));
                 break;
             case SupervisorEffect.SetAlarm alarm:
                 _alarm?.Dispose();
@@ -171,10 +209,13 @@ internal sealed class HostedProgram : IDisposable
     {
         try
         {
-            if (!_launchedOnce) await _beforeFirstLaunch();
+            if (!_launchedOnce) Epoch = await _beforeFirstLaunch(_stopping.Token);
             _launchedOnce = true;
+            _stopping.Token.ThrowIfCancellationRequested(); // its lease may be lost already
             var run = await _runtime.StartAsync(_workplace.RunSpec, Write, CancellationToken.None);
+            Meter.Begin(run);
             _run = run;
+            _begun.TrySetResult();
             Post(new SupervisorInput.Launched());
         }
         catch (Exception failed)
@@ -191,6 +232,8 @@ internal sealed class HostedProgram : IDisposable
         try
         {
             exit = await run.Exited;
+            LastExit = exit;
+            Meter.End();
             Log.FinishLines();
             await run.DisposeAsync();
         }
@@ -201,16 +244,16 @@ internal sealed class HostedProgram : IDisposable
         Post(new SupervisorInput.Exited(exit));
     }
 
-    private async Task EndRunAsync(TimeSpan grace)
+    private async Task EndRunAsync(IRun run, TimeSpan grace)
     {
         try
         {
-            await _run!.StopAsync(grace);
+            await run.StopAsync(grace);
         }
         catch (Exception failed)
         {
             Failed(failed);
-            await _run!.DisposeAsync();
+            await run.DisposeAsync();
         }
     }
 
@@ -230,8 +273,16 @@ internal sealed class HostedProgram : IDisposable
 
     private void Work(Task task)
     {
-        _work.RemoveAll(done => done.IsCompleted);
-        _work.Add(task);
+        lock (_work)
+        {
+            _work.RemoveAll(done => done.IsCompleted);
+            _work.Add(task);
+        }
+    }
+
+    private Task AllWork()
+    {
+        lock (_work) return Task.WhenAll(_work);
     }
 
     private void Post(SupervisorInput input) => _inputs.Writer.TryWrite(input);

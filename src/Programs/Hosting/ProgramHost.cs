@@ -18,7 +18,7 @@ namespace PeoplesCloud.Programs.Hosting;
 /// in the feeds: <see cref="ReconcileAsync"/> starts what is placed here and ends what is not any more, so nothing is lost when
 /// the daemon is killed; the only thing remembered here is that a program has finished. Thread-safe.
 /// </summary>
-public sealed class ProgramHost : IAsyncDisposable
+public sealed partial class ProgramHost : IAsyncDisposable
 {
     private readonly ProgramHostOptions _options;
     private readonly PeerId _self;
@@ -31,6 +31,7 @@ public sealed class ProgramHost : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Func<Language, bool> _canRun;
     private readonly IDisk _disk;
+    private readonly IProgramLeases _leases;
     private readonly Lock _lock = new();
     private ImmutableDictionary<EntryHash, HostedProgram> _programs = ImmutableDictionary<EntryHash, HostedProgram>.Empty;
     private ImmutableDictionary<EntryHash, ProgramStatus> _finished = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
@@ -50,8 +51,10 @@ public sealed class ProgramHost : IAsyncDisposable
     /// <param name="disk">Takes what must survive a power cut: the marks of programs that finished.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
-    public ProgramHost(ProgramHostOptions options, PeerId self, X25519Key key, IRuntime runtime, OpenBundle open, IHostMeter meter, Func<Language, bool> canRun, Random random, IDisk disk, TimeProvider time, ILogger logger)
+    /// <param name="leases">The right to run programs; null for <see cref="PlacedLeases"/>.</param>
+    public ProgramHost(ProgramHostOptions options, PeerId self, X25519Key key, IRuntime runtime, OpenBundle open, IHostMeter meter, Func<Language, bool> canRun, Random random, IDisk disk, TimeProvider time, ILogger logger, IProgramLeases? leases = null)
     {
+        _leases = leases ?? new PlacedLeases(self);
         _options = options;
         _self = self;
         _key = key;
@@ -102,7 +105,7 @@ public sealed class ProgramHost : IAsyncDisposable
         }
         catch
         {
-            program.Stop("was ended: its start failed");
+            program.Stop("was ended: its start failed", RunEnd.StartFailed);
             await program.Ended;
             Forget(program, startFailed: true);
             throw;
@@ -110,10 +113,14 @@ public sealed class ProgramHost : IAsyncDisposable
     }
 
     /// <summary>Stops a program and forgets it; completes when it has ended. False when it is not here.</summary>
-    public async Task<bool> StopAsync(EntryHash id, string why)
+    /// <param name="id">The program.</param>
+    /// <param name="why">For its log.</param>
+    /// <param name="end">For the feed.</param>
+    /// <param name="grace">How long it may take to end by itself; null for what the policy says.</param>
+    public async Task<bool> StopAsync(EntryHash id, string why, RunEnd end = RunEnd.Stopped, TimeSpan? grace = null)
     {
         if (!_programs.TryGetValue(id, out var program)) return false;
-        program.Stop(why);
+        program.Stop(why, end, grace);
         await program.Ended;
         Forget(program, startFailed: false);
         if (program.Finished) Unmark(program.Spec);
@@ -138,7 +145,7 @@ public sealed class ProgramHost : IAsyncDisposable
         foreach (var program in state.Programs.Values)
         {
             if (program.Host != _self) MayStartAgain(program.Id);
-            else if (mayStart && !_programs.ContainsKey(program.Id)) Resume(state, ProgramSpec.Of(state.Id, program));
+            if (_leases.EpochOf(program) is not null && mayStart && !_programs.ContainsKey(program.Id)) Resume(state, ProgramSpec.Of(state.Id, program));
         }
         await Task.WhenAll(ending);
     }
@@ -163,7 +170,7 @@ public sealed class ProgramHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         lock (_lock) _closed = true;
-        foreach (var program in _programs.Values) program.Stop("the host's daemon ends; the program goes on when it is back");
+        foreach (var program in _programs.Values) program.Stop("the host's daemon ends; the program goes on when it is back", RunEnd.HostStopped);
         await Task.WhenAll(_programs.Values.Select(program => program.Ended));
     }
 
@@ -214,8 +221,9 @@ public sealed class ProgramHost : IAsyncDisposable
 
             RemoveOldLogs();
             var workplace = NewWorkplace(spec);
-            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), _runtime, _time, _logger, () => OnChanged(), () => EndAsync(namesake));
+            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), _runtime, _time, _logger, () => OnChanged(), cancellationToken => BeforeLaunchAsync(spec, namesake, cancellationToken));
             program.Start(resumed);
+            _ = NoteRunAsync(program);
             _programs = _programs.SetItem(spec.Id, program);
             return program;
         }
@@ -236,11 +244,6 @@ public sealed class ProgramHost : IAsyncDisposable
         }
     }
 
-    private async Task EndAsync(HostedProgram? older)
-    {
-        if (older is not null) await StopAsync(older.Spec.Id, "was replaced by a newer deploy");
-    }
-
     private string? Refusal(ProgramLimits limits)
     {
         var most = _options.MostLimits;
@@ -259,7 +262,9 @@ public sealed class ProgramHost : IAsyncDisposable
         if (state.Find(spec.Owner) is null) return "was ended: its owner is no member any more";
         if (!state.Programs.TryGetValue(spec.Id, out var program)) return null;
         if (program.Stopped) return "was stopped";
-        return program.Host is { } host && host != _self ? "was moved to another host" : null;
+        // One that is still being started here has no lease yet.
+        var isHeld = _leases.EpochOf(program) is not null || (program.Host == _self && _programs.TryGetValue(spec.Id, out var hosted) && hosted.Epoch is null);
+        return isHeld || program.Host is null ? null : "was moved to another host";
     }
 
     private static bool IsMarked(DirectoryInfo folder) => File.Exists(Path.Combine(folder.FullName, Workplace.FinishedMark));

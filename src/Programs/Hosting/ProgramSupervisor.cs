@@ -65,8 +65,8 @@ internal abstract record SupervisorInput
     /// <summary>The pause is over. An alarm of an earlier pause does nothing.</summary>
     public sealed record Alarm(int Number) : SupervisorInput;
 
-    /// <summary>Stop for good, with the reason for the log.</summary>
-    public sealed record Stop(string Why) : SupervisorInput;
+    /// <summary>Stop for good, with the reason for the log and how long it may take to end by itself; null for what the policy says. A second one may shorten the time.</summary>
+    public sealed record Stop(string Why, TimeSpan? Grace = null) : SupervisorInput;
 }
 
 /// <summary>What is to be done for a program.</summary>
@@ -124,6 +124,8 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
     private Phase _phase = Phase.Idle;
     private bool _prepared;
     private bool _keep;
+    private bool _hasProcess; // while it is ending
+    private TimeSpan _grace;
     private int _failuresInRow;
     private int _alarm;
     private DateTimeOffset _launched;
@@ -147,11 +149,12 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         (Phase.Launching, SupervisorInput.LaunchFailed failed) => NotStarted(failed.Why),
         (Phase.Running, SupervisorInput.Exited exited) => Exited(exited.Exit, now),
         (Phase.Pausing, SupervisorInput.Alarm alarm) when alarm.Number == _alarm => Again(),
-        (Phase.Preparing, SupervisorInput.Stop stop) => End(stop.Why, new SupervisorEffect.CancelPrepare()),
-        (Phase.Launching, SupervisorInput.Stop stop) => End(stop.Why, null),
-        (Phase.Running, SupervisorInput.Stop stop) => End(stop.Why, new SupervisorEffect.EndRun(policy.StopGrace)),
-        (Phase.Idle or Phase.Pausing, SupervisorInput.Stop stop) => [.. End(stop.Why, null), .. Over(ProgramState.Stopped, Detail, finished: false)],
-        (Phase.Ending, SupervisorInput.Launched) => [new SupervisorEffect.EndRun(policy.StopGrace)],
+        (Phase.Preparing, SupervisorInput.Stop stop) => End(stop, new SupervisorEffect.CancelPrepare()),
+        (Phase.Launching, SupervisorInput.Stop stop) => End(stop, null),
+        (Phase.Running, SupervisorInput.Stop stop) => End(stop, new SupervisorEffect.EndRun(stop.Grace ?? policy.StopGrace)),
+        (Phase.Idle or Phase.Pausing, SupervisorInput.Stop stop) => [.. End(stop, null), .. Over(ProgramState.Stopped, Detail, finished: false)],
+        (Phase.Ending, SupervisorInput.Stop { Grace: { } grace }) => Hasten(grace),
+        (Phase.Ending, SupervisorInput.Launched) => LaunchedLate(),
         (Phase.Ending, SupervisorInput.Prepared or SupervisorInput.PrepareFailed or SupervisorInput.LaunchFailed or SupervisorInput.Exited) => Over(ProgramState.Stopped, Detail, finished: false),
         _ => [],
     };
@@ -218,11 +221,26 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         return [new SupervisorEffect.Say(Restarts == 0 ? "starting" : $"starting again ({Times(Restarts)})"), new SupervisorEffect.Launch()];
     }
 
-    private IReadOnlyList<SupervisorEffect> End(string why, SupervisorEffect? effect)
+    private IReadOnlyList<SupervisorEffect> End(SupervisorInput.Stop stop, SupervisorEffect? effect)
     {
+        _hasProcess = _phase == Phase.Running;
         _phase = Phase.Ending;
-        Detail = why;
+        _grace = stop.Grace ?? policy.StopGrace;
+        Detail = stop.Why;
         return effect is null ? [] : [effect];
+    }
+
+    // It is to end sooner than it was told.
+    private IReadOnlyList<SupervisorEffect> Hasten(TimeSpan grace)
+    {
+        _grace = grace < _grace ? grace : _grace;
+        return _hasProcess ? [new SupervisorEffect.EndRun(_grace)] : [];
+    }
+
+    private IReadOnlyList<SupervisorEffect> LaunchedLate()
+    {
+        _hasProcess = true;
+        return [new SupervisorEffect.EndRun(_grace)];
     }
 
     private IReadOnlyList<SupervisorEffect> Over(ProgramState state, string? detail, bool finished)

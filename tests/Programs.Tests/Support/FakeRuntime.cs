@@ -18,6 +18,12 @@ internal sealed class FakeRuntime : IRuntime
     /// <summary>Completes when starting may go on.</summary>
     public Task Gate { get; set; } = Task.CompletedTask;
 
+    /// <summary>Completes when something is to be started for the first time.</summary>
+    public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Whether runs ignore TERM.</summary>
+    public bool Stubborn { get; set; }
+
     /// <summary>Runs that were started and not ended.</summary>
     public int Running => _running;
 
@@ -25,10 +31,11 @@ internal sealed class FakeRuntime : IRuntime
 
     public async ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
     {
+        Asked.TrySetResult();
         await Gate;
         if (Failure(spec) is { } failure) throw failure;
         Interlocked.Increment(ref _running);
-        var run = new FakeRun(spec, output, () => Interlocked.Decrement(ref _running), TestFolder.Describe(spec.SourceFolder!));
+        var run = new FakeRun(spec, output, () => Interlocked.Decrement(ref _running), TestFolder.Describe(spec.SourceFolder!), Stubborn);
         _started.Writer.TryWrite(run);
         return run;
     }
@@ -43,8 +50,9 @@ internal sealed class FakeRuntime : IRuntime
 }
 
 /// <summary>One run of a <see cref="FakeRuntime"/>.</summary>
-internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, Action ended, string files) : IRun
+internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, Action ended, string files, bool stubborn) : IRun
 {
+    private readonly TaskCompletionSource _stopping = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<RunExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public RunSpec Spec => spec;
@@ -65,9 +73,14 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
         _exited.SetResult(new RunExit(code, reason));
     }
 
+    /// <summary>Completes when it is asked to stop.</summary>
+    public Task Stopping => _stopping.Task;
+
     public ValueTask StopAsync(TimeSpan grace)
     {
         StopGrace = grace;
+        _stopping.TrySetResult();
+        if (stubborn && grace > TimeSpan.Zero) return new ValueTask(_exited.Task);
         Exit(143, RunExitReason.Stopped);
         return ValueTask.CompletedTask;
     }

@@ -35,9 +35,9 @@ internal sealed class TestSwarm : IAsyncDisposable
     public IAsyncDisposable? Runtime { get; set; }
 
     /// <summary>Adds a member; the first one creates the swarm.</summary>
-    public TestNode Add(string name, IRuntime runtime, ProgramHostOptions? options = null, Role role = Role.Member, Random? random = null)
+    public TestNode Add(string name, IRuntime runtime, ProgramHostOptions? options = null, Role role = Role.Member, Random? random = null, IProgramLeases? leases = null)
     {
-        var node = new TestNode(this, name, runtime, options, role, random ?? new Random(_nodes.Count));
+        var node = new TestNode(this, name, runtime, options, role, random ?? new Random(_nodes.Count), leases);
         _nodes.Add(node);
         return node;
     }
@@ -67,10 +67,12 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     private readonly Lock _lock = new();
     private readonly ProgramHostOptions _options;
     private readonly IRuntime _runtime;
+    private readonly IProgramLeases? _leases;
 
-    public TestNode(TestSwarm swarm, string name, IRuntime runtime, ProgramHostOptions? options, Role role, Random random)
+    public TestNode(TestSwarm swarm, string name, IRuntime runtime, ProgramHostOptions? options, Role role, Random random, IProgramLeases? leases)
     {
         _swarm = swarm;
+        _leases = leases;
         Name = name;
         Self = PeerId.FromEd25519(_identity.PublicKey.Span);
         _runtime = runtime;
@@ -221,7 +223,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     }
 
     private ProgramHost NewHost() => new(
-        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), language => !Lacks.Contains(language.Name), new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance);
+        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), language => !Lacks.Contains(language.Name), new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance, _leases);
 
     private Task<Stream> OpenAsync(Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken) =>
         new UnixFsReader(new BlockFetcher(Store, [.. keepers.Select(_swarm.Of)])).OpenAsync(bundle, null, cancellationToken);

@@ -1,0 +1,64 @@
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Programs.Hosting;
+
+/// <summary>What this host ran under a lease: it begins, or it is over.</summary>
+/// <param name="Spec">The program.</param>
+/// <param name="Epoch">The lease's epoch; 0 when it never had one.</param>
+/// <param name="Time">When.</param>
+/// <param name="End">Why it ended; null when it begins.</param>
+/// <param name="Detail">One line for people; null when there is nothing to say.</param>
+/// <param name="ExitCode">The exit code of its last process; null when that has none.</param>
+/// <param name="Use">What it took.</param>
+public sealed record RunNote(ProgramSpec Spec, ulong Epoch, DateTimeOffset Time, RunEnd? End, string? Detail, int? ExitCode, RunUse Use);
+
+public sealed partial class ProgramHost
+{
+    /// <summary>Raised when a program runs here for the first time under a lease, and when it is over; on any thread, and quickly handled.</summary>
+    public event Action<RunNote>? Noted;
+
+    /// <summary>
+    /// Ends a program whose lease is lost, at once: another host may run it now. Its process is told before this returns; completes when it has ended.
+    /// </summary>
+    /// <param name="id">The program.</param>
+    /// <param name="why">For its log.</param>
+    /// <param name="end">For the feed.</param>
+    public Task<bool> RevokeAsync(EntryHash id, string why, RunEnd end) => StopAsync(id, why, end, TimeSpan.Zero);
+
+    /// <summary>Why this host would not run a program now; null when it would.</summary>
+    public string? WhyNot(ProgramSpec spec)
+    {
+        if (_closed) return "this host's daemon is stopping";
+        if (_startFailed.Contains(spec.Id)) return "could not start it";
+        if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) return $"this host cannot run {Quoted.Text(spec.Deployed.Language)}";
+        return _programs.TryGetValue(spec.Id, out var here) && !here.IsOver ? null : Refusal(spec.Deployed.Limits);
+    }
+
+    /// <summary>What a program that is here took so far, and under which epoch; null when it is not here or has not run yet.</summary>
+    public (ulong Epoch, RunUse Use)? UseOf(EntryHash id) =>
+        _programs.TryGetValue(id, out var program) && program.Epoch is { } epoch ? (epoch, program.Meter.Read()) : null;
+
+    // The lease first: an older version ends only when the newer one may run.
+    private async Task<ulong> BeforeLaunchAsync(ProgramSpec spec, HostedProgram? older, CancellationToken cancellationToken)
+    {
+        var epoch = await _leases.AcquireAsync(spec, cancellationToken);
+        if (older is not null) await StopAsync(older.Spec.Id, "was replaced by a newer deploy");
+        return epoch;
+    }
+
+    private async Task NoteRunAsync(HostedProgram program)
+    {
+        await Task.Yield();
+        await Task.WhenAny(program.Begun, program.Ended);
+        if (program.Begun.IsCompleted) Note(program, null);
+        await program.Ended;
+        var end = program.Finished ? RunEnd.Finished : program.EndedFor ?? RunEnd.StartFailed;
+        if (program.Begun.IsCompleted || end == RunEnd.StartFailed) Note(program, end);
+    }
+
+    private void Note(HostedProgram program, RunEnd? end)
+    {
+        var detail = end is null ? null : program.Status.Detail;
+        Noted?.Invoke(new RunNote(program.Spec, program.Epoch ?? 0, _time.GetUtcNow(), end, detail, end is null ? null : program.LastExit?.ExitCode, end is null ? RunUse.None : program.Meter.Read()));
+    }
+}
