@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Cli.Commands;
 using PeoplesCloud.Cli.Help;
 using PeoplesCloud.Cli.Output;
@@ -93,30 +94,8 @@ internal static class CommandLine
     {
         var command = parsed.CommandResult.Command;
         var hint = command is RootCommand ? "pc --help" : $"pc {command.Name} --help";
-        if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..] && Closest(word, command) is { } near)
+        if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..] && Spelling.Nearest(word, command.Subcommands.Select(known => known.Name), most: 2) is { } near)
             return new PcException(ErrorCode.Usage, $"there is no command '{word}'", $"pc {near}");
         return new PcException(ErrorCode.Usage, parsed.Errors is [var first, ..] ? first.Message : $"{command.Name} has no option '{UnknownOption(parsed, arguments)}'", hint);
-    }
-
-    private static string? Closest(string word, Command root) =>
-        root.Subcommands.Select(command => (command.Name, Distance: Distance(word, command.Name))).Where(pair => pair.Distance <= 2).OrderBy(pair => pair.Distance).Select(pair => pair.Name).FirstOrDefault();
-
-    // Levenshtein, for words of a few letters.
-    private static int Distance(string left, string right)
-    {
-        var row = Enumerable.Range(0, right.Length + 1).ToArray();
-        for (var i = 1; i <= left.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= right.Length; j++)
-            {
-                var above = row[j];
-                row[j] = Math.Min(Math.Min(above, row[j - 1]) + 1, diagonal + (left[i - 1] == right[j - 1] ? 0 : 1));
-                diagonal = above;
-            }
-        }
-
-        return row[^1];
     }
 }

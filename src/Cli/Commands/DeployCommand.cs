@@ -18,6 +18,24 @@ internal static class DeployCommand
 
     private static readonly Option<string?> Host = new("--host") { Description = "The member that runs it. Default: the host with the lowest rank.", HelpName = "MEMBER" };
 
+    // The keys of pc.toml; a flag wins over the file.
+    private static readonly (string Key, Option<string[]> Option)[] Settings =
+    [
+        Setting("run", "COMMAND", "What runs, as a line for the shell. Default: the language's entry file.", "--run"),
+        Setting("ports", "[NAME=]PORT[/PROTOCOL]", "A port that the program listens on; tcp, udp or http. May be given more than once.", "--port", "-p"),
+        Setting("memory", "SIZE", "Memory of all its processes together. Default: 256MiB.", "--memory"),
+        Setting("cpus", "NUMBER", "Processors; 0.5 is half of one. Default: 1.", "--cpus"),
+        Setting("pids", "NUMBER", "Processes and threads together. Default: 128.", "--pids"),
+        Setting("disk", "SIZE", "What it may write to its own folder and to /tmp, each. Default: 256MiB.", "--disk"),
+        Setting("network", "none|internet|lan", "What network it sees. Default: internet, without the host's LAN.", "--network"),
+        Setting("schedule", "CRON", "When it is started: minute hour day month weekday, as cron has them. Default: it runs all the time.", "--schedule"),
+        Setting("when-alone", "run|stop", "What its host does that reaches no majority of the hosts that keep it. Default: run with one or two of them, else stop.", "--when-alone"),
+        Setting("runtime", "sandbox|docker", "What it runs in. Default: the host's choice.", "--runtime"),
+        Setting("image", "REFERENCE", "The container image that it runs in, on hosts with Docker.", "--image"),
+    ];
+
+    private static readonly Option<bool> Data = new("--data") { Description = "Keep its folder data/ beyond its runs, and move it along with the program." };
+
     public static PcCommand Create()
     {
         var command = new PcCommand("deploy", "Run a program on a member of a swarm.")
@@ -26,17 +44,22 @@ internal static class DeployCommand
             Details = """
                 Packs the folder, encrypts it, asks the swarm's hosts and starts it on the one with the lowest rank. Only the owner and the hosts that keep it can read it. It runs in a sandbox with limits on memory, processor, processes and disk, and sees the internet but neither the host nor its LAN.
 
+                A file pc.toml in the folder says the same as the options, and is read first: run = "python3 main.py", memory = "512MiB", ports = ["8080/http"], env = { MODE = "calm" }. A key or value that is not known is refused, with what was probably meant.
+
                 Languages: py3 (bot.py, optionally an empty requirements.txt) and nodejs (bot.js, else the main file of package.json, else index.js). Programs with dependencies are refused for now. A host that lacks the language is passed over, and the list of hosts says so.
                 """,
             Examples =
             [
                 ("pc deploy friends ./my-bot", "Run ./my-bot on a member of friends; its language is detected."),
                 ("pc deploy friends ./my-bot py3 --host elm", "Run it on the member elm, as Python 3."),
+                ("pc deploy friends ./web --port web=8080/http --memory 512MiB", "Run a web program with more memory."),
             ],
         };
         command.Arguments.Add(WordsGiven);
         command.Options.Add(Name);
         command.Options.Add(Host);
+        foreach (var (_, option) in Settings) command.Options.Add(option);
+        command.Options.Add(Data);
         return command.Runs(Run);
     }
 
@@ -56,7 +79,7 @@ internal static class DeployCommand
         var terminal = invocation.Terminal;
         var (named, path, language) = Split(invocation.Value(WordsGiven), Path.Exists);
         var swarm = invocation.SwarmOr(named);
-        var request = new DeployRequest(Path.GetFullPath(path), language, invocation.Value(Name), invocation.Value(Host));
+        var request = new DeployRequest(Path.GetFullPath(path), language, invocation.Value(Name), invocation.Value(Host), SettingsOf(invocation));
         var events = invocation.Client.PostForEvents(Invocation.SwarmPath(swarm, "deploy"), request, json.DeployRequest, json.EventDeployReply);
         var reply = ProgressView.Follow(events, "packing", terminal, invocation.Json, happened => ShowStep(happened, terminal, invocation.Json));
         if (invocation.Json)
@@ -70,6 +93,20 @@ internal static class DeployCommand
         terminal.Line($"  hash  {reply.Hash}");
         terminal.Line($"  log   {Launcher.Line(invocation.Home, $"logs -f {Launcher.Quote(swarm)} {Launcher.Quote(reply.Program)}")}");
         return 0;
+    }
+
+    private static (string Key, Option<string[]> Option) Setting(string key, string value, string description, string name, params string[] aliases) =>
+        (key, new Option<string[]>(name, aliases) { Description = description, HelpName = value, AllowMultipleArgumentsPerToken = false });
+
+    private static Dictionary<string, IReadOnlyList<string>>? SettingsOf(Invocation invocation)
+    {
+        var settings = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal);
+        foreach (var (key, option) in Settings)
+        {
+            if (invocation.Value(option) is { Length: > 0 } values) settings[key] = values;
+        }
+        if (invocation.Value(Data)) settings["data"] = ["true"];
+        return settings.Count == 0 ? null : settings;
     }
 
     /// <summary>Writes who was asked, with ranks, and who was chosen.</summary>

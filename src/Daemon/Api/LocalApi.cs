@@ -113,8 +113,11 @@ public sealed record PeerInfo(
 /// <summary>A connection between two other members, as one of them says. Fields as those of <see cref="PeerInfo"/>.</summary>
 public sealed record PairInfo(string From, string To, string Route, string? Relay, double? RoundTripMs, string? Why);
 
-/// <summary>POST /v1/swarms/{swarm}/deploy. Path is absolute. Language null is detected; Host names a member, null chooses by rank.</summary>
-public sealed record DeployRequest(string Path, string? Language, string? Name, string? Host);
+/// <summary>
+/// POST /v1/swarms/{swarm}/deploy. Path is absolute. Language null is detected; Host names a member, null chooses by rank. Settings: by the keys
+/// of pc.toml (docs/layouts/manifest.md), environment variables as env.NAME; they win over the file.
+/// </summary>
+public sealed record DeployRequest(string Path, string? Language, string? Name, string? Host, IReadOnlyDictionary<string, IReadOnlyList<string>>? Settings = null);
 
 /// <summary>The result of deploy.</summary>
 public sealed record DeployReply(string Program, string Hash, string Language, string Host, string HostPeerId, IReadOnlyList<Candidate> Candidates);

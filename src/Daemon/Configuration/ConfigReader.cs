@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.Configuration;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Home;
 
 namespace PeoplesCloud.Daemon.Configuration;
@@ -221,28 +222,7 @@ internal static class ConfigReader
             return null;
         }
 
-        private static string Suggestion(string key)
-        {
-            var nearest = Keys.Keys.MinBy(known => Distance(known, key))!;
-            return Distance(nearest, key) <= 3 ? $" (did you mean {nearest}?)" : $" (known: {string.Join(", ", Keys.Keys)})";
-        }
-
-        /// <summary>Levenshtein's distance between two short texts.</summary>
-        private static int Distance(string a, string b)
-        {
-            var row = Enumerable.Range(0, b.Length + 1).ToArray();
-            for (var i = 1; i <= a.Length; i++)
-            {
-                var diagonal = row[0];
-                row[0] = i;
-                for (var j = 1; j <= b.Length; j++)
-                {
-                    var above = row[j];
-                    row[j] = Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
-                    diagonal = above;
-                }
-            }
-            return row[^1];
-        }
+        private static string Suggestion(string key) =>
+            Spelling.Nearest(key, Keys.Keys, most: 3) is { } nearest ? $" (did you mean {nearest}?)" : $" (known: {string.Join(", ", Keys.Keys)})";
     }
 }

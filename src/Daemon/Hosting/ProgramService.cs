@@ -11,6 +11,7 @@ using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Deploying;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Manifests;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Hosting;
@@ -84,6 +85,7 @@ internal sealed class ProgramService : IAsyncDisposable
         swarm.RequireMembership();
         if (!Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
         PeerId? host = request.Host is null ? null : Membership.FindMember(swarm.State, request.Host).Peer;
+        var order = OrderReader.Read(request.Path, request.Settings, request.Language, request.Name, host);
 
         // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do. Until they do, the hold keeps it.
         using var hold = _holds.Open(_blocks);
@@ -94,7 +96,7 @@ internal sealed class ProgramService : IAsyncDisposable
         try
         {
             var programs = new ProgramSwarm(swarm, _mesh, _swarms.Self, _isConnected, _time);
-            result = await deployer.DeployAsync(programs, new DeployOrder(request.Path, request.Language, request.Name, host), progress => steps.Add(progress.Text), cancellationToken);
+            result = await deployer.DeployAsync(programs, order, progress => steps.Add(progress.Text), cancellationToken);
         }
         finally
         {

@@ -101,41 +101,6 @@ public sealed class ConfigTests : IDisposable
     public void A_named_file_must_exist() =>
         Assert.Equal(ErrorCode.ConfigMissing, Assert.Throws<PcException>(() => DaemonConfig.Load(Path.Combine(_folder, "none.toml"), Nothing, Nothing)).Code);
 
-    [Theory]
-    [InlineData("a = \"x\\\"y\\\\\" # c", "a", "x\"y\\")]
-    [InlineData("a='lit\\eral'", "a", "lit\\eral")]
-    [InlineData("[t]\nb-c_1 = 1_000", "t.b-c_1", "1000")]
-    [InlineData("a = [ \"x\", 'y', ]", "a", "x\u001fy")]
-    [InlineData("a = []", "a", "")]
-    [InlineData("a = -1.5e3", "a", "-1.5e3")]
-    public void Toml_of_the_subset_is_read(string text, string key, string value)
-    {
-        var problems = new List<string>();
-        var setting = Assert.Single(TomlSubset.Parse(text, problems));
-        Assert.Empty(problems);
-        Assert.Equal((key, value), (setting.Key, setting.Value));
-    }
-
-    [Theory]
-    [InlineData("a")]
-    [InlineData("a = ")]
-    [InlineData("a = b")]
-    [InlineData("a = \"x")]
-    [InlineData("a = \"x\" y")]
-    [InlineData("a = [1]")]
-    [InlineData("a = [\"x\"")]
-    [InlineData("a.b = 1")]
-    [InlineData("[a.b]\nc = 1")]
-    [InlineData("[]")]
-    [InlineData("a = \"\\n\"")]
-    [InlineData("a = \"\u0007\"")]
-    public void Everything_else_is_a_problem_with_its_line(string text)
-    {
-        var problems = new List<string>();
-        TomlSubset.Parse(text, problems);
-        Assert.StartsWith("line 1: ", Assert.Single(problems), StringComparison.Ordinal);
-    }
-
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private string Write(string text)

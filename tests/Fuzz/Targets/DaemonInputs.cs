@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Mesh;
 
@@ -16,7 +17,7 @@ internal static class ConfigFile
         var text = Encoding.UTF8.GetString(input);
         var problems = new List<string>();
         var settings = TomlSubset.Parse(text, problems);
-        Invariant.Check(settings.Count + problems.Count <= text.Split('\n').Length, "a line gives one setting or one problem");
+        Invariant.Check(settings.Count + problems.Count <= text.Length, "a character gives one setting or one problem at most");
         Invariant.Check(settings.Select(setting => setting.Key).Distinct(StringComparer.Ordinal).Count() == settings.Count, "no key is set twice");
         _ = ByteSize.TryParse(text, out _);
         // As the value of each key, the way an environment variable gives it. The file named is one that is empty.

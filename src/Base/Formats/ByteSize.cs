@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace PeoplesCloud.Daemon.Configuration;
+namespace PeoplesCloud.Base.Formats;
 
 /// <summary>A number of bytes as people write it: digits, then B, kB, MB, GB, TB (thousands) or KiB, MiB, GiB, TiB (1,024s); nothing is B.</summary>
-internal static class ByteSize
+public static class ByteSize
 {
     private static readonly (string Suffix, long Factor)[] Units =
     [

@@ -1,0 +1,86 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Bundles;
+using PeoplesCloud.Programs.Deploying;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Programs.Manifests;
+
+/// <summary>What is to be deployed, from flags and the folder's pc.toml together; docs/layouts/manifest.md.</summary>
+public static class OrderReader
+{
+    private const long MinMemoryBytes = 16L << 20; // what a sandbox takes at least
+    private const long MaxBytes = 1L << 40;
+
+    /// <summary>Puts an order together; flags win over pc.toml, and what neither says has its default.</summary>
+    /// <param name="folder">The program's folder; absolute.</param>
+    /// <param name="flags">What the command line says, by the keys of pc.toml; environment variables as env.NAME.</param>
+    /// <param name="language">The language that the command line names; null when it names none.</param>
+    /// <param name="name">The same for the program's name.</param>
+    /// <param name="host">The member that should run it; null chooses by rank.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.ManifestInvalid"/> with all problems; <see cref="ErrorCode.PathNotFound"/>,
+    /// <see cref="ErrorCode.PathNotFolder"/>, <see cref="ErrorCode.FileUnreadable"/>.</exception>
+    public static DeployOrder Read(string folder, IReadOnlyDictionary<string, IReadOnlyList<string>>? flags, string? language = null, string? name = null, PeerId? host = null)
+    {
+        FolderScanner.RequireFolder(folder);
+        var problems = new List<string>();
+        var given = (flags ?? new Dictionary<string, IReadOnlyList<string>>()).Select(flag => new ProgramSetting(flag.Key, flag.Value, flag.Value.Count != 1, FlagOf(flag.Key)));
+        var settings = new ProgramSettings([.. given, .. ProgramFile.Read(folder, problems)], problems);
+
+        var defaults = new RunLimits();
+        var order = new DeployOrder(folder, language ?? settings.Text("language"), name ?? settings.Text("name"), host)
+        {
+            Limits = new RunLimits
+            {
+                MemoryBytes = settings.Bytes("memory", MinMemoryBytes, MaxBytes) ?? defaults.MemoryBytes,
+                Cpus = settings.Number("cpus", 0.05, 1024) ?? defaults.Cpus,
+                Pids = settings.Integer("pids", 1, 4096) ?? defaults.Pids,
+                DiskBytes = settings.Bytes("disk", 1L << 20, MaxBytes) ?? defaults.DiskBytes,
+            },
+            Network = settings.Network("network") ?? NetworkMode.Internet,
+            Manifest = ReadManifest(settings, problems),
+        };
+        if (problems.Count == 0) return order;
+        throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {string.Join("; ", problems)}");
+    }
+
+    private static ProgramManifest ReadManifest(ProgramSettings settings, List<string> problems)
+    {
+        var before = problems.Count;
+        var manifest = new ProgramManifest
+        {
+            Command = settings.Command("run"),
+            Runtime = settings.Word("runtime", "sandbox", "docker"),
+            Image = settings.Text("image"),
+            Ports = settings.Ports("ports"),
+            Environment = settings.Environment(),
+            Secrets = settings.List("secrets"),
+            Data = settings.Word("data", "true", "false") == "true",
+            WhenAlone = settings.Word("when-alone", "run", "stop"),
+            Schedule = Schedule(settings),
+        };
+        // What no single key shows: a port twice, a variable that is also a secret, too much of everything.
+        if (problems.Count == before && manifest.Problem is { } problem) problems.Add(problem);
+        return manifest;
+    }
+
+    private static string? Schedule(ProgramSettings settings)
+    {
+        if (settings.Text("schedule") is not { } text) return null;
+        var fields = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        var possible = fields is [['@', ..]]
+            ? fields[0] is "@hourly" or "@daily" or "@weekly" or "@monthly" or "@yearly"
+            : fields.Length == 5 && fields.All(field => field.All(character => char.IsAsciiLetterOrDigit(character) || character is '*' or ',' or '-' or '/'));
+        if (possible) return string.Join(' ', fields);
+        settings.Refuse("schedule", "minute hour day month weekday as cron has them, such as \"*/15 * * * *\", or @hourly, @daily, @weekly, @monthly, @yearly");
+        return null;
+    }
+
+    private static string FlagOf(string key) => key.StartsWith(ProgramSettings.EnvironmentPrefix, StringComparison.Ordinal) ? "--env" : key switch
+    {
+        "ports" => "--port",
+        "secrets" => "--secret",
+        _ => $"--{key}",
+    };
+}
