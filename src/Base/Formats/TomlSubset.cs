@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -27,6 +28,8 @@ public static class TomlSubset
     public const char ArraySeparator = '\u001f';
 
     private const int MaxArrayLines = 256;
+
+    private static readonly SearchValues<char> AfterScalar = SearchValues.Create(" \t#,]}");
 
     /// <summary>Reads a file's text; every problem is added to <paramref name="problems"/> and reading goes on with the next line.</summary>
     public static IReadOnlyList<TomlSetting> Parse(string text, ICollection<string> problems)
@@ -154,7 +157,7 @@ public static class TomlSubset
         value = "";
         if (rest.IsEmpty) return "the value is missing";
         if (rest[0] is '"' or '\'') return ReadString(ref rest, out value);
-        var end = rest.IndexOfAny(" \t#,]}");
+        var end = rest.IndexOfAny(AfterScalar);
         var word = end < 0 ? rest : rest[..end];
         rest = rest[word.Length..];
         value = word.ToString().Replace("_", "", StringComparison.Ordinal);
