@@ -25,7 +25,7 @@ public static class OrderReader
     {
         FolderScanner.RequireFolder(folder);
         var problems = new List<string>();
-        var given = (flags ?? new Dictionary<string, IReadOnlyList<string>>()).Select(flag => new ProgramSetting(flag.Key, flag.Value, flag.Value.Count != 1, FlagOf(flag.Key)));
+        var given = (flags ?? new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal)).Select(flag => new ProgramSetting(flag.Key, flag.Value, flag.Value.Count != 1, FlagOf(flag.Key)));
         var settings = new ProgramSettings([.. given, .. ProgramFile.Read(folder, problems)], problems);
 
         var defaults = new RunLimits();
