@@ -17,6 +17,7 @@ internal sealed class Lan : IHosts, IDisposable
 
     private readonly string _prefix = $"pc-e2e-{Environment.ProcessId}-{Interlocked.Increment(ref _count)}-";
     private readonly List<string> _namespaces = [];
+    private readonly Dictionary<string, int> _moves = [];
     private readonly string _subnet = $"10.77.{Random.Shared.Next(1, 255)}.";
 
     public Lan(params string[] hosts)
@@ -38,12 +39,21 @@ internal sealed class Lan : IHosts, IDisposable
     /// <summary>Only root may make network namespaces that pc can be started in.</summary>
     public static bool Possible => Environment.IsPrivilegedProcess;
 
-    public string AddressOf(string host) => _subnet + _namespaces.IndexOf(Name(host));
+    public string AddressOf(string host) => _subnet + (_namespaces.IndexOf(Name(host)) + 50 * _moves.GetValueOrDefault(host));
 
     public string[] On(string host) => ["nsenter", $"--net=/run/netns/{Name(host)}"];
 
     /// <summary>Pulls the host's cable out of the switch; its addresses stay, as those of a laptop do for a while.</summary>
     public void Unplug(string host) => Ip("-n", Name("switch"), "link", "set", host, "down");
+
+    /// <summary>Gives a host another address, as a router does after a night.</summary>
+    public void Move(string host)
+    {
+        var before = AddressOf(host);
+        _moves[host] = _moves.GetValueOrDefault(host) + 1;
+        Ip("-n", Name(host), "address", "del", $"{before}/24", "dev", "eth0");
+        Ip("-n", Name(host), "address", "add", $"{AddressOf(host)}/24", "dev", "eth0");
+    }
 
     public void Plug(string host) => Ip("-n", Name("switch"), "link", "set", host, "up");
 

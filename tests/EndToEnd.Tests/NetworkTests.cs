@@ -92,6 +92,23 @@ public sealed class NetworkTests
         Until(fir, list => StateOfProgram(list) is "stopped" or "", "fir knows it too");
     }
 
+    [Fact]
+    public void Members_that_all_have_another_address_find_each_other_on_the_lan()
+    {
+        if (!Lan.Possible) return;
+        using var lan = new Lan("oak", "elm");
+        using var place = new Place();
+        var (oak, elm) = (place.Up(lan, "oak", "--no-host"), place.Up(lan, "elm", "--no-host"));
+        Place.Swarm("friends", oak, elm);
+        foreach (var home in new[] { oak, elm }) Pc.Run(home, "down").Ok();
+        // What each knows of the other is where nobody is any more; only who asks on the LAN hears where.
+        foreach (var host in new[] { "oak", "elm" }) lan.Move(host);
+        place.Up(lan, "oak", "--no-host");
+        place.Up(lan, "elm", "--no-host");
+        Until(oak, list => StateOfMember(list, "elm") == "awake", "oak found elm");
+        Until(elm, list => StateOfMember(list, "oak") == "awake", "elm found oak");
+    }
+
     private static JsonElement Look(string home) => Pc.Run(home, "list", "friends", "--json").Ok().Json.GetProperty("swarms")[0];
 
     private static void Until(string home, Func<JsonElement, bool> fits, string what) =>
