@@ -27,6 +27,7 @@ internal static class CommandLine
         ("network", NetworkCommand.Create),
         ("deploy", DeployCommand.Create),
         ("logs", LogsCommand.Create),
+        ("restart", RestartCommand.Create),
         ("stop", StopCommand.Create),
         ("add", AddCommand.Create),
         ("get", GetCommand.Create),

@@ -75,6 +75,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>Where programs run now.</summary>
     public ProgramLocator Locator { get; private set; } = null!;
 
+    /// <summary>Restart.</summary>
+    public RunningService Running { get; private set; } = null!;
+
     /// <summary>Add, get, pin.</summary>
     public ContentService Content { get; private set; } = null!;
 
@@ -209,6 +212,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Programs = new ProgramService(Swarms, programHost, mesh, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
         Locator = new ProgramLocator(Swarms);
+        Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, presence.InfoFor, _time);
         Network = new NetworkView(Swarms, _host, client, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self)).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())], _time);
@@ -221,7 +225,11 @@ internal sealed class DaemonNode : IAsyncDisposable
         var door = new JoinDoor(Swarms, codes, factory.Sealer, sealing.PublicKey.Span, home.Seed, new GuessLimiter(GuessLimits.Joining, _time, _disk, home.Paths.Guesses), _time, Logger);
         Secrets = new SecretMembership(Swarms, factory, codes, new JoinVisitor(_host, sealing, _config.Name, _time), addresses, () => LocalNetwork, _time, Logger);
         var endpoints = new MeshEndpoints(Swarms, blocks, access, programHost, Programs.Reconcile, door.Share, Network, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
-        MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), endpoints.Map, loggers);
+        MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), routes =>
+        {
+            endpoints.Map(routes);
+            new RunningMeshEndpoints(programHost).Map(routes);
+        }, loggers);
         Owns(MeshApp.DisposeAsync);
         await MeshApp.StartAsync(cancellationToken);
         _host.Handle(JoinProtocol.Id, door.HandleAsync);
@@ -265,7 +273,11 @@ internal sealed class DaemonNode : IAsyncDisposable
         }
 
         // 9. People last: whoever finds the socket finds everything behind it.
-        LocalApp = LocalPipeline.Build(home.Paths.Socket, new LocalEndpoints(this).Map, loggers);
+        LocalApp = LocalPipeline.Build(home.Paths.Socket, routes =>
+        {
+            new LocalEndpoints(this).Map(routes);
+            new RunningEndpoints(Running).Map(routes);
+        }, loggers);
         Owns(async () =>
         {
             await LocalApp.DisposeAsync();

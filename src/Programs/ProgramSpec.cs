@@ -13,6 +13,9 @@ namespace PeoplesCloud.Programs;
 /// <param name="DeployedAt">When, by the owner's clock.</param>
 public sealed record ProgramSpec(EntryHash Id, SwarmId Swarm, PeerId Owner, ProgramDeployed Deployed, DateTimeOffset DeployedAt)
 {
+    /// <summary>The last restart that was asked for when this was read; a later one is still to be done. Null when none was.</summary>
+    public EntryHash? LastRestart { get; init; }
+
     /// <summary>Its name, unique in the swarm among programs that were not stopped.</summary>
     public string Name => Deployed.Name;
 
@@ -23,7 +26,7 @@ public sealed record ProgramSpec(EntryHash Id, SwarmId Swarm, PeerId Owner, Prog
     public IEnumerable<PeerId> Keepers => Deployed.Keys.Select(key => key.Peer);
 
     /// <summary>A program of the swarm's state.</summary>
-    public static ProgramSpec Of(SwarmId swarm, SwarmProgram program) => new(program.Id, swarm, program.Owner, program.Deployed, program.DeployedAt);
+    public static ProgramSpec Of(SwarmId swarm, SwarmProgram program) => new(program.Id, swarm, program.Owner, program.Deployed, program.DeployedAt) { LastRestart = program.LastRestart };
 
     /// <summary>The name on a host of a program.</summary>
     public static string LocalNameOf(EntryHash id) => id.ToString()[..26];

@@ -33,6 +33,12 @@ public static class SwarmLimits
     /// <summary>Keys sealed in one deploy: the owner and the guardians.</summary>
     public const int MaxSealedKeys = 64;
 
+    /// <summary>What an entry says of something done with a program, in UTF-8 bytes: a command's name and a number.</summary>
+    public const int MaxControlDetailBytes = 120;
+
+    /// <summary>How many of the last things done with a program the state holds; the feeds have all of them.</summary>
+    public const int MaxControlsKept = 32;
+
     /// <summary>Authors that a swarm ever had, and branches of forks: what a digest can name.</summary>
     public const int MaxAuthors = 4_096;
 

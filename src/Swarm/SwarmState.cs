@@ -59,11 +59,27 @@ public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed De
     /// <summary>Where it ran, by what its hosts wrote, the newest epoch last; at most 16 of them.</summary>
     public ImmutableList<ProgramRun> Runs { get; init; } = [];
 
-    /// <summary>Whether its last run ended by itself with exit code 0: no host starts it again.</summary>
-    public bool Finished => Runs is [.., { End: RunEnd.Finished }];
+    /// <summary>Whether its last run ended by itself with exit code 0 and nobody asked for a restart since: no host starts it again.</summary>
+    public bool Finished => Runs is [.., { End: RunEnd.Finished } last] && last.Epoch != Revived;
 
     /// <summary>Whether a member may have run it: whoever holds its key.</summary>
     public bool MayHaveRun(PeerId host) => Deployed.Keys.Any(key => key.Peer == host);
+
+    /// <summary>The last restart that was asked for; whoever starts the program has done what it asks. Null when none was.</summary>
+    public EntryHash? LastRestart { get; init; }
+
+    /// <summary>The last things that were done with it, oldest first; at most <see cref="SwarmLimits.MaxControlsKept"/>.</summary>
+    public ImmutableList<ProgramControl> Controls { get; init; } = [];
+
+    private ulong? Revived { get; init; } // the epoch whose finished run a restart has undone
+
+    /// <summary>This program after something was done with it.</summary>
+    internal SwarmProgram With(ProgramControl control) => this with
+    {
+        LastRestart = control.Action == ControlAction.Restart ? control.Entry : LastRestart,
+        Revived = control.Action == ControlAction.Restart && Finished ? Runs[^1].Epoch : Revived,
+        Controls = (Controls.Count < SwarmLimits.MaxControlsKept ? Controls : Controls.RemoveAt(0)).Add(control),
+    };
 }
 
 /// <summary>What a swarm's entries mean together. An immutable snapshot; the same entries give the same state on every node.</summary>

@@ -101,7 +101,8 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
         throw new PcException(ErrorCode.PeerFailed, $"{host}: a line of its log could not be read");
     }
 
-    private async Task BringEntriesAsync(PeerId host, SwarmId swarm, EntryHash program, CancellationToken cancellationToken)
+    /// <summary>Gives a host the entries that were remembered for a program.</summary>
+    public async Task BringEntriesAsync(PeerId host, SwarmId swarm, EntryHash program, CancellationToken cancellationToken)
     {
         if (!_entries.TryGetValue(program, out var remembered)) return;
         var path = $"/mesh/v1/swarms/{swarm}/entries";
@@ -113,5 +114,6 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
             await client.PostAsync(host, path, EntryList.Encode(part.Select(entry => entry.Bytes)), 32, cancellationToken);
     }
 
-    private static string PathOf(SwarmId swarm, EntryHash program, string what) => $"/mesh/v1/swarms/{swarm}/programs/{program}/{what}";
+    /// <summary>The path of a route about a program.</summary>
+    public static string PathOf(SwarmId swarm, EntryHash program, string what) => $"/mesh/v1/swarms/{swarm}/programs/{program}/{what}";
 }

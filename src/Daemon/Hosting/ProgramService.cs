@@ -177,7 +177,9 @@ internal sealed class ProgramService : IAsyncDisposable
     private async Task EndAllAsync(SwarmId swarm, string why) =>
         await Task.WhenAll(_host.Programs.Where(program => program.Spec.Swarm == swarm).Select(program => _host.StopAsync(program.Spec.Id, why)));
 
-    private static SwarmProgram Find(SwarmState state, string name, bool liveOnly)
+    /// <summary>The program of a name, or of the start of a hash; of several with one name the one that was not stopped, else the last.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.ProgramNotFound"/>, <see cref="ErrorCode.NameAmbiguous"/>.</exception>
+    public static SwarmProgram Find(SwarmState state, string name, bool liveOnly)
     {
         var programs = state.Programs.Values.Where(program => !program.Stopped || !liveOnly).ToList();
         // One name is one running program and any number of earlier ones.

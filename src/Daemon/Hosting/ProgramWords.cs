@@ -1,4 +1,6 @@
+using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Hosting;
 
@@ -14,4 +16,7 @@ internal static class ProgramWords
         ProgramState.Stopped => "stopped",
         _ => "failed",
     };
+
+    /// <summary>What a member is called; its id when it never was one.</summary>
+    public static string NameOf(SwarmState state, PeerId peer) => state.Members.TryGetValue(peer, out var member) ? member.Name : peer.ToString();
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
@@ -34,6 +35,9 @@ internal sealed class HostedProgram : IDisposable
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Task> _work = [];
+    private readonly ConcurrentQueue<(EntryHash Entry, TaskCompletionSource Done)> _restartsAsked = new();
+    private readonly List<TaskCompletionSource> _restartsBegun = []; // used by the loop only
+    private (EntryHash? Entry, Task Done) _restart = (null, Task.CompletedTask);
     private Exception? _failure;
     private ITimer? _alarm;
     private IRun? _run;
@@ -58,6 +62,7 @@ internal sealed class HostedProgram : IDisposable
         _logger = logger;
         _changed = changed;
         _beforeFirstLaunch = beforeFirstLaunch;
+        LastRestart = workplace.Spec.LastRestart;
         Status = new ProgramStatus(workplace.Spec, ProgramState.Starting, null, 0);
         Meter = new RunMeter(time);
     }
@@ -121,6 +126,26 @@ internal sealed class HostedProgram : IDisposable
         if (grace == TimeSpan.Zero && _run is { } run) Work(EndRunAsync(run, TimeSpan.Zero));
     }
 
+    /// <summary>
+    /// Starts it again, wherever it is between its starts; completes when the new process runs, fails with the reason when it cannot be
+    /// started or is over before. A restart that was asked for already is waited for. Call it under a lock.
+    /// </summary>
+    /// <param name="restart">The entry that asks for it.</param>
+    /// <param name="why">What its log says of it.</param>
+    public Task RestartAsync(EntryHash restart, string why)
+    {
+        if (_restart.Entry == restart || LastRestart == restart) return _restart.Done;
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _ = done.Task.ContinueWith(static task => task.Exception, TaskScheduler.Default); // Nobody may be waiting for it.
+        _restart = (restart, done.Task);
+        _restartsAsked.Enqueue((restart, done));
+        if (!_inputs.Writer.TryWrite(new SupervisorInput.Restart(why))) done.TrySetException(OverBefore("restarted"));
+        return done.Task;
+    }
+
+    /// <summary>The last restart that it has done, is doing, or was started after; one that came when it was over is none of them.</summary>
+    public EntryHash? LastRestart { get; private set; }
+
     /// <summary>Frees the alarm; a program does this itself when it is over.</summary>
     public void Dispose()
     {
@@ -141,12 +166,16 @@ internal sealed class HostedProgram : IDisposable
         {
             var input = await _inputs.Reader.ReadAsync(CancellationToken.None);
             foreach (var effect in _supervisor.Handle(input, _time.GetUtcNow())) over |= CarryOut(effect);
+            FollowRestarts(input);
             Publish();
         }
+        _inputs.Writer.Complete();
+        EndRestarts(_failure ?? OverBefore("restarted"));
+        while (_restartsAsked.TryDequeue(out var late)) late.Done.TrySetException(OverBefore("restarted"));
         await AllWork();
         Dispose();
-        _workplace.CleanUp(Finished);
-        _firstStart.TrySetException(_failure ?? new PcException(ErrorCode.StartFailed, $"{Spec.Name} was stopped before it had started"));
+        _workplace.CleanUp(Finished, LastRestart);
+        _firstStart.TrySetException(_failure ?? OverBefore("started"));
         _ = _firstStart.Task.Exception; // Nobody may be waiting for it.
         _changed();
     }
@@ -180,6 +209,32 @@ internal sealed class HostedProgram : IDisposable
         }
         return false;
     }
+
+    // A restart is done by the first process that runs after it was asked for.
+    private void FollowRestarts(SupervisorInput input)
+    {
+        if (input is SupervisorInput.Restart && _restartsAsked.TryDequeue(out var asked))
+        {
+            LastRestart = asked.Entry;
+            _restartsBegun.Add(asked.Done);
+        }
+        else if (input is SupervisorInput.Launched)
+        {
+            EndRestarts(null);
+        }
+        else if (input is SupervisorInput.LaunchFailed or SupervisorInput.PrepareFailed)
+        {
+            EndRestarts(_failure);
+        }
+    }
+
+    private void EndRestarts(Exception? failure)
+    {
+        foreach (var restart in _restartsBegun) _ = failure is null ? restart.TrySetResult() : restart.TrySetException(failure);
+        _restartsBegun.Clear();
+    }
+
+    private PcException OverBefore(string what) => new(ErrorCode.StartFailed, $"{Spec.Name} was stopped before it had {what}");
 
     private void Publish()
     {

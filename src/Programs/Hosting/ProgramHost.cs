@@ -128,6 +128,40 @@ public sealed partial class ProgramHost : IAsyncDisposable
     }
 
     /// <summary>
+    /// Starts a program again as the feeds ask for it; completes when its new process runs. What was started after that was asked for
+    /// already, or is not here, is left as it is.
+    /// </summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.StartFailed"/> and the reasons of <see cref="StartAsync"/>.</exception>
+    public Task RestartAsync(SwarmState state, EntryHash id)
+    {
+        if (!state.Programs.TryGetValue(id, out var program)) return Task.CompletedTask;
+        lock (_lock)
+        {
+            if (!_programs.TryGetValue(id, out var hosted) || hosted.IsOver || program.LastRestart is not { } restart) return Task.CompletedTask;
+            var by = program.Controls.LastOrDefault(control => control.Entry == restart) is { } control && state.Members.TryGetValue(control.Author, out var member) ? $" by {member.Name}" : "";
+            return RestartAsync(hosted, restart, $"is restarted{by}", state);
+        }
+    }
+
+    private async Task RestartAsync(HostedProgram hosted, EntryHash restart, string why, SwarmState state)
+    {
+        try
+        {
+            await hosted.RestartAsync(restart, why);
+        }
+        catch (PcException) when (hosted.Finished && hosted.LastRestart != restart)
+        {
+            // It finished by itself at this moment.
+            await hosted.Ended;
+            lock (_lock)
+            {
+                if (_closed || !_programs.TryGetValue(hosted.Spec.Id, out var held) || held != hosted) return;
+                Resume(state, ProgramSpec.Of(state.Id, state.Programs[hosted.Spec.Id]));
+            }
+        }
+    }
+
+    /// <summary>
     /// Makes this host do what a swarm's feeds say: starts programs that are placed here and neither stopped nor finished, ends those
     /// that were stopped, moved, or whose owner is no member any more. A program that the feeds do not know yet is left alone: its
     /// owner's entry is on its way. Called when the daemon starts and after each change of the state; quick, the work goes on after it.
@@ -145,7 +179,9 @@ public sealed partial class ProgramHost : IAsyncDisposable
         foreach (var program in state.Programs.Values)
         {
             if (program.Host != _self) MayStartAgain(program.Id);
-            if (_leases.EpochOf(program) is not null && mayStart && !_programs.ContainsKey(program.Id)) Resume(state, ProgramSpec.Of(state.Id, program));
+            if (_leases.EpochOf(program) is null || !mayStart) continue;
+            if (!IsHere(program)) Resume(state, ProgramSpec.Of(state.Id, program));
+            else if (!program.Stopped) _ = RestartAsync(state, program.Id);
         }
         await Task.WhenAll(ending);
     }
@@ -174,18 +210,22 @@ public sealed partial class ProgramHost : IAsyncDisposable
         await Task.WhenAll(_programs.Values.Select(program => program.Ended));
     }
 
+    // One that is over and was asked to start again since is not: it is started like one that the daemon finds.
+    private bool IsHere(SwarmProgram program) =>
+        _programs.TryGetValue(program.Id, out var here) && (!here.IsOver || here.LastRestart == program.LastRestart);
+
     private void Resume(SwarmState state, ProgramSpec spec)
     {
         if (ReasonToEnd(state, spec) is not null)
         {
             if (_marked.Contains(spec.LocalName)) Unmark(spec);
         }
-        else if (_finished.ContainsKey(spec.Id) || _startFailed.Contains(spec.Id))
+        else if (IsFinished(spec) || _startFailed.Contains(spec.Id))
         {
             // Its owner knows that the start failed and moves it; starting it meanwhile could make it run twice.
             return;
         }
-        else if (_marked.Contains(spec.LocalName))
+        else if (_marked.Contains(spec.LocalName) && MarkIsAfter(spec))
         {
             lock (_lock) _finished = _finished.SetItem(spec.Id, new ProgramStatus(spec, ProgramState.Stopped, ProgramSupervisor.FinishedDetail, 0));
         }
@@ -200,6 +240,15 @@ public sealed partial class ProgramHost : IAsyncDisposable
                 ProgramsLog.NotResumed(_logger, spec.Name, spec.LocalName, refused.Message);
             }
         }
+    }
+
+    private bool IsFinished(ProgramSpec spec) => _finished.TryGetValue(spec.Id, out var status) && status.Spec.LastRestart == spec.LastRestart;
+
+    // The mark names the last restart that its program knew: a later one wants it started again.
+    private bool MarkIsAfter(ProgramSpec spec)
+    {
+        var mark = File.ReadAllBytes(Path.Combine(FolderOf(spec.LocalName), Workplace.FinishedMark));
+        return mark.AsSpan().SequenceEqual(spec.LastRestart is { } restart ? restart.ToBytes() : []);
     }
 
     private void MayStartAgain(EntryHash id)

@@ -67,6 +67,9 @@ internal abstract record SupervisorInput
 
     /// <summary>Stop for good, with the reason for the log and how long it may take to end by itself; null for what the policy says. A second one may shorten the time.</summary>
     public sealed record Stop(string Why, TimeSpan? Grace = null) : SupervisorInput;
+
+    /// <summary>Somebody wants it started again, with what the log says of it. No crash: no pause comes of it.</summary>
+    public sealed record Restart(string Why) : SupervisorInput;
 }
 
 /// <summary>What is to be done for a program.</summary>
@@ -103,6 +106,7 @@ internal abstract record SupervisorEffect
 ///                   | failed              |   +---- Alarm ---- Pausing
 ///                   v                     v
 ///      Over, or Pausing when it had been started before          Stop leads from anywhere to Over, through Ending
+///      Running -Restart-> Renewing -Exited-> Launching           Restart ends a pause; what is starting already goes on
 /// </code>
 /// </summary>
 internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
@@ -117,6 +121,7 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         Launching,
         Running,
         Pausing,
+        Renewing,
         Ending,
         Over,
     }
@@ -153,6 +158,10 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         (Phase.Launching, SupervisorInput.Stop stop) => End(stop, null),
         (Phase.Running, SupervisorInput.Stop stop) => End(stop, new SupervisorEffect.EndRun(stop.Grace ?? policy.StopGrace)),
         (Phase.Idle or Phase.Pausing, SupervisorInput.Stop stop) => [.. End(stop, null), .. Over(ProgramState.Stopped, Detail, finished: false)],
+        (Phase.Running, SupervisorInput.Restart restart) => Renew(restart.Why),
+        (Phase.Renewing, SupervisorInput.Exited) => Launch(),
+        (Phase.Renewing, SupervisorInput.Stop stop) => End(stop, stop.Grace is { } grace ? new SupervisorEffect.EndRun(grace) : null),
+        (Phase.Pausing, SupervisorInput.Restart restart) => EndPause(restart.Why),
         (Phase.Ending, SupervisorInput.Stop { Grace: { } grace }) => Hasten(grace),
         (Phase.Ending, SupervisorInput.Launched) => LaunchedLate(),
         (Phase.Ending, SupervisorInput.Prepared or SupervisorInput.PrepareFailed or SupervisorInput.LaunchFailed or SupervisorInput.Exited) => Over(ProgramState.Stopped, Detail, finished: false),
@@ -206,9 +215,30 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         return [new SupervisorEffect.Say($"{what}; starts again in {Shown(pause)}"), new SupervisorEffect.SetAlarm(++_alarm, pause)];
     }
 
+    // Its earlier crashes are forgotten: whoever asks for it has mended what made them, or hopes so.
+    private IReadOnlyList<SupervisorEffect> Renew(string why)
+    {
+        _failuresInRow = 0;
+        _phase = Phase.Renewing;
+        (State, Detail) = (ProgramState.Restarting, why);
+        return [new SupervisorEffect.Say(why), new SupervisorEffect.EndRun(policy.StopGrace)];
+    }
+
+    private IReadOnlyList<SupervisorEffect> EndPause(string why)
+    {
+        _failuresInRow = 0;
+        _alarm++; // the pause's alarm does nothing any more
+        return [new SupervisorEffect.Say(why), .. Begun()];
+    }
+
     private IReadOnlyList<SupervisorEffect> Again()
     {
         Restarts++;
+        return Begun();
+    }
+
+    private IReadOnlyList<SupervisorEffect> Begun()
+    {
         if (_prepared) return Launch();
         _phase = Phase.Preparing;
         return [new SupervisorEffect.Prepare()];
@@ -223,7 +253,7 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
 
     private IReadOnlyList<SupervisorEffect> End(SupervisorInput.Stop stop, SupervisorEffect? effect)
     {
-        _hasProcess = _phase == Phase.Running;
+        _hasProcess = _phase is Phase.Running or Phase.Renewing;
         _phase = Phase.Ending;
         _grace = stop.Grace ?? policy.StopGrace;
         Detail = stop.Why;

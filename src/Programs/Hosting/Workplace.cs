@@ -8,6 +8,7 @@ using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Hosting;
 
@@ -22,7 +23,7 @@ public delegate Task<Stream> OpenBundle(Cid bundle, IReadOnlyList<PeerId> keeper
 /// <code>
 /// programs/LOCALNAME/app        the unpacked bundle, while the program is placed here; unpacked afresh by each daemon
 /// programs/LOCALNAME/log, log.1 its log
-/// programs/LOCALNAME/finished   empty; it ended by itself with exit code 0 and is not started again
+/// programs/LOCALNAME/finished   it ended by itself with exit code 0 and is not started again; the last restart that it knew, or empty
 /// </code>
 /// </summary>
 internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, IDisk disk, TimeProvider time, ILogger logger)
@@ -73,9 +74,11 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
     }
 
     /// <summary>The program is over: its files go, its log stays and is complete.</summary>
-    public void CleanUp(bool finished)
+    /// <param name="finished">Whether it ended by itself and is not started again.</param>
+    /// <param name="lastRestart">The last restart that it had done: a later one starts it again all the same.</param>
+    public void CleanUp(bool finished, EntryHash? lastRestart)
     {
-        if (finished) Mark();
+        if (finished) Mark(lastRestart);
         DeleteFolder(AppFolder);
         Log.Dispose();
     }
@@ -92,11 +95,11 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
         }
     }
 
-    private void Mark()
+    private void Mark(EntryHash? lastRestart)
     {
         try
         {
-            disk.Replace(Path.Combine(folder, FinishedMark), []);
+            disk.Replace(Path.Combine(folder, FinishedMark), lastRestart is { } restart ? restart.ToBytes() : []);
         }
         catch (IOException failed)
         {

@@ -57,6 +57,9 @@ public enum EntryKind
 
     /// <summary><see cref="Swarm.RunRecorded"/>.</summary>
     RunRecorded = 15,
+
+    /// <summary><see cref="Swarm.ProgramControlled"/>.</summary>
+    ProgramControlled = 17,
 }
 
 /// <summary>The content of an entry. Rights are judged when entries are folded, not here.</summary>
@@ -90,6 +93,7 @@ public abstract record EntryBody(EntryKind Kind)
                 EntryKind.ProgramPlaced => ProgramPlaced.From(ProgramPlacedMessage.Parser.ParseWhole(body)),
                 EntryKind.ProgramStopped => ProgramStopped.From(ProgramStoppedMessage.Parser.ParseWhole(body)),
                 EntryKind.KeyRotated => KeyRotated.From(KeyRotatedMessage.Parser.ParseWhole(body)),
+                EntryKind.ProgramControlled => ProgramControlled.From(ProgramControlledMessage.Parser.ParseWhole(body)),
                 EntryKind.JoinSecretSet => JoinSecretSet.From(JoinSecretSetMessage.Parser.ParseWhole(body)),
                 EntryKind.RunRecorded => RunRecorded.From(RunRecordedMessage.Parser.ParseWhole(body)),
                 _ => null,
@@ -269,10 +273,14 @@ public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, 
     /// <summary>What it asks for besides; empty in entries of earlier versions.</summary>
     public ProgramManifest Manifest { get; init; } = ProgramManifest.Empty;
 
+    /// <summary>The version before: the program of the same name and owner that this one takes over from; null when it is the first, or older than this field.</summary>
+    public EntryHash? Replaces { get; init; }
+
     internal override byte[] Encode()
     {
         var m = new ProgramDeployedMessage
         {
+            Replaces = Replaces is { } before ? ByteString.CopyFrom(before.ToBytes()) : ByteString.Empty,
             Name = Name,
             Bundle = ByteString.CopyFrom(Bundle.Bytes),
             BundleBytes = (ulong)BundleBytes,
@@ -300,7 +308,13 @@ public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, 
             keys.Add(new SealedKey(peer, key.Box.ToByteArray()));
         }
         var limits = new ProgramLimits((long)m.MemoryBytes, (int)m.CpuMillis, (int)m.Pids, (long)m.DiskBytes, m.Network);
-        return ProgramManifest.From(m.Manifest) is { } manifest ? new ProgramDeployed(m.Name, bundle, (long)m.BundleBytes, m.Language, limits, keys) { Manifest = manifest } : null;
+        if (ProgramManifest.From(m.Manifest) is not { } manifest) return null;
+        return new ProgramDeployed(m.Name, bundle, (long)m.BundleBytes, m.Language, limits, keys)
+        {
+            Manifest = manifest,
+            // One that names none that can be read is a first version: the program runs all the same.
+            Replaces = EntryHash.TryFromBytes(m.Replaces.Span, out var before) ? before : null,
+        };
     }
 }
 

@@ -114,6 +114,10 @@ internal sealed class StateBuilder(SwarmId id)
                 if (!member.MayDeployAndHost) return Objection.GuestMayNot;
                 if (!_programs.TryGetValue(run.Program, out var ran)) return Objection.UnknownProgram;
                 return ran.MayHaveRun(author) ? Objection.None : Objection.HostMayNot;
+            case ProgramControlled { Action: ControlAction.DataTold } told when _programs.TryGetValue(told.Program, out var known) && known.Deployed.Keys.Any(key => key.Peer == author):
+                return known.Stopped ? Objection.ProgramStopped : Objection.None;
+            case ProgramControlled controlled:
+                return JudgeControl(member, controlled.Program);
             case KeyRotated:
                 return member.IsAdmin ? Objection.None : Objection.NotAdmin;
             case JoinSecretSet secret:
@@ -188,6 +192,9 @@ internal sealed class StateBuilder(SwarmId id)
             case RunRecorded run:
                 var ran = _programs[run.Program];
                 _programs[run.Program] = ran with { Runs = ProgramRuns.With(ran.Runs, entry.Author, run) };
+                break;
+            case ProgramControlled controlled:
+                _programs[controlled.Program] = _programs[controlled.Program].With(new ProgramControl(entry.Hash, entry.Author, entry.Clock.Time, controlled.Action, controlled.Detail));
                 break;
             case JoinSecretSet secret:
                 (_joinSecret, _joinSecretSetBy) = (secret, entry.Author);

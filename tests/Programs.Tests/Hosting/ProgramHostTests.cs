@@ -152,6 +152,62 @@ public sealed class ProgramHostTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_restart_starts_it_again_once_and_the_entry_is_not_done_twice()
+    {
+        var program = await DeployAsync();
+        var first = await _runtime.NextAsync();
+        await AskRestartAsync(program);
+        var restarted = _host.Host.RestartAsync(_host.State, program.Id);
+        var second = await _runtime.NextAsync();
+        await restarted.WaitAsync(Patience.Limit, Token);
+        Assert.True(first.Exited.IsCompleted);
+        Assert.Equal(TimeSpan.FromSeconds(10), first.StopGrace);
+        Assert.NotEmpty(second.Files);
+        await _host.Host.ReconcileAsync(_host.State);
+        await _host.Host.RestartAsync(_host.State, program.Id).WaitAsync(Patience.Limit, Token);
+        await _host.RestartHostAsync();
+        await _runtime.NextAsync();
+        Assert.Equal(1, _runtime.Running);
+        Assert.False(_runtime.HasMore);
+        Assert.Contains("pc is restarted by owner", await LogAsync(program));
+        Assert.Equal(0, _host.Host.Programs[0].Restarts);
+    }
+
+    [Fact]
+    public async Task A_restart_that_cannot_start_it_says_why_and_is_tried_again()
+    {
+        var program = await DeployAsync();
+        await _runtime.NextAsync();
+        _runtime.Failure = _ => new IOException("no more sandboxes");
+        await AskRestartAsync(program);
+        Assert.Equal("no more sandboxes", (await Assert.ThrowsAsync<IOException>(() => _host.Host.RestartAsync(_host.State, program.Id).WaitAsync(Patience.Limit, Token))).Message);
+        _runtime.Failure = _ => null;
+        await UntilAsync(ProgramState.Restarting);
+        _time.Advance(TimeSpan.FromSeconds(1.3));
+        await _runtime.NextAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_program_that_has_finished_starts_again_when_somebody_asks_for_it(bool afterADaemonRestart)
+    {
+        var program = await DeployAsync();
+        (await _runtime.NextAsync()).Exit(0);
+        await UntilAsync(ProgramState.Stopped);
+        if (afterADaemonRestart) await _host.RestartHostAsync();
+        await _host.Host.ReconcileAsync(_host.State);
+        Assert.False(_runtime.HasMore);
+        await AskRestartAsync(program);
+        await _host.Host.ReconcileAsync(_host.State);
+        (await _runtime.NextAsync()).Exit(0);
+        await UntilAsync(ProgramState.Stopped);
+        await _host.RestartHostAsync();
+        await _host.Host.ReconcileAsync(_host.State);
+        Assert.False(_runtime.HasMore);
+    }
+
+    [Fact]
     public async Task A_removed_member_s_programs_end()
     {
         var admin = _owner;
@@ -353,6 +409,12 @@ public sealed class ProgramHostTests : IAsyncDisposable
         await Assert.ThrowsAsync<PcException>(() => DeployAsync());
         _host.OnRequest = _ => Task.CompletedTask;
         return _owner.State.Programs.Values.MaxBy(program => program.DeployedAt)!;
+    }
+
+    private async Task AskRestartAsync(ProgramSpec program)
+    {
+        await _owner.AppendAsync(new ProgramControlled(program.Id, ControlAction.Restart, ""), Token);
+        _host.ReceiveFrom(_owner);
     }
 
     private ProgramSpec Spec(SwarmProgram program) => ProgramSpec.Of(_owner.State.Id, program);

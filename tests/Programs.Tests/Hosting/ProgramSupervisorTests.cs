@@ -133,8 +133,41 @@ public sealed class ProgramSupervisorTests
         Assert.IsType<SupervisorEffect.Over>(Handle(new SupervisorInput.Exited(Crash))[^1]);
     }
 
+    [Fact]
+    public void A_restart_ends_the_process_and_starts_it_at_once_without_counting_as_a_crash()
+    {
+        Run();
+        CrashAndRunAgain(TimeSpan.FromSeconds(1));
+        Assert.Equal([new SupervisorEffect.Say("is restarted by oak"), new SupervisorEffect.EndRun(TimeSpan.FromSeconds(10))], Handle(new SupervisorInput.Restart("is restarted by oak")));
+        Assert.Equal(ProgramState.Restarting, _supervisor.State);
+        Assert.Equal(new SupervisorEffect.Launch(), Handle(new SupervisorInput.Exited(new RunExit(0, RunExitReason.Stopped)))[^1]);
+        Handle(new SupervisorInput.Launched());
+        Assert.Equal((ProgramState.Running, 1), (_supervisor.State, _supervisor.Restarts));
+        Assert.Equal(TimeSpan.FromSeconds(1), Alarm(Handle(new SupervisorInput.Exited(Crash))).After);
+    }
+
+    [Fact]
+    public void A_restart_ends_a_pause_and_its_alarm_does_nothing()
+    {
+        Run();
+        Handle(new SupervisorInput.Exited(Crash));
+        Assert.Equal(new SupervisorEffect.Launch(), Handle(new SupervisorInput.Restart("is restarted"))[^1]);
+        Assert.Empty(Handle(new SupervisorInput.Alarm(1)));
+        Handle(new SupervisorInput.Launched());
+        Assert.Empty(Handle(new SupervisorInput.Alarm(1)));
+    }
+
+    [Fact]
+    public void A_stop_while_it_is_restarted_wins()
+    {
+        Run();
+        Handle(new SupervisorInput.Restart("is restarted"));
+        Assert.Empty(Handle(new SupervisorInput.Stop("was stopped")));
+        Assert.Equal(new SupervisorEffect.Over(Finished: false), Handle(new SupervisorInput.Exited(Crash))[^1]);
+    }
+
     // Goal: no order of inputs makes it launch twice at a time, go on after Over, or forget a stop. Method: a fake world that answers
-    // effects in random order, with stops at random moments.
+    // effects in random order, with stops and restarts at random moments.
     [Fact]
     public void No_order_of_events_runs_it_twice_or_loses_a_stop() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
     {
@@ -149,6 +182,7 @@ public sealed class ProgramSupervisorTests
                 pending.Add(new SupervisorInput.Stop("stop"));
                 stopped = true;
             }
+            if (random.Next(20) == 0) pending.Add(new SupervisorInput.Restart("again"));
             if (pending.Count == 0)
             {
                 Assert.False(stopped && running == 0, "a stopped program waits for nothing");
@@ -173,7 +207,7 @@ public sealed class ProgramSupervisorTests
                         Assert.Equal(0, running++);
                         pending.Add(new SupervisorInput.Launched());
                         break;
-                    case SupervisorEffect.EndRun:
+                    case SupervisorEffect.EndRun when !pending.Any(item => item is SupervisorInput.Exited):
                         pending.Add(new SupervisorInput.Exited(new RunExit(143, RunExitReason.Stopped)));
                         break;
                     case SupervisorEffect.SetAlarm alarm:

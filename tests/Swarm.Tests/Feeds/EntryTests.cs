@@ -139,6 +139,7 @@ public sealed class EntryTests
         yield return Village.Program() with { Keys = [new SealedKey(peer, new byte[81]), new SealedKey(keys.Signer(9).Self, new byte[81])] };
         yield return new ProgramPlaced(EntryHash.Of([8]), peer, 2);
         yield return new ProgramStopped(EntryHash.Of([9]));
+        yield return new ProgramControlled(EntryHash.Of([9]), ControlAction.Exec, "sh and 2 words");
         yield return new UnknownBody(77, [1, 2, 3]);
     }
 }

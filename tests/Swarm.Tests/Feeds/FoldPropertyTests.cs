@@ -71,7 +71,7 @@ public sealed class FoldPropertyTests
             2 when state.Forked.Count > 0 => null,
             3 => new TicketIssued(EntryHash.Of(BitConverter.GetBytes(random.Next())), Role.Member, village.Now, 2),
             4 or 5 when !program.IsDefault => new ProgramPlaced(program, somebody, (ulong)random.Next(4)),
-            6 when !program.IsDefault => new ProgramStopped(program),
+            6 when !program.IsDefault => random.Next(2) == 0 ? new ProgramStopped(program) : new ProgramControlled(program, (ControlAction)random.Next(1, 4), "x"),
             7 when random.Next(4) == 0 => new MemberLeft(),
             8 => new KeyRotated(SealedSwarmKey.Seal(village.Sealer(0), village[0].Id, village.NewKey(), state.ActiveMembers)),
             9 => new JoinSecretSet((ulong)random.Next(1, 5), Role.Member, new byte[16], Base.Crypto.ScryptCost.Default, random.Next(3) == 0 ? random.Next(3) : state.Removals, [new SealedKey(somebody, new byte[81])]),

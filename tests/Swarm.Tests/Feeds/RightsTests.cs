@@ -61,6 +61,48 @@ public sealed class RightsTests
     }
 
     [Fact]
+    public void A_program_is_controlled_by_its_owner_an_admin_or_for_its_data_a_keeper()
+    {
+        var program = _village.Deploy(1).Hash;
+        _village.MeetAll();
+        Assert.Equal(ErrorCode.NotAllowed, CodeOf(2, new ProgramControlled(program, ControlAction.Restart, "")));
+        Assert.Equal(ErrorCode.NotAllowed, CodeOf(3, new ProgramControlled(program, ControlAction.Exec, "sh")));
+        var restart = _village[1].Append(new ProgramControlled(program, ControlAction.Restart, ""), _village.Now);
+        for (var i = 0; i < SwarmLimits.MaxControlsKept; i++) _village[1].Append(new ProgramControlled(program, ControlAction.Exec, $"ls {i}"), _village.Now);
+        var known = _village[1].State.Programs[program];
+        Assert.Equal(restart.Hash, known.LastRestart);
+        Assert.Equal(SwarmLimits.MaxControlsKept, known.Controls.Count);
+        Assert.Equal(("ls 0", ControlAction.Exec, _village.Peer(1)), (known.Controls[0].Detail, known.Controls[0].Action, known.Controls[0].Author));
+        _village[1].Append(new ProgramStopped(program), _village.Now);
+        Assert.Equal(ErrorCode.SwarmProgramUnknown, CodeOf(1, new ProgramControlled(program, ControlAction.Restart, "")));
+
+        var kept = _village[1].Append(Village.Program() with { Keys = [new SealedKey(_village.Peer(2), new byte[81])], Replaces = program }, _village.Now).Hash;
+        _village.MeetAll();
+        Assert.Equal(program, _village[2].State.Programs[kept].Deployed.Replaces);
+        Assert.Equal(ErrorCode.NotAllowed, CodeOf(2, new ProgramControlled(kept, ControlAction.Exec, "sh")));
+        Assert.Equal(ErrorCode.NotAllowed, CodeOf(3, new ProgramControlled(kept, ControlAction.DataTold, "3 files")));
+        _village[2].Append(new ProgramControlled(kept, ControlAction.DataTold, "3 files"), _village.Now);
+    }
+
+    [Fact]
+    public void A_restart_undoes_a_finished_run_and_no_later_one()
+    {
+        var program = _village[1].Append(Village.Program() with { Keys = [new SealedKey(_village.Peer(1), new byte[81])] }, _village.Now).Hash;
+        void Ran(ulong epoch, RunEnd? end) => _village[1].Append(new RunRecorded(program, epoch, _village.Now, end, null, null, RunUse.None), _village.Now);
+        void Restart() => _village[1].Append(new ProgramControlled(program, ControlAction.Restart, ""), _village.Now);
+        bool Finished() => _village[1].State.Programs[program].Finished;
+        Ran(1, null);
+        Restart();
+        Ran(1, RunEnd.Finished);
+        Assert.True(Finished());
+        Restart();
+        Assert.False(Finished());
+        Ran(2, null);
+        Ran(2, RunEnd.Finished);
+        Assert.True(Finished());
+    }
+
+    [Fact]
     public void What_somebody_without_the_right_writes_anyway_is_held_but_does_not_count()
     {
         // A changed program of member 2 writes what ours refuses.
