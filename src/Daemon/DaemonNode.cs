@@ -206,7 +206,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, MaxPrograms = _config.Limits.Programs };
         var programHost = new ProgramHost(
-            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => runtime.Sees(language.Interpreter[0]), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
         Owns(programHost.DisposeAsync);
         var mesh = new ProgramMesh(client, programHost, Swarms);
         Programs = new ProgramService(Swarms, programHost, mesh, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));

@@ -57,6 +57,7 @@ internal static class DoctorCommand
         var findings = new List<Finding>();
         foreach (var language in Language.All)
         {
+            if (language.Package is null) continue;
             var seen = await HostCheck.SeesAsync(home, language.Interpreter[0]);
             var use = $"runs {language.Name} programs";
             findings.Add(new Finding("programs", language.Package, seen, Needed: false, seen ? use : $"{language.Interpreter[0]} was not found where sandboxes see it ({use})", $"apt-get install {language.Package}"));

@@ -34,11 +34,11 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         // 1. What is it, and may it be called so?
         FolderScanner.RequireFolder(order.Path);
         if (order.Manifest.Problem is { } problem) throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {problem}");
-        var language = LanguageDetector.Detect(order.Path, order.Language);
+        var language = LanguageDetector.Detect(order.Path, order.Language, order.Manifest);
         var name = ProgramName.Choose(order.Name, order.Path);
         var replaced = Replaced(swarm, name);
         RequireMember(swarm.State, order.Host);
-        report(new DeployProgress(DeployStep.Detected, $"{name} is written in {language.Title} ({language.EntryIn(order.Path)})"));
+        report(new DeployProgress(DeployStep.Detected, $"{name} is {language.Describe(order.Path, order.Manifest)}"));
 
         // 2. Pack, encrypt and add, while the members are asked.
         var limits = order.Limits.ToProgramLimits(order.Network);
@@ -132,7 +132,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         ErrorCode.NoHost,
         $"no member of {state.Name} may run it now: {string.Join("; ", candidates.Where(candidate => candidate.Verdict != Verdict.NotNamed).Select(candidate => $"{candidate.Name}: {candidate.Why}"))}",
         // Who hosts but lacks the interpreter is one command away from running it.
-        candidates.FirstOrDefault(candidate => candidate.Verdict == Verdict.LanguageMissing) is { } lacking ? $"on {lacking.Name}: apt-get install {language.Package}, then deploy again" : null);
+        candidates.FirstOrDefault(candidate => candidate.Verdict == Verdict.LanguageMissing) is { } lacking ? language.Advice is { } advice ? $"{advice}, then deploy again" : language.Package is { } package ? $"on {lacking.Name}: apt-get install {package}, then deploy again" : null : null);
 
     private async Task<(ProgramSpec Program, PeerId Host)> StartOnFirstAbleAsync(Attempt attempt, CancellationToken cancellationToken)
     {

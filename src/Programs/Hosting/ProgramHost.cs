@@ -77,7 +77,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
     public IReadOnlyList<ProgramStatus> Programs => [.. _programs.Values.Select(program => program.Status).Concat(_finished.Values).OrderBy(status => status.Spec.Id)];
 
     /// <summary>The languages that this node runs; empty when it does not host.</summary>
-    public IReadOnlyList<string> Languages => _options.Hosts ? [.. Language.All.Where(_canRun).Select(language => language.Name)] : [];
+    public IReadOnlyList<string> Languages => _options.Hosts ? [.. Language.All.Where(CanRun).Select(language => language.Name)] : [];
 
     /// <summary>This node's rank now.</summary>
     public double Rank => HostRank.Of(Running, _meter.Read());
@@ -85,7 +85,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
     private int Running => _programs.Values.Count(program => !program.IsOver);
 
     /// <summary>Answers an owner that looks for a host. The caller has checked that it is a member.</summary>
-    public HostOffer Offer(ProgramAsk ask) => new(_options.Hosts, Languages, Rank, Refusal(ask.Limits));
+    public HostOffer Offer(ProgramAsk ask) => new(_options.Hosts, Languages, Rank, Refusal(ask.Limits) ?? Place(ask.Language, ask.Manifest).Refusal);
 
     /// <summary>
     /// Starts a program; completes when its first instruction can run. Starting what runs here already is no error. An older program
@@ -265,12 +265,14 @@ public sealed partial class ProgramHost : IAsyncDisposable
             if (_programs.TryGetValue(spec.Id, out var known) && !known.IsOver) return known;
             if (Refusal(spec.Deployed.Limits) is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal);
             if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) throw new PcException(ErrorCode.LanguageUnknown, $"this host cannot run {Quoted.Text(spec.Deployed.Language)}");
+            var place = Place(spec.Deployed.Language, spec.Deployed.Manifest);
+            if (place.Refusal is { } lacking) throw new PcException(ErrorCode.HostRefuses, lacking);
             var namesake = _programs.Values.FirstOrDefault(program => !program.IsOver && program.Spec.Swarm == spec.Swarm && string.Equals(program.Spec.Name, spec.Name, StringComparison.Ordinal));
             if (namesake is not null && namesake.Spec.Owner != spec.Owner) throw new PcException(ErrorCode.NameTaken, $"{spec.Name} is a program of another member on this host already");
 
             RemoveOldLogs();
-            var workplace = NewWorkplace(spec);
-            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), _runtime, _time, _logger, () => OnChanged(), cancellationToken => BeforeLaunchAsync(spec, namesake, cancellationToken));
+            var workplace = NewWorkplace(spec, place);
+            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => BeforeLaunchAsync(spec, namesake, cancellationToken));
             program.Start(resumed);
             _ = NoteRunAsync(program);
             _programs = _programs.SetItem(spec.Id, program);
@@ -278,14 +280,14 @@ public sealed partial class ProgramHost : IAsyncDisposable
         }
     }
 
-    private Workplace NewWorkplace(ProgramSpec spec)
+    private Workplace NewWorkplace(ProgramSpec spec, RunPlace place)
     {
         var folder = FolderOf(spec.LocalName);
         try
         {
             _disk.MakeFolder(folder);
             Unmark(spec);
-            return new Workplace(folder, spec, _self, _key, _open, _options, _disk, _time, _logger);
+            return new Workplace(folder, spec, place, _self, _key, _open, _options, _disk, _time, _logger);
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {

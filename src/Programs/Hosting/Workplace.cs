@@ -26,7 +26,7 @@ public delegate Task<Stream> OpenBundle(Cid bundle, IReadOnlyList<PeerId> keeper
 /// programs/LOCALNAME/finished   it ended by itself with exit code 0 and is not started again; the last restart that it knew, or empty
 /// </code>
 /// </summary>
-internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, IDisk disk, TimeProvider time, ILogger logger)
+internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, IDisk disk, TimeProvider time, ILogger logger)
 {
     private readonly BundleUnpacker _unpacker = new(options.Bundles);
 
@@ -45,8 +45,15 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
         get
         {
             var language = Language.Find(spec.Deployed.Language) ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(spec.Deployed.Language)} is not known here");
-            var command = spec.Deployed.Manifest.Command ?? language.CommandIn(AppFolder);
-            return new RunSpec(spec.LocalName, command, AppFolder, EnvironmentOf(language), spec.Deployed.Limits.ToRunLimits(), spec.Deployed.Limits.ToNetworkMode());
+            var manifest = spec.Deployed.Manifest;
+            // An image that brings its own command brings its own files too.
+            var source = language.IsImage && manifest.Command is null ? null : AppFolder;
+            var limits = spec.Deployed.Limits;
+            return new RunSpec(spec.LocalName, language.CommandIn(AppFolder, manifest), source, EnvironmentOf(language), limits.ToRunLimits(), limits.ToNetworkMode())
+            {
+                Image = place.Builder is null ? place.Image : BuiltImage,
+                Ports = [.. manifest.Ports.Where(port => port.Protocol != ProgramPort.Udp).Select(port => port.Number)],
+            };
         }
     }
 
@@ -57,6 +64,9 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
         foreach (var (name, value) in spec.Deployed.Manifest.Environment) environment[name] = value;
         return environment;
     }
+
+    // One name for each bundle: what was built for another version is another image.
+    private string BuiltImage => $"peoples-cloud-built:{spec.LocalName}";
 
     private string AppFolder => Path.Combine(folder, "app");
 
@@ -71,6 +81,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
             await using var bundle = await OpenAsync(cancellationToken);
             await _unpacker.UnpackAsync(bundle, bundleKey, AppFolder, cancellationToken);
         }
+        if (place.Builder is { } builder) await builder.BuildAsync(AppFolder, BuiltImage, spec.Deployed.Limits.ToRunLimits(), SayAsync, cancellationToken);
     }
 
     /// <summary>The program is over: its files go, its log stays and is complete.</summary>
@@ -81,6 +92,12 @@ internal sealed class Workplace(string folder, ProgramSpec spec, PeerId self, X2
         if (finished) Mark(lastRestart);
         DeleteFolder(AppFolder);
         Log.Dispose();
+    }
+
+    private ValueTask SayAsync(string line)
+    {
+        Log.Say(line);
+        return ValueTask.CompletedTask;
     }
 
     private async Task<Stream> OpenAsync(CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using PeoplesCloud.Base;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
@@ -41,6 +42,7 @@ public static class OrderReader
             Network = settings.Network("network") ?? NetworkMode.Internet,
             Manifest = ReadManifest(settings, problems),
         };
+        if (order.Manifest.Command is null && settings.SourceOf("run") is null && Procfile.Read(folder, problems) is { } procfile) order = order with { Manifest = Started(order.Manifest, procfile) };
         if (problems.Count == 0) return order;
         throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {string.Join("; ", problems)}");
     }
@@ -63,6 +65,19 @@ public static class OrderReader
         // What no single key shows: a port twice, a variable that is also a secret, too much of everything.
         if (problems.Count == before && manifest.Problem is { } problem) problems.Add(problem);
         return manifest;
+    }
+
+    // As everywhere that Procfiles are read, a web process listens on $PORT.
+    private static ProgramManifest Started(ProgramManifest manifest, Procfile procfile)
+    {
+        var started = manifest with { Command = ProgramSettings.ShellLine(procfile.Command) };
+        if (!procfile.IsWeb || manifest.Environment.ContainsKey("PORT") || manifest.Secrets.Contains("PORT", StringComparer.Ordinal)) return started;
+        var port = manifest.Ports.FirstOrDefault(port => port.Protocol == ProgramPort.Http) ?? (manifest.Ports is [var first, ..] ? first : new ProgramPort(Procfile.WebPort, "web", ProgramPort.Http));
+        return started with
+        {
+            Ports = manifest.Ports.Count > 0 ? manifest.Ports : [port],
+            Environment = new Dictionary<string, string>(manifest.Environment, StringComparer.Ordinal) { ["PORT"] = port.Number.ToString(CultureInfo.InvariantCulture) },
+        };
     }
 
     private static string? Schedule(ProgramSettings settings)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Languages;
 
 namespace PeoplesCloud.Programs.Placing;
 
@@ -97,7 +98,7 @@ public static class Placement
         if (!candidate.Awake) return (Verdict.Asleep, "asleep");
         if (candidate.Offer is not { } offer) return (Verdict.NoAnswer, candidate.Problem is { } problem ? Quoted.Line(problem) : "gave no answer in time");
         if (!offer.Hosts) return (Verdict.DoesNotHost, "does not host");
-        if (!offer.Languages.Contains(language, StringComparer.Ordinal)) return (Verdict.LanguageMissing, $"cannot run {language}");
+        if (!offer.Languages.Contains(language, StringComparer.Ordinal)) return (Verdict.LanguageMissing, Language.Find(language)?.Needs is { } needs ? $"cannot run {language}: {needs}" : $"cannot run {language}");
         return offer.Refusal is { } refusal ? (Verdict.PolicyRefuses, Quoted.Line(refusal)) : null;
     }
 

@@ -2,6 +2,7 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Tests.Bundles;
 using PeoplesCloud.Programs.Tests.Support;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Tests.Languages;
 
@@ -39,9 +40,9 @@ public sealed class LanguageDetectorTests : IDisposable
     {
         _folder.With("bot.py").With("main.other");
         IReadOnlyList<Language> both = [Language.Python3, Other];
-        var error = Refused.With(ErrorCode.LanguageAmbiguous, "bot.py (py3, Python 3), main.other (other, Other)", () => LanguageDetector.Detect(_folder.Path, null, both));
+        var error = Refused.With(ErrorCode.LanguageAmbiguous, "bot.py (py3, Python 3), main.other (other, Other)", () => LanguageDetector.Detect(_folder.Path, null, ProgramManifest.Empty, both));
         Assert.Contains("py3 or other", error.Hint, StringComparison.Ordinal);
-        Assert.Same(Other, LanguageDetector.Detect(_folder.Path, "other", both));
+        Assert.Same(Other, LanguageDetector.Detect(_folder.Path, "other", ProgramManifest.Empty, both));
     }
 
     [Fact]
@@ -51,6 +52,77 @@ public sealed class LanguageDetectorTests : IDisposable
     [Fact]
     public void A_named_language_needs_its_entry_file() =>
         Refused.With(ErrorCode.EntryFileMissing, "no bot.py", () => LanguageDetector.Detect(_folder.Path, "py3"));
+
+    [Theory]
+    [InlineData("python3 -m clock", "py3")]
+    [InlineData("A=1 /usr/bin/python main.py", "py3")]
+    [InlineData("python2 main.py", "py2")]
+    [InlineData("npm start", "nodejs")]
+    [InlineData("./server --port 80", "exec")]
+    public void A_command_tells_the_language_and_needs_no_entry_file(string line, string language)
+    {
+        _folder.With("main.txt");
+        var manifest = new ProgramManifest { Command = ["/bin/sh", "-c", line] };
+        var found = LanguageDetector.Detect(_folder.Path, null, manifest);
+        Assert.Equal(language, found.Name);
+        Assert.Equal(manifest.Command, found.CommandIn(_folder.Path, manifest));
+    }
+
+    [Fact]
+    public void A_list_of_packages_tells_the_language_of_a_command_that_does_not()
+    {
+        _folder.With("requirements.txt", "");
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null, new ProgramManifest { Command = ["./start"] }));
+        _folder.With("package.json", "{}");
+        Assert.Same(Language.Executable, LanguageDetector.Detect(_folder.Path, null, new ProgramManifest { Command = ["./start"] }));
+    }
+
+    [Fact]
+    public void A_shell_script_or_the_only_executable_file_runs_by_itself()
+    {
+        _folder.With("tool", "#!/bin/sh\necho hi\n").With("README.md");
+        Refused.With(ErrorCode.LanguageNotDetected, "run.sh, bot.sh or a single executable file (exec, ", () => LanguageDetector.Detect(_folder.Path, null));
+        File.SetUnixFileMode(_folder["tool"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Assert.Same(Language.Executable, LanguageDetector.Detect(_folder.Path, null));
+        Assert.Equal(["./tool"], Language.Executable.CommandIn(_folder.Path, ProgramManifest.Empty));
+        _folder.With("other", "#!/bin/sh\n");
+        File.SetUnixFileMode(_folder["other"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Refused.With(ErrorCode.LanguageNotDetected, "has no known language", () => LanguageDetector.Detect(_folder.Path, null));
+        _folder.With("run.sh", "echo hi\n");
+        Assert.Same(Language.Executable, LanguageDetector.Detect(_folder.Path, null));
+        Assert.Equal(["/bin/sh", "./run.sh"], Language.Executable.CommandIn(_folder.Path, ProgramManifest.Empty));
+        // A language's own entry file comes first: a helper script beside it is none.
+        _folder.With("bot.py");
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null));
+    }
+
+    [Fact]
+    public void A_Dockerfile_or_an_image_is_a_container_image()
+    {
+        _folder.With("Dockerfile", "FROM python:3\n");
+        Assert.Same(Language.Docker, LanguageDetector.Detect(_folder.Path, null));
+        Assert.Empty(Language.Docker.CommandIn(_folder.Path, ProgramManifest.Empty));
+        _folder.With("bot.py");
+        var error = Refused.With(ErrorCode.LanguageAmbiguous, "bot.py (py3, Python 3), Dockerfile (docker, a container image)", () => LanguageDetector.Detect(_folder.Path, null));
+        Assert.Contains("py3 or docker", error.Hint, StringComparison.Ordinal);
+        Assert.Same(Language.Docker, LanguageDetector.Detect(_folder.Path, "docker"));
+        // An image with an entry file runs that file; without one, whatever the image runs.
+        var image = new ProgramManifest { Image = "example.org/base:1" };
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null, image));
+        Directory.Delete(_folder.Path, recursive: true);
+        _folder.With("notes.md");
+        Assert.Same(Language.Docker, LanguageDetector.Detect(_folder.Path, null, image));
+        Assert.Same(Language.Docker, LanguageDetector.Detect(_folder.Path, "docker", image));
+        Refused.With(ErrorCode.EntryFileMissing, "no Dockerfile", () => LanguageDetector.Detect(_folder.Path, "docker"));
+    }
+
+    [Fact]
+    public void Python_2_is_never_guessed()
+    {
+        _folder.With("bot.py");
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null));
+        Assert.Same(Language.Python2, LanguageDetector.Detect(_folder.Path, "py2"));
+    }
 
     [Theory]
     [InlineData("")]
@@ -91,7 +163,7 @@ public sealed class LanguageDetectorTests : IDisposable
     {
         foreach (var file in files.Split(' ')) _ = file.Split('=', 2) is [var name, var text] ? _folder.With(name, text) : _folder.With(file, "");
         Assert.Same(Language.NodeJs, LanguageDetector.Detect(_folder.Path, null));
-        Assert.Equal(["node", entry], Language.NodeJs.CommandIn(_folder.Path));
+        Assert.Equal(["node", entry], Language.NodeJs.CommandIn(_folder.Path, ProgramManifest.Empty));
     }
 
     [Theory]
@@ -108,7 +180,7 @@ public sealed class LanguageDetectorTests : IDisposable
         _folder.With("outside.js", "").With("program/a/b.txt", "");
         _folder.With("program/package.json", $"{{\"main\":\"{main}\"}}");
         Refused.With(ErrorCode.LanguageNotDetected, "package.json", () => LanguageDetector.Detect(folder, null));
-        Refused.With(ErrorCode.EntryFileMissing, "nodejs", () => Language.NodeJs.CommandIn(folder));
+        Refused.With(ErrorCode.EntryFileMissing, "nodejs", () => Language.NodeJs.CommandIn(folder, ProgramManifest.Empty));
     }
 
     [Theory]

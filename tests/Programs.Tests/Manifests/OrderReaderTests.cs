@@ -137,6 +137,37 @@ public sealed class OrderReaderTests : IDisposable
         Assert.Equal(ProgramManifest.Empty, OrderReader.Read(_folder.Path, null).Manifest);
     }
 
+    [Fact]
+    public void A_Procfile_s_web_process_is_run_and_told_its_port()
+    {
+        _folder.With("Procfile", "# processes\nrelease: ./migrate\nworker: ./work\nweb: python3 serve.py --port $PORT\n");
+        var manifest = OrderReader.Read(_folder.Path, null).Manifest;
+        Assert.Equal(["/bin/sh", "-c", "python3 serve.py --port $PORT"], manifest.Command);
+        Assert.Equal(new ProgramPort(8080, "web", ProgramPort.Http), Assert.Single(manifest.Ports));
+        Assert.Equal("8080", manifest.Environment["PORT"]);
+
+        // Ports that are set are told instead, and run wins over the file.
+        manifest = Read("ports = [9, \"3000/http\"]\nenv = { A = \"b\" }").Manifest;
+        Assert.Equal(("3000", "b", 2), (manifest.Environment["PORT"], manifest.Environment["A"], manifest.Ports.Count));
+        manifest = Read("run = [\"./other\"]").Manifest;
+        Assert.Equal((1, 0), (manifest.Command!.Count, manifest.Ports.Count));
+    }
+
+    [Theory]
+    [InlineData("worker: ./work\nclock: ./tick\n", "./work", null)]
+    [InlineData("clock: ./tick\r\n", "./tick", null)]
+    [InlineData("a: x\nb: y\n", null, "Procfile has no web or worker among a, b: set run in pc.toml")]
+    [InlineData("# nothing\n", null, "Procfile has no process")]
+    [InlineData("release: ./once\n", null, "Procfile has no process")]
+    [InlineData("just words\n", null, "Procfile line 1: expected name: command, got \"just words\"")]
+    [InlineData("web: a\nweb: b\n", null, "Procfile line 2: web is there twice")]
+    public void Other_Procfiles_run_their_worker_or_their_only_process(string text, string? line, string? sentence)
+    {
+        _folder.With("Procfile", text);
+        if (sentence is not null) Refused.With(ErrorCode.ManifestInvalid, sentence, () => OrderReader.Read(_folder.Path, null));
+        else Assert.Equal(["/bin/sh", "-c", line!], OrderReader.Read(_folder.Path, null).Manifest.Command);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private DeployOrder Read(string text) => OrderReader.Read(_folder.With("pc.toml", text).Path, null);

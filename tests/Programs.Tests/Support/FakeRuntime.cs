@@ -35,7 +35,7 @@ internal sealed class FakeRuntime : IRuntime
         await Gate;
         if (Failure(spec) is { } failure) throw failure;
         Interlocked.Increment(ref _running);
-        var run = new FakeRun(spec, output, () => Interlocked.Decrement(ref _running), TestFolder.Describe(spec.SourceFolder!), Stubborn);
+        var run = new FakeRun(spec, output, () => Interlocked.Decrement(ref _running), spec.SourceFolder is { } source ? TestFolder.Describe(source) : "", Stubborn);
         _started.Writer.TryWrite(run);
         return run;
     }

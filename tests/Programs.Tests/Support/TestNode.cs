@@ -35,9 +35,9 @@ internal sealed class TestSwarm : IAsyncDisposable
     public IAsyncDisposable? Runtime { get; set; }
 
     /// <summary>Adds a member; the first one creates the swarm.</summary>
-    public TestNode Add(string name, IRuntime runtime, ProgramHostOptions? options = null, Role role = Role.Member, Random? random = null, IProgramLeases? leases = null)
+    public TestNode Add(string name, IRuntime runtime, ProgramHostOptions? options = null, Role role = Role.Member, Random? random = null, IProgramLeases? leases = null, IImageRuntime? images = null)
     {
-        var node = new TestNode(this, name, runtime, options, role, random ?? new Random(_nodes.Count), leases);
+        var node = new TestNode(this, name, runtime, options, role, random ?? new Random(_nodes.Count), leases, images);
         _nodes.Add(node);
         return node;
     }
@@ -68,9 +68,11 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     private readonly ProgramHostOptions _options;
     private readonly IRuntime _runtime;
     private readonly IProgramLeases? _leases;
+    private readonly IImageRuntime? _images;
 
-    public TestNode(TestSwarm swarm, string name, IRuntime runtime, ProgramHostOptions? options, Role role, Random random, IProgramLeases? leases)
+    public TestNode(TestSwarm swarm, string name, IRuntime runtime, ProgramHostOptions? options, Role role, Random random, IProgramLeases? leases, IImageRuntime? images)
     {
+        _images = images;
         _swarm = swarm;
         _leases = leases;
         Name = name;
@@ -223,7 +225,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     }
 
     private ProgramHost NewHost() => new(
-        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), language => !Lacks.Contains(language.Name), new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance, _leases);
+        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), language => !Lacks.Contains(language.Name), new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance, _leases) { Images = _images };
 
     private Task<Stream> OpenAsync(Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken) =>
         new UnixFsReader(new BlockFetcher(Store, [.. keepers.Select(_swarm.Of)])).OpenAsync(bundle, null, cancellationToken);

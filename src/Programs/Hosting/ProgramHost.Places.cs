@@ -1,0 +1,31 @@
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Programs.Hosting;
+
+// Which runtime of this host a program gets. The sandbox wins where both could, since it is the lighter one.
+public sealed partial class ProgramHost
+{
+    /// <summary>Runs container images; null when this host has no Docker.</summary>
+    public IImageRuntime? Images { get; init; }
+
+    private bool CanRun(Language language) => language.IsImage ? Images is not null : _canRun(language) || (language.Image is { } image && Images?.Has(image) == true);
+
+    private RunPlace Place(string languageName, ProgramManifest manifest)
+    {
+        var sandbox = new RunPlace(_runtime);
+        // A language that is not known here is told apart by who asks.
+        if (Language.Find(languageName) is not { } language) return sandbox;
+        if (manifest.Runtime is not (null or "sandbox" or "docker")) return sandbox with { Refusal = $"does not know the runtime {Quoted.Text(manifest.Runtime)}" };
+        var wantsImage = manifest.Image is not null || language.IsImage || manifest.Runtime == "docker";
+        if (manifest.Runtime == "sandbox" && (manifest.Image is not null || language.IsImage)) return sandbox with { Refusal = "its sandbox runs no container images" };
+        if (!wantsImage && _canRun(language)) return sandbox;
+        if (manifest.Runtime == "sandbox") return sandbox with { Refusal = $"its sandbox cannot run {language.Name}" };
+        if (Images is not { } images) return sandbox with { Refusal = wantsImage ? "has no Docker" : $"cannot run {language.Name}" };
+        if (manifest.Image is null && language.IsImage) return new RunPlace(images.Runtime, Builder: images);
+        if ((manifest.Image ?? language.Image) is not { } image) return sandbox with { Refusal = "knows no container image for it; name one" };
+        // What nobody asked for by name is not fetched: the offer would be a promise about somebody else's server.
+        var mayFetch = images.Fetches && wantsImage;
+        return images.Has(image) || mayFetch ? new RunPlace(images.Runtime, image) : sandbox with { Refusal = $"its Docker has no image {image}" };
+    }
+}
