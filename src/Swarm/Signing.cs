@@ -45,6 +45,8 @@ internal static class SignatureDomain
 
     public static ReadOnlySpan<byte> Presence => "peoples-cloud presence 1:"u8;
 
+    public static ReadOnlySpan<byte> Lease => "peoples-cloud lease 1:"u8;
+
     public static ReadOnlySpan<byte> TicketSecret => "peoples-cloud ticket 1:"u8;
 
     public static byte[] Sign(ISigner signer, ReadOnlySpan<byte> domain, ReadOnlySpan<byte> content) => signer.Sign([.. domain, .. content]);

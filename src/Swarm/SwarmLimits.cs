@@ -39,6 +39,12 @@ public static class SwarmLimits
     /// <summary>How many of the last things done with a program the state holds; the feeds have all of them.</summary>
     public const int MaxControlsKept = 32;
 
+    /// <summary>Guardians of one program. Five may lose two; more would only make more votes.</summary>
+    public const int MaxGuardians = 5;
+
+    /// <summary>Sets of guardians of one program that wait for approvals. Its owner and its guardians write them, seldom two at once.</summary>
+    public const int MaxPendingGuardians = 8;
+
     /// <summary>Authors that a swarm ever had, and branches of forks: what a digest can name.</summary>
     public const int MaxAuthors = 4_096;
 

@@ -63,7 +63,7 @@ public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed De
     public bool Finished => Runs is [.., { End: RunEnd.Finished } last] && last.Epoch != Revived;
 
     /// <summary>Whether a member may have run it: whoever holds its key.</summary>
-    public bool MayHaveRun(PeerId host) => Deployed.Keys.Any(key => key.Peer == host);
+    public bool MayHaveRun(PeerId host) => KeyOf(host) is not null;
 
     /// <summary>The last restart that was asked for; whoever starts the program has done what it asks. Null when none was.</summary>
     public EntryHash? LastRestart { get; init; }
@@ -80,6 +80,35 @@ public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed De
         Revived = control.Action == ControlAction.Restart && Finished ? Runs[^1].Epoch : Revived,
         Controls = (Controls.Count < SwarmLimits.MaxControlsKept ? Controls : Controls.RemoveAt(0)).Add(control),
     };
+
+    /// <summary>Who keeps its bundle and votes on its lease, rising. Of a deploy by an earlier version: the host alone.</summary>
+    public IReadOnlyList<PeerId> Guardians { get; init; } = [];
+
+    /// <summary>The number of that set; 0 while there is none. Ballots name it.</summary>
+    public ulong GuardianGeneration { get; init; }
+
+    /// <summary>Sets that a majority of <see cref="Guardians"/> has not approved yet.</summary>
+    public IReadOnlyList<GuardianProposal> PendingGuardians { get; init; } = [];
+
+    /// <summary>Whether a set was ever approved.</summary>
+    public bool GuardiansWereSet { get; init; }
+
+    /// <summary>The bundle's key, sealed to guardians that came after the deploy.</summary>
+    public IReadOnlyList<SealedKey> LaterKeys { get; init; } = [];
+
+    /// <summary>What its guardians do when most of them cannot be reached.</summary>
+    public WhenAlone WhenAlone => Deployed.Manifest.WhenAlone switch
+    {
+        "run" => WhenAlone.Run,
+        "stop" => WhenAlone.Stop,
+        _ => Guardians.Count <= 2 ? WhenAlone.Run : WhenAlone.Stop, // the default
+    };
+
+    /// <summary>The bundle's key, sealed to a peer; null if it was never given to it.</summary>
+    public SealedKey? KeyOf(PeerId peer) => LaterKeys.LastOrDefault(key => key.Peer == peer) ?? Deployed.Keys.FirstOrDefault(key => key.Peer == peer);
+
+    /// <summary>Whether a guardian approved a later set: it votes in this generation no more (<see cref="LeaseInput.Watch.Sealed"/>).</summary>
+    public bool IsSealedBy(PeerId guardian) => PendingGuardians.Any(pending => pending.ApprovedBy.Contains(guardian));
 }
 
 /// <summary>What a swarm's entries mean together. An immutable snapshot; the same entries give the same state on every node.</summary>
@@ -102,6 +131,9 @@ public sealed record SwarmState
 
     /// <summary>Every program that was deployed, stopped ones included.</summary>
     public required ImmutableSortedDictionary<EntryHash, SwarmProgram> Programs { get; init; }
+
+    /// <summary>Guardians that somebody says lied, in order.</summary>
+    public ImmutableArray<Accusation> Accusations { get; init; } = [];
 
     /// <summary>Which key the swarm has now.</summary>
     public required SwarmKeyState Key { get; init; }

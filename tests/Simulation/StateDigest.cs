@@ -16,7 +16,9 @@ public static class StateDigest
             text.Append('|').Append(member.Peer).Append(member.Name).Append(member.Role).Append(member.Status).Append(member.AdmittedBy).Append(member.Since.Ticks).Append(Convert.ToHexString(member.X25519));
         foreach (var ticket in state.Tickets.Values) text.Append('|').Append(ticket);
         foreach (var program in state.Programs.Values)
-            text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped).AppendJoin(',', program.Runs);
+            text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped).AppendJoin(',', program.Runs)
+                .Append(program.GuardianGeneration).AppendJoin(',', program.Guardians).AppendJoin(';', program.PendingGuardians.Select(pending => $"{pending.Entry} {string.Join(',', pending.ApprovedBy)}"));
+        foreach (var accusation in state.Accusations) text.Append('|').Append(accusation.Entry);
         text.Append('|').Append(state.Key.Generation).Append(state.Key.Entry).Append(state.Key.IsStale);
         if (state.JoinSecret is { } secret) text.Append('|').Append(secret.SetBy).Append(secret.Set.Number).Append(secret.Closed).Append(Convert.ToHexString(secret.Set.Salt)).Append(secret.Set.Boxes.Count);
         text.Append('|').Append(state.Removals);

@@ -60,6 +60,15 @@ public enum EntryKind
 
     /// <summary><see cref="Swarm.ProgramControlled"/>.</summary>
     ProgramControlled = 17,
+
+    /// <summary><see cref="Swarm.GuardiansSet"/>.</summary>
+    GuardiansSet = 13,
+
+    /// <summary><see cref="Swarm.GuardiansApproved"/>.</summary>
+    GuardiansApproved = 14,
+
+    /// <summary><see cref="Swarm.GuardianMisbehaved"/>.</summary>
+    GuardianMisbehaved = 20,
 }
 
 /// <summary>The content of an entry. Rights are judged when entries are folded, not here.</summary>
@@ -96,6 +105,9 @@ public abstract record EntryBody(EntryKind Kind)
                 EntryKind.ProgramControlled => ProgramControlled.From(ProgramControlledMessage.Parser.ParseWhole(body)),
                 EntryKind.JoinSecretSet => JoinSecretSet.From(JoinSecretSetMessage.Parser.ParseWhole(body)),
                 EntryKind.RunRecorded => RunRecorded.From(RunRecordedMessage.Parser.ParseWhole(body)),
+                EntryKind.GuardiansSet => GuardiansSet.From(GuardiansSetMessage.Parser.ParseWhole(body)),
+                EntryKind.GuardiansApproved => GuardiansApproved.From(GuardiansApprovedMessage.Parser.ParseWhole(body)),
+                EntryKind.GuardianMisbehaved => GuardianMisbehaved.From(GuardianMisbehavedMessage.Parser.ParseWhole(body)),
                 _ => null,
             };
             return read ?? new UnknownBody(kind, body.ToByteArray());
@@ -276,6 +288,9 @@ public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, 
     /// <summary>The version before: the program of the same name and owner that this one takes over from; null when it is the first, or older than this field.</summary>
     public EntryHash? Replaces { get; init; }
 
+    /// <summary>The first set of guardians, rising, at most <see cref="SwarmLimits.MaxGuardians"/>; empty in entries of earlier versions, where the host is the only one.</summary>
+    public IReadOnlyList<PeerId> Guardians { get; init; } = [];
+
     internal override byte[] Encode()
     {
         var m = new ProgramDeployedMessage
@@ -293,6 +308,7 @@ public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, 
             Manifest = Manifest.IsEmpty ? null : Manifest.ToMessage(),
         };
         foreach (var key in Keys) m.Keys.Add(new SealedKeyMessage { Peer = ByteString.CopyFrom(key.Peer.Bytes), Box = ByteString.CopyFrom(key.Box) });
+        foreach (var guardian in Guardians) m.Guardians.Add(ByteString.CopyFrom(guardian.Bytes));
         return m.ToByteArray();
     }
 
@@ -307,11 +323,13 @@ public sealed record ProgramDeployed(string Name, Cid Bundle, long BundleBytes, 
             if (!PeerId.TryFromBytes(key.Peer.Span, out var peer) || key.Box.Length > 256) return null;
             keys.Add(new SealedKey(peer, key.Box.ToByteArray()));
         }
+        if (GuardiansSet.ReadGuardians(m.Guardians) is not { } guardians) return null;
         var limits = new ProgramLimits((long)m.MemoryBytes, (int)m.CpuMillis, (int)m.Pids, (long)m.DiskBytes, m.Network);
         if (ProgramManifest.From(m.Manifest) is not { } manifest) return null;
         return new ProgramDeployed(m.Name, bundle, (long)m.BundleBytes, m.Language, limits, keys)
         {
             Manifest = manifest,
+            Guardians = guardians,
             // One that names none that can be read is a first version: the program runs all the same.
             Replaces = EntryHash.TryFromBytes(m.Replaces.Span, out var before) ? before : null,
         };

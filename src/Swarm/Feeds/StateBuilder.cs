@@ -28,6 +28,7 @@ internal sealed class StateBuilder(SwarmId id)
     private readonly ImmutableSortedDictionary<PeerId, Member>.Builder _members = ImmutableSortedDictionary.CreateBuilder<PeerId, Member>();
     private readonly ImmutableSortedDictionary<EntryHash, IssuedTicket>.Builder _tickets = ImmutableSortedDictionary.CreateBuilder<EntryHash, IssuedTicket>();
     private readonly ImmutableSortedDictionary<EntryHash, SwarmProgram>.Builder _programs = ImmutableSortedDictionary.CreateBuilder<EntryHash, SwarmProgram>();
+    private readonly List<Accusation> _accusations = [];
     private readonly List<Node> _ticketEntries = [];
     private readonly List<Node> _memberChanges = []; // whoever came or went, in order; the genesis entry is not among them
     private string _name = "";
@@ -114,10 +115,17 @@ internal sealed class StateBuilder(SwarmId id)
                 if (!member.MayDeployAndHost) return Objection.GuestMayNot;
                 if (!_programs.TryGetValue(run.Program, out var ran)) return Objection.UnknownProgram;
                 return ran.MayHaveRun(author) ? Objection.None : Objection.HostMayNot;
-            case ProgramControlled { Action: ControlAction.DataTold } told when _programs.TryGetValue(told.Program, out var known) && known.Deployed.Keys.Any(key => key.Peer == author):
+            case ProgramControlled { Action: ControlAction.DataTold } told when _programs.TryGetValue(told.Program, out var known) && known.MayHaveRun(author):
                 return known.Stopped ? Objection.ProgramStopped : Objection.None;
             case ProgramControlled controlled:
                 return JudgeControl(member, controlled.Program);
+            case GuardiansSet set:
+                return _programs.TryGetValue(set.Program, out var guarded) ? GuardianSets.Judge(guarded, member, set, Find) : Objection.UnknownProgram;
+            case GuardiansApproved approved:
+                return _programs.TryGetValue(approved.Program, out guarded) ? GuardianSets.Judge(guarded, author, approved) : Objection.UnknownProgram;
+            case GuardianMisbehaved said:
+                if (!_programs.ContainsKey(said.Program)) return Objection.UnknownProgram;
+                return _accusations.Exists(accusation => (accusation.By, accusation.Said.Program, accusation.Said.Peer) == (author, said.Program, said.Peer)) ? Objection.Repeated : Objection.None;
             case KeyRotated:
                 return member.IsAdmin ? Objection.None : Objection.NotAdmin;
             case JoinSecretSet secret:
@@ -136,6 +144,7 @@ internal sealed class StateBuilder(SwarmId id)
         Members = _members.ToImmutable(),
         Tickets = _tickets.ToImmutable(),
         Programs = _programs.ToImmutable(),
+        Accusations = [.. _accusations],
         Key = new SwarmKeyState(_keyEntry?.KeyGeneration ?? 1, _keyEntry?.Entry.Hash, _keyEntry?.Entry.Body.CarriedKey, _keyIsStale),
         JoinSecret = _joinSecret is { } secret ? new JoinSecret(_joinSecretSetBy, secret, Closed: secret.Boxes.Count == 0 || secret.Removals != _removals) : null,
         Removals = _removals,
@@ -181,10 +190,19 @@ internal sealed class StateBuilder(SwarmId id)
                 StopProgramsOf(removed.Peer);
                 break;
             case ProgramDeployed deployed:
-                _programs[entry.Hash] = new SwarmProgram(entry.Hash, entry.Author, deployed, entry.Clock.Time, null, 0, Stopped: false);
+                _programs[entry.Hash] = GuardianSets.Begin(new SwarmProgram(entry.Hash, entry.Author, deployed, entry.Clock.Time, null, 0, Stopped: false));
                 break;
             case ProgramPlaced placed:
-                _programs[placed.Program] = _programs[placed.Program] with { Host = placed.Host, Generation = placed.Generation };
+                _programs[placed.Program] = GuardianSets.Place(_programs[placed.Program] with { Host = placed.Host, Generation = placed.Generation });
+                break;
+            case GuardiansSet set:
+                _programs[set.Program] = GuardianSets.Propose(_programs[set.Program], entry.Hash, set);
+                break;
+            case GuardiansApproved approved:
+                _programs[approved.Program] = GuardianSets.Approve(_programs[approved.Program], entry.Author, approved.Proposal, Find);
+                break;
+            case GuardianMisbehaved said:
+                _accusations.Add(new Accusation(entry.Hash, entry.Author, said));
                 break;
             case ProgramStopped stopped:
                 _programs[stopped.Program] = _programs[stopped.Program] with { Stopped = true };
@@ -222,5 +240,7 @@ internal sealed class StateBuilder(SwarmId id)
         {
             _programs[program.Id] = program.Owner == peer ? program with { Stopped = true } : program with { Host = null };
         }
+        foreach (var program in _programs.Values.Where(program => program.PendingGuardians.Count > 0 && program.Guardians.Contains(peer)).ToList())
+            _programs[program.Id] = GuardianSets.Settle(program, Find);
     }
 }
