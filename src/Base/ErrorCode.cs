@@ -513,6 +513,23 @@ public enum ErrorCode
     /// <summary>What a program asks for is not possible.</summary>
     [ErrorInfo(ExitCode.Usage, "What a program asks for, in its pc.toml or on the command line, is not possible; all problems are listed.", "Correct the named keys: docs/layouts/manifest.md lists them all.")]
     ManifestInvalid = 6050,
+
+    // -- 6130 what a host's owner allows -----------------------------------------------------------------------
+    /// <summary>There is no such rule of a host.</summary>
+    [ErrorInfo(ExitCode.Usage, "There is no such rule of a host.", "See the rules: pc host show.")]
+    HostRuleUnknown = 6130,
+
+    /// <summary>A rule of a host cannot have this value.</summary>
+    [ErrorInfo(ExitCode.Usage, "A rule of a host cannot have this value.", "Use a value in the range that the error names.")]
+    HostRuleInvalid = 6131,
+
+    /// <summary>The file of what a host's owner set is damaged.</summary>
+    [ErrorInfo(ExitCode.Failed, "The file of what this host's owner set is damaged.", "Correct host.toml in the home, or remove it and set the rules again: pc host set.")]
+    HostPolicyDamaged = 6132,
+
+    /// <summary>A length of time cannot be understood.</summary>
+    [ErrorInfo(ExitCode.Usage, "A length of time cannot be understood.", "Write it as 90m, 2h, 1h30m or 1d.")]
+    DurationInvalid = 6133,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

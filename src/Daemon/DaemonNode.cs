@@ -22,6 +22,7 @@ using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes.Sandbox;
 using PeoplesCloud.Swarm;
 
@@ -77,6 +78,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Restart.</summary>
     public RunningService Running { get; private set; } = null!;
+
+    /// <summary>What the owner of this host allows.</summary>
+    public HostService HostOwner { get; private set; } = null!;
 
     /// <summary>Add, get, pin.</summary>
     public ContentService Content { get; private set; } = null!;
@@ -204,7 +208,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
         if (runtime is IAsyncDisposable disposable) Owns(disposable.DisposeAsync);
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
-        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, MaxPrograms = _config.Limits.Programs };
+        var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time);
+        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin };
         var programHost = new ProgramHost(
             options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
         Owns(programHost.DisposeAsync);
@@ -213,7 +218,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(Programs.DisposeAsync);
         Locator = new ProgramLocator(Swarms);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
-        presence = new PresenceService(programHost, _config.Hosts, () => Addresses, _time);
+        HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);
+        presence = new PresenceService(programHost, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, presence.InfoFor, _time);
         Network = new NetworkView(Swarms, _host, client, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self)).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())], _time);
         Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, addresses, client, () => Addresses, _time, Logger);
@@ -263,6 +269,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         programHost.Changed += Swarms.Say;
         Owns(() => programHost.Changed -= Swarms.Say);
         Programs.Resume();
+        _supervisor.Run("policy", FailurePolicy.Restart, ct => programHost.WatchPolicyAsync(ReconcileAll, ct));
 
         // 8. The world, if this node is open to it.
         if (_config.Gateway.Listen is { } listen)
@@ -396,6 +403,13 @@ internal sealed class DaemonNode : IAsyncDisposable
     // What the feeds name as deployed is kept for whoever starts it next.
     private IEnumerable<Cid> NeededBundles() =>
         Swarms.All.SelectMany(swarm => swarm.State.Programs.Values).Where(program => !program.Stopped).Select(program => program.Deployed.Bundle);
+
+    private bool IsAdmin(SwarmId swarm, PeerId member) => Swarms.Find(swarm)?.State.Find(member) is { IsAdmin: true };
+
+    private void ReconcileAll()
+    {
+        foreach (var swarm in Swarms.All) Programs.Reconcile(swarm);
+    }
 
     // Connected ones first: they answer without a dial.
     private IEnumerable<PeerId> AwakeMembers() =>

@@ -165,4 +165,8 @@ public interface IHalfClosable
 }
 
 /// <summary>What a command uses: memory now in bytes, processor time so far, processes and threads now. Negative where unknown.</summary>
-public sealed record RunUsage(long MemoryBytes, TimeSpan CpuTime, int Pids);
+public sealed record RunUsage(long MemoryBytes, TimeSpan CpuTime, int Pids)
+{
+    /// <summary>Bytes in the fuller one of the places that the disk limit holds for; negative where unknown.</summary>
+    public long DiskBytes { get; init; } = -1;
+}

@@ -12,6 +12,7 @@ internal static class RootPage
         ("Your node", ["up", "down", "daemon", "doctor", "export", "import", "version"]),
         ("Swarms", ["create", "invite", "join", "secret", "list", "network", "remove", "leave"]),
         ("Programs", ["deploy", "logs", "restart", "stop"]),
+        ("What you give", ["host", "pause", "resume"]),
         ("Content", ["add", "get", "cat", "pin", "gc"]),
     ];
 

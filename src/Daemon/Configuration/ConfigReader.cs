@@ -5,6 +5,7 @@ using Microsoft.Extensions.Configuration;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Home;
+using PeoplesCloud.Programs.Policy;
 
 namespace PeoplesCloud.Daemon.Configuration;
 
@@ -12,7 +13,8 @@ namespace PeoplesCloud.Daemon.Configuration;
 internal static class ConfigReader
 {
     /// <summary>Every key there is, with the environment variable that sets it.</summary>
-    public static readonly IReadOnlyDictionary<string, string> Keys = new SortedDictionary<string, string>(StringComparer.Ordinal)
+    public static readonly IReadOnlyDictionary<string, string> Keys = new SortedDictionary<string, string>(
+        HostSettings.All.ToDictionary(setting => $"host.{setting.Name}", setting => $"PC_HOST_{setting.Name.ToUpperInvariant()}", StringComparer.Ordinal), StringComparer.Ordinal)
     {
         ["name"] = "PC_NAME",
         ["home"] = "PC_HOME",
@@ -60,6 +62,7 @@ internal static class ConfigReader
             WebSocketPort = values.Integer("ws_port", 0, 65535),
             Listen = values.Addresses("listen") ?? ["0.0.0.0", "::"],
             Hosts = values.Boolean("host") ?? true,
+            HostRules = values.HostRules(),
             Limits = new DaemonLimits
             {
                 Programs = values.Integer("limits.programs", 1, 1000) ?? new DaemonLimits().Programs,
@@ -143,6 +146,18 @@ internal static class ConfigReader
             if (ByteSize.TryParse(text, out var bytes) && bytes >= least && bytes <= most) return bytes;
             problems.Add($"{key} = '{Printable(text)}': bytes such as 500MB or 20GiB, at least {least}, or none");
             return null;
+        }
+
+        public Dictionary<string, string> HostRules()
+        {
+            var rules = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (var setting in HostSettings.All)
+            {
+                if (Text($"host.{setting.Name}") is not { } text) continue;
+                if (setting.With(new HostPolicy(), text) is not null) rules[setting.Name] = text;
+                else problems.Add($"host.{setting.Name} = '{Printable(text)}': {setting.Range}");
+            }
+            return rules;
         }
 
         public IPEndPoint? EndPoint(string key)

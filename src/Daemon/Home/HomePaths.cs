@@ -35,6 +35,9 @@ public sealed class HomePaths(string home)
     /// <summary>CIDs that the gateway serves to the world.</summary>
     public string Public => Path.Combine(Home, "public");
 
+    /// <summary>What the owner said by pc host set and pc pause.</summary>
+    public string HostPolicy => Path.Combine(Home, "host.toml");
+
     /// <summary>Programs that run here.</summary>
     public string Programs => Path.Combine(Home, "programs");
 

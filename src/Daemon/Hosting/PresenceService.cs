@@ -9,7 +9,7 @@ namespace PeoplesCloud.Daemon.Hosting;
 /// Says what this node is doing: at once when a program changes, every ten seconds when its rank has changed by a step. What has
 /// not changed is not said again, because every change travels to all members.
 /// </summary>
-internal sealed class PresenceService(ProgramHost programs, bool hosts, Func<IReadOnlyList<string>> addresses, TimeProvider time)
+internal sealed class PresenceService(ProgramHost programs, Func<IReadOnlyList<string>> addresses, TimeProvider time)
 {
     /// <summary>The smallest change of the rank that is told.</summary>
     public const double RankStep = 5;
@@ -32,7 +32,7 @@ internal sealed class PresenceService(ProgramHost programs, bool hosts, Func<IRe
             return new PresenceInfo
             {
                 Addresses = _addresses,
-                Hosts = hosts,
+                Hosts = programs.Policy.Hosts,
                 Languages = programs.Languages,
                 Rank = _rank,
                 Running = [.. programs.Programs.Where(program => program.Spec.Swarm == swarm).Select(Describe)],

@@ -35,8 +35,8 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
     /// <inheritdoc/>
     public async ValueTask<HostOffer> AskAsync(PeerId host, ProgramAsk ask, CancellationToken cancellationToken)
     {
-        if (host == swarms.Self) return own.Offer(ask);
-        var message = new AskMessage(ask.Language, ask.Limits.MemoryBytes, ask.Limits.CpuMillis, ask.Limits.Pids, ask.Limits.DiskBytes, ask.Limits.Network, ask.Manifest.IsEmpty ? null : ask.Manifest.Encode());
+        if (host == swarms.Self) return own.Offer(ask, swarms.Self);
+        var message = new AskMessage(ask.Language, ask.Limits.MemoryBytes, ask.Limits.CpuMillis, ask.Limits.Pids, ask.Limits.DiskBytes, ask.Limits.Network, ask.Manifest.IsEmpty ? null : ask.Manifest.Encode(), ask.Name);
         var body = JsonSerializer.SerializeToUtf8Bytes(message, MeshJson.Default.AskMessage);
         var answer = await client.PostAsync(host, $"/mesh/v1/swarms/{ask.Swarm}/ask", body, 16 << 10, cancellationToken);
         try

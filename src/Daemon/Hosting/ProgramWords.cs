@@ -14,6 +14,7 @@ internal static class ProgramWords
         ProgramState.Running => "running",
         ProgramState.Restarting => "restarting",
         ProgramState.Stopped => "stopped",
+        ProgramState.Waiting => "waiting",
         _ => "failed",
     };
 

@@ -40,6 +40,8 @@ internal sealed class LocalEndpoints(DaemonNode node)
         Get(routes, "/v1/swarms/{swarm}/programs/{program}/logs", LogsAsync);
         Post(routes, "/v1/swarms/{swarm}/programs/{program}/stop", StopAsync);
 
+        new HostEndpoints(node.HostOwner).Map(routes);
+
         Post(routes, "/v1/add", AddAsync);
         Post(routes, "/v1/get", GetAsync);
         Get(routes, "/v1/cat/{cid}/{**path}", CatAsync);

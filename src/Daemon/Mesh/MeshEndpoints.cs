@@ -115,7 +115,7 @@ internal sealed class MeshEndpoints(
         var ask = await Bodies.ReadJsonAsync(context.Request, MeshJson.Default.AskMessage, MaxJsonBytes, context.RequestAborted);
         var manifest = ProgramManifest.TryDecode(ask.Manifest) ?? throw new PcException(ErrorCode.BadRequest, "the manifest could not be read");
         var limits = new ProgramLimits(ask.MemoryBytes, ask.CpuMillis, ask.Pids, ask.DiskBytes, ask.Network);
-        var offer = programs.Offer(new ProgramAsk(Caller(context).Swarm!.Id, ask.Language, limits) { Manifest = manifest });
+        var offer = programs.Offer(new ProgramAsk(Caller(context).Swarm!.Id, ask.Language, limits) { Manifest = manifest, Name = ask.Name }, Caller(context).Peer);
         var hosts = offer.Hosts && Caller(context).Swarm!.Me is { MayDeployAndHost: true };
         await Bodies.WriteJsonAsync(context.Response, new OfferMessage(hosts, offer.Languages, offer.Rank, offer.Refusal), MeshJson.Default.OfferMessage, context.RequestAborted);
     }

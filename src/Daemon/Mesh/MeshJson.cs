@@ -4,8 +4,11 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 // The JSON bodies between members; see docs/protocols/mesh-api.md. Fields are only ever added.
 
-/// <summary>POST .../ask: would you run this? Manifest: its bytes as in ProgramDeployed, absent when it asks for nothing besides.</summary>
-internal sealed record AskMessage(string Language, long MemoryBytes, int CpuMillis, int Pids, long DiskBytes, string Network, byte[]? Manifest = null);
+/// <summary>
+/// POST .../ask: would you run this? Manifest: its bytes as in ProgramDeployed, absent when it asks for nothing besides. Name: what it will be called; an older
+/// program of the caller with that name ends before it starts.
+/// </summary>
+internal sealed record AskMessage(string Language, long MemoryBytes, int CpuMillis, int Pids, long DiskBytes, string Network, byte[]? Manifest = null, string? Name = null);
 
 /// <summary>The answer of ask.</summary>
 internal sealed record OfferMessage(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal);

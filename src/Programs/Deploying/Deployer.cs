@@ -43,7 +43,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         // 2. Pack, encrypt and add, while the members are asked.
         var limits = order.Limits.ToProgramLimits(order.Network);
         using var stopAsking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits) { Manifest = order.Manifest }, stopAsking.Token);
+        var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits) { Manifest = order.Manifest, Name = name }, stopAsking.Token);
         var packed = await PackAsync(order.Path, asking, stopAsking, cancellationToken);
         using var key = packed.Key;
         report(new DeployProgress(DeployStep.Packed, $"packed and encrypted {packed.Entries} {(packed.Entries == 1 ? "file" : "files")}, {Size.Text(packed.Bytes)}: {packed.Cid}"));

@@ -76,6 +76,9 @@ internal sealed class HostedProgram : IDisposable
     /// <summary>How it is now; a snapshot.</summary>
     public ProgramStatus Status { get; private set; }
 
+    /// <summary>What it uses now; null when no process of it runs.</summary>
+    public RunUsage? Usage => _run is { Exited.IsCompleted: false } run ? run.Usage() : null;
+
     /// <summary>Whether it is over: it does nothing any more.</summary>
     public bool IsOver => Ended.IsCompleted;
 

@@ -31,7 +31,7 @@ public sealed partial class ProgramHost
         if (_closed) return "this host's daemon is stopping";
         if (_startFailed.Contains(spec.Id)) return "could not start it";
         if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) return $"this host cannot run {Quoted.Text(spec.Deployed.Language)}";
-        return _programs.TryGetValue(spec.Id, out var here) && !here.IsOver ? null : Refusal(spec.Deployed.Limits) ?? Place(spec.Deployed.Language, spec.Deployed.Manifest).Refusal;
+        return _programs.TryGetValue(spec.Id, out var here) && !here.IsOver ? null : RefusalOf(spec)?.Text ?? Place(spec.Deployed.Language, spec.Deployed.Manifest).Refusal;
     }
 
     /// <summary>What a program that is here took so far, and under which epoch; null when it is not here or has not run yet.</summary>

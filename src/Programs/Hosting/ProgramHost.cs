@@ -73,8 +73,16 @@ public sealed partial class ProgramHost : IAsyncDisposable
     /// <summary>Raised after a program's status changed; on any thread, and quickly handled.</summary>
     public event Action? Changed;
 
-    /// <summary>All programs that run here or finished here; a snapshot.</summary>
-    public IReadOnlyList<ProgramStatus> Programs => [.. _programs.Values.Select(program => program.Status).Concat(_finished.Values).OrderBy(status => status.Spec.Id)];
+    /// <summary>All programs that run here, finished here or wait until the policy lets them run; a snapshot.</summary>
+    public IReadOnlyList<ProgramStatus> Programs
+    {
+        get
+        {
+            var running = _programs;
+            // What is being ended by the policy is in both.
+            return [.. running.Values.Select(program => program.Status).Concat(_finished.Values).Concat(_held.Values.Where(held => !running.ContainsKey(held.Spec.Id))).OrderBy(status => status.Spec.Id)];
+        }
+    }
 
     /// <summary>The languages that this node runs; empty when it does not host.</summary>
     public IReadOnlyList<string> Languages => _options.Hosts ? [.. Language.All.Where(CanRun).Select(language => language.Name)] : [];
@@ -83,9 +91,6 @@ public sealed partial class ProgramHost : IAsyncDisposable
     public double Rank => HostRank.Of(Running, _meter.Read());
 
     private int Running => _programs.Values.Count(program => !program.IsOver);
-
-    /// <summary>Answers an owner that looks for a host. The caller has checked that it is a member.</summary>
-    public HostOffer Offer(ProgramAsk ask) => new(_options.Hosts, Languages, Rank, Refusal(ask.Limits) ?? Place(ask.Language, ask.Manifest).Refusal);
 
     /// <summary>
     /// Starts a program; completes when its first instruction can run. Starting what runs here already is no error. An older program
@@ -178,7 +183,11 @@ public sealed partial class ProgramHost : IAsyncDisposable
         }
         foreach (var program in state.Programs.Values)
         {
-            if (program.Host != _self) MayStartAgain(program.Id);
+            if (program.Host != _self)
+            {
+                MayStartAgain(program.Id);
+                LetGo(program.Id);
+            }
             if (_leases.EpochOf(program) is null || !mayStart) continue;
             if (!IsHere(program)) Resume(state, ProgramSpec.Of(state.Id, program));
             else if (!program.Stopped) _ = RestartAsync(state, program.Id);
@@ -219,6 +228,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
         if (ReasonToEnd(state, spec) is not null)
         {
             if (_marked.Contains(spec.LocalName)) Unmark(spec);
+            LetGo(spec.Id);
         }
         else if (IsFinished(spec) || _startFailed.Contains(spec.Id))
         {
@@ -228,6 +238,10 @@ public sealed partial class ProgramHost : IAsyncDisposable
         else if (_marked.Contains(spec.LocalName) && MarkIsAfter(spec))
         {
             lock (_lock) _finished = _finished.SetItem(spec.Id, new ProgramStatus(spec, ProgramState.Stopped, ProgramSupervisor.FinishedDetail, 0));
+        }
+        else if (RefusalOf(spec) is { } refusal)
+        {
+            Hold(spec, refusal);
         }
         else
         {
@@ -263,7 +277,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
         {
             if (_closed) throw new PcException(ErrorCode.HostRefuses, "this host's daemon is stopping");
             if (_programs.TryGetValue(spec.Id, out var known) && !known.IsOver) return known;
-            if (Refusal(spec.Deployed.Limits) is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal);
+            if (RefusalOf(spec) is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal.Text);
             if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) throw new PcException(ErrorCode.LanguageUnknown, $"this host cannot run {Quoted.Text(spec.Deployed.Language)}");
             var place = Place(spec.Deployed.Language, spec.Deployed.Manifest);
             if (place.Refusal is { } lacking) throw new PcException(ErrorCode.HostRefuses, lacking);
@@ -276,6 +290,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
             program.Start(resumed);
             _ = NoteRunAsync(program);
             _programs = _programs.SetItem(spec.Id, program);
+            _held = _held.Remove(spec.Id);
             return program;
         }
     }
@@ -293,18 +308,6 @@ public sealed partial class ProgramHost : IAsyncDisposable
         {
             throw new PcException(ErrorCode.HostStorageFailed, $"{Quoted.Text(folder)} could not be written: {failed.Message}", inner: failed);
         }
-    }
-
-    private string? Refusal(ProgramLimits limits)
-    {
-        var most = _options.MostLimits;
-        if (!_options.Hosts) return "this member does not host";
-        if (Running >= _options.MaxPrograms) return $"runs {_options.MaxPrograms} programs already, its limit";
-        if (limits.MemoryBytes > most.MemoryBytes) return $"allows {Size.Text(most.MemoryBytes)} of memory, {Size.Text(limits.MemoryBytes)} were asked for";
-        if (limits.CpuMillis > most.Cpus * 1000) return $"allows {most.Cpus:0.##} cores, {limits.CpuMillis / 1000.0:0.##} were asked for";
-        if (limits.Pids > most.Pids) return $"allows {most.Pids} processes, {limits.Pids} were asked for";
-        if (limits.DiskBytes > most.DiskBytes) return $"allows {Size.Text(most.DiskBytes)} of disk, {Size.Text(limits.DiskBytes)} were asked for";
-        return limits.ToNetworkMode() == NetworkMode.Lan && !_options.AllowLan ? "does not let programs see its LAN" : null;
     }
 
     private string? ReasonToEnd(SwarmState state, ProgramSpec spec)

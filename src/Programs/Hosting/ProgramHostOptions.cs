@@ -1,32 +1,27 @@
+using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Logs;
-using PeoplesCloud.Runtimes;
+using PeoplesCloud.Programs.Policy;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Hosting;
 
 /// <summary>How a node hosts.</summary>
 public sealed record ProgramHostOptions
 {
+    private static readonly HostPolicy Default = new();
+
     /// <summary>The folder of all programs' files and logs, absolute: programs/ in the home. Each program has one of its own in it.</summary>
     public required string Folder { get; init; }
 
     /// <summary>Whether this node runs programs at all. Default true; --no-host is false.</summary>
     public bool Hosts { get; init; } = true;
 
-    /// <summary>How many programs run here at once. Default 64: with 128 processes each, still far from a kernel's limit.</summary>
-    public int MaxPrograms { get; init; } = 64;
+    /// <summary>What this host's owner allows, asked anew each time. Default: what a <see cref="HostPolicy"/> says by itself.</summary>
+    public Func<HostPolicy> Policy { get; init; } = () => Default;
 
-    /// <summary>The most that one program may ask for. Default: half of this machine's memory, all its cores, 1,024 processes, 2 GiB of disk.</summary>
-    public RunLimits MostLimits { get; init; } = new()
-    {
-        MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2,
-        Cpus = Environment.ProcessorCount,
-        Pids = 1024,
-        DiskBytes = 2L << 30,
-    };
-
-    /// <summary>Whether a program may see the LAN of this host. Default false.</summary>
-    public bool AllowLan { get; init; }
+    /// <summary>Whether a member of a swarm is one of its admins. Default: nobody is.</summary>
+    public Func<SwarmId, PeerId, bool> IsAdmin { get; init; } = (_, _) => false;
 
     /// <summary>How many logs of programs that ended are kept. Default 32, at most 8 MiB each; the oldest goes first.</summary>
     public int KeptLogs { get; init; } = 32;

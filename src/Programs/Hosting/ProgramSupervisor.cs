@@ -20,6 +20,9 @@ public enum ProgramState
 
     /// <summary>It could not be started.</summary>
     Failed,
+
+    /// <summary>It is placed here and this host's owner does not let it run now.</summary>
+    Waiting,
 }
 
 /// <summary>When a crashed program is started again.</summary>

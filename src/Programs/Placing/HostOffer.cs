@@ -10,6 +10,9 @@ public sealed record ProgramAsk(SwarmId Swarm, string Language, ProgramLimits Li
 {
     /// <summary>What it asks for besides.</summary>
     public ProgramManifest Manifest { get; init; } = ProgramManifest.Empty;
+
+    /// <summary>Its name: an older program of that name and owner ends before it starts. Null when it is not known.</summary>
+    public string? Name { get; init; }
 }
 
 /// <summary>A member's answer.</summary>

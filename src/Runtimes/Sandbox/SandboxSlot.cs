@@ -118,12 +118,13 @@ internal sealed class SandboxSlot : IAsyncDisposable
         // Its process number may be another's now.
         if (Shell.Ended.IsCompleted) return new RunUsage(-1, TimeSpan.FromTicks(-1), 0);
         var measured = ProcessTree.Measure(Shell.InitPid);
-        if (_cgroup is null) return measured;
+        var disk = TmpfsUse.Measure(Shell.InitPid);
+        if (_cgroup is null) return measured with { DiskBytes = disk };
         var usage = _cgroup.Usage();
         return new RunUsage(
             usage.MemoryBytes >= 0 ? usage.MemoryBytes : measured.MemoryBytes,
             usage.CpuTime >= TimeSpan.Zero ? usage.CpuTime : measured.CpuTime,
-            usage.Pids >= 0 ? Math.Max(0, usage.Pids - OverheadPids) : measured.Pids);
+            usage.Pids >= 0 ? Math.Max(0, usage.Pids - OverheadPids) : measured.Pids) { DiskBytes = disk };
     }
 
     /// <inheritdoc/>

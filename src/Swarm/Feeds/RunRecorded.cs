@@ -32,6 +32,9 @@ public enum RunEnd
 
     /// <summary>The daemon stopped in order and nobody could take it.</summary>
     HostStopped = 8,
+
+    /// <summary>The host's owner does not let it run any more: a rule changed, or an hour came.</summary>
+    HostRefused = 9,
 }
 
 /// <summary>What a program took while it ran on one host under one lease.</summary>

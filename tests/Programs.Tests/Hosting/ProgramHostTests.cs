@@ -3,6 +3,7 @@ using PeoplesCloud.Programs.Deploying;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Swarm;
@@ -17,13 +18,13 @@ public sealed class ProgramHostTests : IAsyncDisposable
     private readonly TestSwarm _swarm;
     private readonly TestNode _owner;
     private readonly TestNode _host;
+    private HostPolicy _policy = new() { Most = new RunLimits { MemoryBytes = 2L << 30, Cpus = 4, Pids = 1024, DiskBytes = 2L << 30 } };
 
     public ProgramHostTests()
     {
         _swarm = new TestSwarm { Time = _time };
         _owner = _swarm.Add("owner", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
-        var most = new RunLimits { MemoryBytes = 2L << 30, Cpus = 4, Pids = 1024, DiskBytes = 2L << 30 };
-        _host = _swarm.Add("host", _runtime, new ProgramHostOptions { Folder = "", MostLimits = most });
+        _host = _swarm.Add("host", _runtime, new ProgramHostOptions { Folder = "", Policy = () => _policy });
         _swarm.Folder.With("hello/bot.py", "print('hello')\n").With("hello/lib/x.py");
     }
 
@@ -328,15 +329,15 @@ public sealed class ProgramHostTests : IAsyncDisposable
     {
         var program = Spec(await DeployedElsewhereAsync());
         await Refused.WithAsync(ErrorCode.HostRefuses, "does not host", () => _owner.Host.StartAsync(program, Token));
-        Assert.Equal((false, 0), (_owner.Host.Offer(Ask(new RunLimits())).Hosts, _owner.Host.Languages.Count));
+        Assert.Equal((false, 0), (_owner.Host.Offer(Ask(new RunLimits()), _owner.Self).Hosts, _owner.Host.Languages.Count));
     }
 
     [Theory]
-    [InlineData("memory", "allows 2 GiB of memory, 3 GiB were asked for")]
-    [InlineData("cpu", "allows 4 cores, 8 were asked for")]
-    [InlineData("pids", "allows 1024 processes, 5000 were asked for")]
-    [InlineData("disk", "allows 2 GiB of disk, 3 GiB were asked for")]
-    [InlineData("lan", "does not let programs see its LAN")]
+    [InlineData("memory", "rule memory: allows 2 GiB of memory, 3 GiB were asked for")]
+    [InlineData("cpu", "rule cpus: allows 4 cores, 8 were asked for")]
+    [InlineData("pids", "rule pids: allows 1024 processes, 5000 were asked for")]
+    [InlineData("disk", "rule disk: allows 2 GiB of disk, 3 GiB were asked for")]
+    [InlineData("lan", "rule network: allows the network internet, lan was asked for")]
     public void A_host_s_policy_is_in_its_offer(string what, string why)
     {
         var limits = what switch
@@ -347,9 +348,96 @@ public sealed class ProgramHostTests : IAsyncDisposable
             "disk" => new RunLimits { DiskBytes = 3L << 30 },
             _ => new RunLimits(),
         };
-        Assert.Equal(why, _host.Host.Offer(Ask(limits, what == "lan" ? NetworkMode.Lan : NetworkMode.None)).Refusal);
-        Assert.Null(_host.Host.Offer(Ask(new RunLimits())).Refusal);
-        Assert.Equal(15, _host.Host.Offer(Ask(new RunLimits())).Rank);
+        Assert.Equal(why, _host.Host.Offer(Ask(limits, what == "lan" ? NetworkMode.Lan : NetworkMode.None), _owner.Self).Refusal);
+        Assert.Null(_host.Host.Offer(Ask(new RunLimits()), _owner.Self).Refusal);
+        Assert.Equal(15, _host.Host.Offer(Ask(new RunLimits()), _owner.Self).Rank);
+    }
+
+    [Fact]
+    public async Task A_policy_that_changes_ends_what_it_no_longer_allows_and_lets_it_run_again()
+    {
+        var program = await DeployAsync();
+        var run = await _runtime.NextAsync();
+        var allowed = _policy;
+        _policy = allowed with { Pause = new HostPause(null) };
+        var ended = Assert.Single(await _host.Host.EnforcePolicyAsync());
+        Assert.Equal((program.Id, ProgramState.Waiting, "rule pause: its owner paused it"), (ended.Spec.Id, ended.State, ended.Detail));
+        Assert.Equal(TimeSpan.FromSeconds(10), run.StopGrace);
+        Assert.Equal((ProgramState.Waiting, "rule pause: its owner paused it"), Status());
+        Assert.Contains("pc was ended by this host's owner: rule pause: its owner paused it", await LogAsync(program, follow: false));
+
+        // The feeds still place it here: it waits, and the wait ends with the rule.
+        await _host.Host.ReconcileAsync(_host.State);
+        Assert.Equal((0, ProgramState.Waiting), (_runtime.Running, Status().State));
+        _policy = allowed;
+        await _host.Host.ReconcileAsync(_host.State);
+        await _runtime.NextAsync();
+        await UntilAsync(ProgramState.Running);
+    }
+
+    [Fact]
+    public async Task What_waits_is_looked_at_again_when_its_hour_has_come()
+    {
+        await DeployAsync();
+        await _runtime.NextAsync();
+        Assert.True(HostHours.TryParse("00:30-01:00", out var hours));
+        _policy = _policy with { Hours = [hours] };
+        Assert.Single(await _host.Host.EnforcePolicyAsync());
+        var resumed = new TaskCompletionSource();
+        using var stop = new CancellationTokenSource();
+        var watching = _host.Host.WatchPolicyAsync(() => resumed.TrySetResult(), stop.Token);
+        Assert.NotNull(_host.Host.RefusalOf(_host.Host.Programs[0].Spec));
+        // It is three seconds to midnight by this host's clock, which jumps an hour.
+        _time.Advance(TimeSpan.FromMinutes(45));
+        await resumed.Task.WaitAsync(Patience.Limit, Token);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
+    }
+
+    [Fact]
+    public async Task A_run_that_is_longer_than_allowed_ends_and_a_restart_of_the_daemon_does_not_begin_anew()
+    {
+        _policy = _policy with { LongestRun = TimeSpan.FromSeconds(30) };
+        await DeployAsync();
+        await _runtime.NextAsync();
+        await _host.Host.EnforcePolicyAsync();
+        for (var i = 0; i < 3; i++) await Step(TimeSpan.FromSeconds(9), ended: false);
+        await Step(TimeSpan.FromSeconds(9), ended: true);
+        Assert.Equal((ProgramState.Waiting, "rule longest_run: allows a run of 30s, it ran for that long"), Status());
+        await _host.RestartHostAsync();
+        Assert.Equal((0, ProgramState.Waiting), (_runtime.Running, Status().State));
+
+        async Task Step(TimeSpan by, bool ended)
+        {
+            _time.Advance(by);
+            Assert.Equal(ended ? 1 : 0, (await _host.Host.EnforcePolicyAsync()).Count);
+        }
+    }
+
+    [Fact]
+    public async Task Sleep_is_no_run()
+    {
+        _policy = _policy with { LongestRun = TimeSpan.FromMinutes(30) };
+        await DeployAsync();
+        await _runtime.NextAsync();
+        await _host.Host.EnforcePolicyAsync();
+        _time.Advance(TimeSpan.FromHours(8));
+        Assert.Empty(await _host.Host.EnforcePolicyAsync());
+        Assert.InRange(_host.Host.RanFor(_host.Host.Programs[0].Spec), TimeSpan.Zero, 2 * ProgramHost.PolicyInterval);
+    }
+
+    [Fact]
+    public async Task A_host_that_is_full_takes_a_newer_deploy_of_what_it_runs_and_nothing_else()
+    {
+        _policy = _policy with { Programs = 1 };
+        await DeployAsync();
+        await _runtime.NextAsync();
+        Assert.Equal("rule programs: runs 1 programs already, its limit", _host.Host.Offer(Ask(new RunLimits()) with { Name = "other" }, _owner.Self).Refusal);
+        Assert.Null(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _owner.Self).Refusal);
+        Assert.NotNull(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _host.Self).Refusal);
+        await DeployAsync();
+        await _runtime.NextAsync();
+        Assert.Equal(1, _runtime.Running);
     }
 
     [Fact]

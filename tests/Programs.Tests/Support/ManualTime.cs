@@ -9,6 +9,8 @@ internal sealed class ManualTime : TimeProvider
 
     public override long TimestampFrequency => 10_000_019;
 
+    public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
+
     public override DateTimeOffset GetUtcNow()
     {
         lock (_lock) return _now;

@@ -145,7 +145,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     }
 
     public async ValueTask<HostOffer> AskAsync(PeerId host, ProgramAsk ask, CancellationToken cancellationToken) =>
-        (await RequestAsync(host, "ask").WaitAsync(cancellationToken)).Host.Offer(ask);
+        (await RequestAsync(host, "ask").WaitAsync(cancellationToken)).Host.Offer(ask, Self);
 
     public async ValueTask StartAsync(PeerId host, ProgramSpec program, CancellationToken cancellationToken)
     {

@@ -1,0 +1,42 @@
+using System.Text.Json.Serialization;
+
+namespace PeoplesCloud.Daemon.Api;
+
+// The part of the local API that is about what this host's owner allows; docs/protocols/local-api.md.
+
+/// <summary>
+/// GET /v1/host. Paused: whether its owner paused it; PausedUntil null: until it is resumed. Rules in the order in which people read them; Programs are
+/// those that run here or wait for the policy.
+/// </summary>
+public sealed record HostReply(string Name, bool Hosts, bool Paused, DateTimeOffset? PausedUntil, IReadOnlyList<HostRuleInfo> Rules, IReadOnlyList<HostedInfo> Programs);
+
+/// <summary>A rule. From: default, config or set. Range: what its value may be. Used: what programs have of it now, for rules that are sums; null for others.</summary>
+public sealed record HostRuleInfo(string Rule, string Value, string From, string Range, string? Used = null);
+
+/// <summary>
+/// A program on this host. Each Used is measured (null: unknown, or it does not run), each Allowed is what the runtime holds it to. Cpus: cores, over half a second.
+/// Disk: the fuller one of its writable places. RanSeconds: how long this deploy ran here.
+/// </summary>
+public sealed record HostedInfo(
+    string Swarm, string Program, string Owner, string State, string? Detail,
+    long? MemoryUsed, long MemoryAllowed, double? CpusUsed, double CpusAllowed, int? PidsUsed, int PidsAllowed, long? DiskUsed, long DiskAllowed, string Network, long RanSeconds);
+
+/// <summary>POST /v1/host: rules and their values; the value "default" takes back what was set. All or none.</summary>
+public sealed record HostSetRequest(IReadOnlyDictionary<string, string> Rules);
+
+/// <summary>POST /v1/host/pause. For: 2h, 90m, ...; null until it is resumed.</summary>
+public sealed record PauseRequest(string? For);
+
+/// <summary>Answer of what changes the policy. Ended: programs that it does not let run any more; they wait. Resumed: whether a pause ended.</summary>
+public sealed record PolicyReply(HostReply Host, IReadOnlyList<EndedProgram> Ended, bool Resumed = false);
+
+/// <summary>A program that a change of the policy ended.</summary>
+public sealed record EndedProgram(string Swarm, string Program, string Owner, string Why);
+
+/// <summary>Serialization of this part.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(HostReply))]
+[JsonSerializable(typeof(HostSetRequest))]
+[JsonSerializable(typeof(PauseRequest))]
+[JsonSerializable(typeof(PolicyReply))]
+public sealed partial class HostApiJson : JsonSerializerContext;

@@ -1,0 +1,176 @@
+using System.Globalization;
+using System.Text;
+using PeoplesCloud.Base;
+using PeoplesCloud.Base.Files;
+using PeoplesCloud.Base.Formats;
+using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Programs.Policy;
+
+namespace PeoplesCloud.Daemon.Hosting;
+
+/// <summary>A rule as it holds now.</summary>
+/// <param name="Setting">The rule.</param>
+/// <param name="Value">Its value.</param>
+/// <param name="From">default, config or set (by pc host set, which wins).</param>
+internal sealed record PolicyRule(HostSetting Setting, string Value, string From);
+
+/// <summary>
+/// What the owner of this host allows: the defaults, on them the configuration, on them what <c>pc host set</c> and <c>pc pause</c> wrote into
+/// <c>host.toml</c> in the home (docs/layouts/home.md), which is durable before they are answered. Thread-safe.
+/// </summary>
+internal sealed class PolicyBook
+{
+    private const string RuleTable = "host.";
+    private const string PauseKey = "pause.until";
+    private const string Forever = "resumed";
+
+    private readonly string _file;
+    private readonly HostPolicy _defaults;
+    private readonly IReadOnlyDictionary<string, string> _configured;
+    private readonly IDisk _disk;
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private SortedDictionary<string, string> _set = new(StringComparer.Ordinal);
+    private HostPolicy _policy;
+    private RunningPause? _pause;
+
+    /// <summary>Opens it.</summary>
+    /// <param name="file">host.toml.</param>
+    /// <param name="defaults">What holds when nothing is said.</param>
+    /// <param name="configured">The rules of the configuration, checked.</param>
+    /// <param name="disk">Where it is written.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.HostPolicyDamaged"/>: better no start than a host without its rules.</exception>
+    public PolicyBook(string file, HostPolicy defaults, IReadOnlyDictionary<string, string> configured, IDisk disk, TimeProvider time)
+    {
+        (_file, _defaults, _configured, _disk, _time) = (file, defaults, configured, disk, time);
+        Load();
+        _policy = Compute();
+    }
+
+    /// <summary>What holds now.</summary>
+    public HostPolicy Current
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (_pause is { } pause && pause.IsOver(_time)) _pause = null;
+                return _policy with { Pause = _pause?.Told };
+            }
+        }
+    }
+
+    /// <summary>All rules.</summary>
+    public IReadOnlyList<PolicyRule> Rules
+    {
+        get
+        {
+            lock (_lock)
+                return [.. HostSettings.All.Select(setting => new PolicyRule(setting, setting.Text(_policy), _set.ContainsKey(setting.Name) ? "set" : _configured.ContainsKey(setting.Name) ? "config" : "default"))];
+        }
+    }
+
+    /// <summary>Sets rules; the value <c>default</c> takes back what was set. All or none.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.HostRuleUnknown"/>, <see cref="ErrorCode.HostRuleInvalid"/> with every problem, <see cref="ErrorCode.DiskFull"/>.</exception>
+    public void Set(IReadOnlyDictionary<string, string> changes)
+    {
+        var problems = new List<string>();
+        lock (_lock)
+        {
+            var next = new SortedDictionary<string, string>(_set, StringComparer.Ordinal);
+            foreach (var (name, value) in changes)
+            {
+                if (HostSettings.Find(name) is not { } setting) throw new PcException(ErrorCode.HostRuleUnknown, $"there is no rule '{Printable(name)}'", $"the rules are {string.Join(", ", HostSettings.All.Select(known => known.Name))}");
+                if (value is "default") next.Remove(name);
+                else if (value.Any(char.IsControl) || setting.With(_policy, value) is null) problems.Add($"{name} = '{Printable(value)}': {setting.Range}");
+                else next[name] = value;
+            }
+            if (problems.Count > 0) throw new PcException(ErrorCode.HostRuleInvalid, string.Join("; ", problems));
+            Write(next, _pause);
+            _set = next;
+            _policy = Compute();
+        }
+    }
+
+    /// <summary>Pauses hosting, for a time or until it is resumed; a pause that there is is replaced.</summary>
+    public HostPause Pause(TimeSpan? length)
+    {
+        lock (_lock)
+        {
+            var pause = new RunningPause(new HostPause(length is { } span ? _time.GetUtcNow() + span : null), length, _time.GetTimestamp());
+            Write(_set, pause);
+            _pause = pause;
+            return pause.Told;
+        }
+    }
+
+    /// <summary>Hosts again; false when it was not paused.</summary>
+    public bool Resume()
+    {
+        lock (_lock)
+        {
+            var paused = _pause is not null;
+            Write(_set, null);
+            _pause = null;
+            return paused;
+        }
+    }
+
+    // Fuzz target: whatever the file holds, it is read or refused.
+    internal static void Fuzz(ReadOnlySpan<byte> input) => _ = Read(Encoding.UTF8.GetString(input), out _, out _);
+
+    private HostPolicy Compute() => HostSettings.Apply(HostSettings.Apply(_defaults, _configured), _set);
+
+    private void Load()
+    {
+        if (!File.Exists(_file)) return;
+        var text = new FileInfo(_file).Length <= TomlSubset.MaxFileBytes ? File.ReadAllText(_file) : "";
+        if (Read(text, out var set, out var until) is { } problem) throw new PcException(ErrorCode.HostPolicyDamaged, $"{_file} cannot be used: {problem}");
+        _set = set;
+        if (until is null) return;
+        // The clock may have been set meanwhile: a pause never lasts longer than it could have been asked for.
+        var left = until.Value == DateTimeOffset.MaxValue ? (TimeSpan?)null : until.Value - _time.GetUtcNow();
+        if (left is { } span && span > Durations.Longest) left = Durations.Longest;
+        if (left is null || left > TimeSpan.Zero) _pause = new RunningPause(new HostPause(left is null ? null : until), left, _time.GetTimestamp());
+    }
+
+    private static string? Read(string text, out SortedDictionary<string, string> set, out DateTimeOffset? until)
+    {
+        set = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        until = null;
+        if (text.Length == 0) return "it is empty or too large";
+        var problems = new List<string>();
+        foreach (var (key, value, line, _) in TomlSubset.Parse(text, problems))
+        {
+            if (key is PauseKey && value is Forever) until = DateTimeOffset.MaxValue;
+            else if (key is PauseKey && DateTimeOffset.TryParseExact(value, "O", CultureInfo.InvariantCulture, DateTimeStyles.None, out var read)) until = read;
+            else if (key.StartsWith(RuleTable, StringComparison.Ordinal) && HostSettings.Find(key[RuleTable.Length..]) is { } setting && setting.With(new HostPolicy(), value) is not null) set[setting.Name] = value;
+            else problems.Add($"line {line}: {key} is no rule, or not with this value");
+        }
+        return problems.Count > 0 ? string.Join("; ", problems) : null;
+    }
+
+    private void Write(SortedDictionary<string, string> set, RunningPause? pause)
+    {
+        var text = new StringBuilder("# Written by pc host set and pc pause; wins over the configuration.\n[host]\n");
+        foreach (var (name, value) in set) text.Append(CultureInfo.InvariantCulture, $"{name} = '{value}'\n");
+        if (pause is not null) text.Append(CultureInfo.InvariantCulture, $"[pause]\nuntil = \"{(pause.Told.Until is { } until ? until.ToString("O", CultureInfo.InvariantCulture) : Forever)}\"\n");
+        try
+        {
+            _disk.Replace(_file, Encoding.UTF8.GetBytes(text.ToString()));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new PcException(Home.DiskErrors.IsFull(e) ? ErrorCode.DiskFull : ErrorCode.HomeUnusable, $"{_file} could not be written: {e.Message}", inner: e);
+        }
+    }
+
+    private static string Printable(string text) => new([.. text.Take(60).Select(c => char.IsControl(c) ? '?' : c)]);
+
+    // Counted by the clock that nobody sets: a host whose clock jumps an hour is paused as long as its owner said.
+    private sealed record RunningPause(HostPause Told, TimeSpan? Length, long Began)
+    {
+        public bool IsOver(TimeProvider time) => Length is { } length && time.GetElapsedTime(Began) >= length;
+    }
+}

@@ -1,0 +1,133 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Policy;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Programs.Hosting;
+
+/// <summary>
+/// The part that asks the policy of the host's owner: before a program is offered a place, before it starts, and every few seconds while it runs.
+/// What the policy ends here waits, and starts again when the policy lets it and the feeds still place it here.
+/// </summary>
+public sealed partial class ProgramHost
+{
+    /// <summary>How often running programs are looked at: hours end, runs get too long.</summary>
+    public static readonly TimeSpan PolicyInterval = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<EntryHash, RunClock> _clocks = [];
+    private ImmutableDictionary<EntryHash, ProgramStatus> _held = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
+    private long _counted;
+
+    /// <summary>What the owner of this host allows now.</summary>
+    public HostPolicy Policy => _options.Hosts ? _options.Policy() : _options.Policy() with { Hosts = false };
+
+    /// <summary>Answers an owner that looks for a host. The caller has checked that it is a member.</summary>
+    public HostOffer Offer(ProgramAsk ask, PeerId asker)
+    {
+        var policy = Policy;
+        var question = new PolicyQuestion(asker, _options.IsAdmin(ask.Swarm, asker), asker == _self, ask.Language, RuntimeOf(ask.Language, ask.Manifest), ask.Limits, TimeSpan.Zero);
+        // What a deploy replaces ends before it starts, and does not stand in its way.
+        var others = UseWithout(program => program.Swarm == ask.Swarm && program.Owner == asker && string.Equals(program.Name, ask.Name, StringComparison.Ordinal));
+        return new HostOffer(policy.Hosts, Languages, Rank, policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal);
+    }
+
+    /// <summary>Why the policy does not let a program run here now; null when it does. A program that runs does not stand in its own way.</summary>
+    public PolicyRefusal? RefusalOf(ProgramSpec spec) =>
+        Policy.Refusal(QuestionOf(spec), UseWithout(program => program.Id == spec.Id || IsReplacedBy(program, spec)), _time.GetLocalNow());
+
+    /// <summary>How long a program has run here in all.</summary>
+    public TimeSpan RanFor(ProgramSpec spec) => ClockOf(spec).Ran;
+
+    /// <summary>What a program uses now; null when it does not run here.</summary>
+    public RunUsage? UsageOf(EntryHash id) => _programs.TryGetValue(id, out var program) ? program.Usage : null;
+
+    /// <summary>
+    /// Ends what the policy does not let run any more, older deploys keeping their place before newer ones; each says so in its log and waits. Returns
+    /// them with the reason when all have ended. Called after each change of the policy, and by <see cref="WatchPolicyAsync"/>.
+    /// </summary>
+    public async Task<IReadOnlyList<ProgramStatus>> EnforcePolicyAsync()
+    {
+        CountRuns();
+        var (policy, local, kept) = (Policy, _time.GetLocalNow(), HostUse.None);
+        var ended = new List<ProgramStatus>();
+        var ending = new List<Task>();
+        foreach (var program in _programs.Values.Where(program => !program.IsOver).OrderBy(program => program.Spec.DeployedAt).ThenBy(program => program.Spec.Id))
+        {
+            if (policy.Refusal(QuestionOf(program.Spec), kept, local) is not { } refusal)
+            {
+                kept = kept.With(program.Spec.Deployed.Limits);
+                continue;
+            }
+            ended.Add(Hold(program.Spec, refusal));
+            ending.Add(StopAsync(program.Spec.Id, $"was ended by this host's owner: {refusal.Text}", RunEnd.HostRefused));
+        }
+        await Task.WhenAll(ending);
+        return ended;
+    }
+
+    /// <summary>Keeps to the policy as time goes by, until it is cancelled.</summary>
+    /// <param name="resume">Called when a program that waits may run again: the feeds are looked at anew.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async Task WatchPolicyAsync(Action resume, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(PolicyInterval, _time);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            await EnforcePolicyAsync();
+            if (_held.Values.Any(held => RefusalOf(held.Spec) is null)) resume();
+        }
+    }
+
+    private static bool IsReplacedBy(ProgramSpec older, ProgramSpec newer) =>
+        older.Swarm == newer.Swarm && older.Owner == newer.Owner && string.Equals(older.Name, newer.Name, StringComparison.Ordinal);
+
+    private PolicyQuestion QuestionOf(ProgramSpec spec) =>
+        new(spec.Owner, _options.IsAdmin(spec.Swarm, spec.Owner), spec.Owner == _self, spec.Deployed.Language, RuntimeOf(spec.Deployed.Language, spec.Deployed.Manifest), spec.Deployed.Limits, ClockOf(spec).Ran);
+
+    private string RuntimeOf(string language, ProgramManifest manifest) => Place(language, manifest).Runtime.Name;
+
+    private HostUse UseWithout(Func<ProgramSpec, bool> left) =>
+        _programs.Values.Where(program => !program.IsOver && !left(program.Spec)).Aggregate(HostUse.None, (use, program) => use.With(program.Spec.Deployed.Limits));
+
+    private RunClock ClockOf(ProgramSpec spec) => _clocks.GetOrAdd(spec.Id, _ => new RunClock(FolderOf(spec.LocalName)));
+
+    // What passed while the machine slept was no run: a step is never much longer than the pause between two looks.
+    private void CountRuns()
+    {
+        TimeSpan step;
+        lock (_lock)
+        {
+            var now = _time.GetTimestamp();
+            var elapsed = _counted == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_counted, now);
+            step = elapsed < 2 * PolicyInterval ? elapsed : 2 * PolicyInterval;
+            _counted = now;
+        }
+        var save = Policy.LongestRun is not null;
+        foreach (var program in _programs.Values.Where(program => program.Status.State == ProgramState.Running)) ClockOf(program.Spec).Add(step, save);
+    }
+
+    private ProgramStatus Hold(ProgramSpec spec, PolicyRefusal refusal)
+    {
+        var status = new ProgramStatus(spec, ProgramState.Waiting, refusal.Text, 0);
+        lock (_lock)
+        {
+            if (_held.TryGetValue(spec.Id, out var known) && known == status) return status;
+            _held = _held.SetItem(spec.Id, status);
+        }
+        OnChanged();
+        return status;
+    }
+
+    private void LetGo(EntryHash id)
+    {
+        lock (_lock)
+        {
+            if (!_held.ContainsKey(id)) return;
+            _held = _held.Remove(id);
+        }
+        OnChanged();
+    }
+}
