@@ -411,6 +411,26 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Refused, "The program's folder is missing or holds something that is no file, folder or link.", "Deploy a folder of ordinary files.")]
     RunSourceRefused = 5006,
 
+    /// <summary>No engine answers at Docker's socket.</summary>
+    [ErrorInfo(ExitCode.Failed, "No Docker or Podman answers at the socket that this host was told of.", "Start it (systemctl start docker), or correct docker under [host] in the configuration.")]
+    DockerUnreachable = 5100,
+
+    /// <summary>Docker refused to make or start a container.</summary>
+    [ErrorInfo(ExitCode.Failed, "Docker refused to make or start the program's container.", "Read what Docker said; pc doctor says what this host's Docker can do.")]
+    DockerRefused = 5101,
+
+    /// <summary>An image is not on the host and could not be fetched.</summary>
+    [ErrorInfo(ExitCode.Failed, "The image is not on the host and could not be fetched.", "Check the image's name, or put it on the host: docker pull, docker load or docker import.")]
+    DockerImageMissing = 5102,
+
+    /// <summary>A Dockerfile could not be built.</summary>
+    [ErrorInfo(ExitCode.Failed, "The program's Dockerfile could not be built.", "Build it on your own machine with docker build --network none, then deploy again.")]
+    DockerBuildFailed = 5103,
+
+    /// <summary>The guard that ends containers when the daemon dies could not be started.</summary>
+    [ErrorInfo(ExitCode.Failed, "The guard that ends containers when the daemon dies could not be started, and nothing runs in Docker without it.", "Read the daemon's log; a daemon started by pc up has a guard.")]
+    DockerGuardFailed = 5104,
+
 
     // -- 6000 programs ----------------------------------------------------------------------------------------
     /// <summary>The path does not exist.</summary>

@@ -104,7 +104,7 @@ public sealed record RuntimeReport(string Name, bool Holds, string How);
 
 /// <summary>
 /// Runs commands under limits. Knows nothing of swarms or programs. Every implementation passes the conformance suite in
-/// tests/Runtimes.Tests (the sandbox now, Docker next). Thread-safe.
+/// tests/Runtimes.Tests (sandbox, Docker). Thread-safe.
 /// </summary>
 public interface IRuntime
 {
@@ -152,6 +152,14 @@ public interface IRun : IAsyncDisposable
 
     /// <summary>Ends <see cref="FreezeAsync"/>; nothing when it is not frozen or has ended.</summary>
     ValueTask ThawAsync();
+
+    /// <summary>
+    /// Says until when the command may run unless this is said again, as time since boot (CLOCK_BOOTTIME). Where it would outlive the daemon, as in
+    /// Docker, a guard ends it then. Nothing where it ends with the daemon anyway.
+    /// </summary>
+    void RunsUntil(TimeSpan sinceBoot)
+    {
+    }
 
     /// <summary>What it uses now.</summary>
     RunUsage Usage();

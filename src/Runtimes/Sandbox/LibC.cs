@@ -20,6 +20,18 @@ internal static partial class LibC
     public static partial uint geteuid();
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial int setsid();
+
+    /// <summary>CLOCK_BOOTTIME of clock_gettime(2): it goes on while the machine is suspended.</summary>
+    public static TimeSpan TimeSinceBoot()
+    {
+        const int bootTime = 7;
+        Span<nint> time = stackalloc nint[2];
+        _ = clock_gettime(bootTime, time);
+        return TimeSpan.FromTicks((time[0] * TimeSpan.TicksPerSecond) + (time[1] / 100));
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int poll(Span<PollFd> descriptors, nuint count, int timeoutMilliseconds);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -49,7 +61,8 @@ internal static partial class LibC
     /// <summary>A descriptor that names this process even after its number is used again; negative when it is gone.</summary>
     public static int OpenPidFd(int pid) => (int)syscall(PidFdOpen, pid, 0, 0, 0);
 
-    public static void SignalPidFd(int pidFd, int signal) => _ = syscall(PidFdSendSignal, pidFd, signal, 0, 0);
+    /// <summary>Sends a signal; false when that is not allowed or the process is gone.</summary>
+    public static bool SignalPidFd(int pidFd, int signal) => syscall(PidFdSendSignal, pidFd, signal, 0, 0) == 0;
 
     /// <summary>A copy of another process's descriptor, closed on exec; negative when it has no such or is not ours to look into. Linux 5.6.</summary>
     public static int CopyDescriptor(int pidFd, int descriptor) => (int)syscall(PidFdGetFd, pidFd, descriptor, 0, 0);
@@ -62,6 +75,9 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(int folder, string path, int flags, uint mask, Span<byte> answer);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int clock_gettime(int clock, Span<nint> time);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint syscall(nint number, nint first, nint second, nint third, nint fourth);

@@ -34,7 +34,7 @@ internal static class SandboxCommand
         var words = new List<string>();
         if (shown.Any(folder => folder.Staged is not null))
         {
-            words.AddRange([tools.Unshare!.Path, "--mount", "--propagation", "private", "/bin/sh", "-c", BindAndBecome, "sh"]);
+            words.AddRange([tools.Network.Unshare!.Path, "--mount", "--propagation", "private", "/bin/sh", "-c", BindAndBecome, "sh"]);
             foreach (var folder in shown) words.AddRange([tools.Mount!.Path, folder.Source, folder.Staged!]);
             words.Add("--");
         }

@@ -12,7 +12,7 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// the connected socket out of it (pidfd_getfd); no byte passes through the shell. It is started at the first connection, ends with the run or
 /// the daemon, and sees nothing but the network: the program's files, processes and group are not its own.
 /// </summary>
-internal sealed class SandboxDoor(SandboxHost host, int initPid, uint number) : IAsyncDisposable
+internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int initPid, uint number) : IAsyncDisposable
 {
     /// <summary>A connection within one loopback is made at once or waits for a program that accepts none.</summary>
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
@@ -45,7 +45,7 @@ internal sealed class SandboxDoor(SandboxHost host, int initPid, uint number) : 
         try
         {
             if (_closed) throw Ended();
-            using var timeout = new CancellationTokenSource(Timeout, host.Time);
+            using var timeout = new CancellationTokenSource(Timeout, time);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
             return await ConnectInTurnAsync(port, both.Token);
         }
@@ -97,8 +97,8 @@ internal sealed class SandboxDoor(SandboxHost host, int initPid, uint number) : 
 
     private Helper Start()
     {
-        var enter = host.Tools.Enter ?? throw ToolBox.Missing("nsenter");
-        var bash = host.Tools.Bash ?? throw ToolBox.Missing("bash");
+        var enter = tools.Enter ?? throw ToolBox.Missing("nsenter");
+        var bash = tools.Bash ?? throw ToolBox.Missing("bash");
         SafeFileHandle network;
         try
         {

@@ -59,7 +59,26 @@ internal static class SandboxNetwork
     /// <param name="tools">The tools.</param>
     /// <param name="refused">The ranges to refuse.</param>
     /// <param name="script">What the shell does then.</param>
-    public static string Script(SandboxTools tools, IReadOnlyList<string> refused, string script)
+    public static string Script(NetworkTools tools, IReadOnlyList<string> refused, string script)
+    {
+        // An ordinary user may make a network only below a user namespace of its own.
+        var user = SandboxFolders.IsRoot ? "" : "--user --map-root-user ";
+        return Wrap(tools, refused, script, $"{ShellWords.Quote(tools.Unshare!.Path)} {user}--net");
+    }
+
+    /// <summary>The same for a network namespace that there is already, with nothing in it but its loopback.</summary>
+    /// <param name="tools">The tools.</param>
+    /// <param name="refused">The ranges to refuse.</param>
+    /// <param name="script">What the shell does then.</param>
+    /// <param name="process">A process in the namespace.</param>
+    public static string ScriptIn(NetworkTools tools, IReadOnlyList<string> refused, string script, int process)
+    {
+        // An ordinary user's engine keeps its containers' networks in a user namespace of its own, in which that user may do this.
+        var user = SandboxFolders.IsRoot ? "" : "--user --preserve-credentials ";
+        return Wrap(tools, refused, script, string.Create(CultureInfo.InvariantCulture, $"{ShellWords.Quote(tools.Enter!.Path)} --target {process} {user}--net"));
+    }
+
+    private static string Wrap(NetworkTools tools, IReadOnlyList<string> refused, string script, string enter)
     {
         var unshare = tools.Unshare!.Path;
         var router = new StringBuilder("echo router $$\nread -r attached || exit 1\n")
@@ -70,33 +89,32 @@ internal static class SandboxNetwork
             .Append(Batch(tools, ProgramRules(refused)))
             .Append("echo up\n")
             .Append(script);
-        // An ordinary user may make a network only below a user namespace of its own.
-        var user = SandboxFolders.IsRoot ? "" : "--user --map-root-user ";
-        return string.Create(CultureInfo.InvariantCulture, $"{ShellWords.NewlineVariable}='\n'\nexec {ShellWords.Quote(unshare)} {user}--net /bin/sh -c {ShellWords.Quote(program.ToString())}\n");
+        return $"{ShellWords.NewlineVariable}='\n'\nexec {enter} /bin/sh -c {ShellWords.Quote(program.ToString())}\n";
     }
 
     /// <summary>Attaches the network of a shell that runs <see cref="Script"/>: starts slirp4netns, waits until the shell is in its network.</summary>
-    /// <param name="host">The host.</param>
+    /// <param name="tools">The tools.</param>
     /// <param name="shell">The shell.</param>
     /// <param name="join">Shell lines that join the sandbox's group: what slirp4netns holds for a program counts as the program's.</param>
+    /// <param name="outputFailed">Called when the shell's output could not be taken.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>slirp4netns; it ends when it is killed or the daemon dies (its input is a pipe of ours).</returns>
     /// <exception cref="PcException">The host refused (<see cref="ErrorCode.SandboxNetworkFailed"/>).</exception>
-    public static async Task<SandboxShell> AttachAsync(SandboxHost host, SandboxShell shell, string join, CancellationToken cancellationToken)
+    public static async Task<SandboxShell> AttachAsync(NetworkTools tools, SandboxShell shell, string join, Action<Exception> outputFailed, CancellationToken cancellationToken)
     {
         // 1. The router namespace exists and says by which process.
         if (await shell.ReadPreambleAsync(cancellationToken) is not { } line || !line.StartsWith("router ", StringComparison.Ordinal)) throw await FailedAsync(shell, "the namespaces");
         var router = int.Parse(line.AsSpan("router ".Length), CultureInfo.InvariantCulture);
 
         // 2. slirp4netns makes tap0 in it and serves it from outside, in an empty root without rights and with a filter of its own.
-        var slirp = host.Tools.Slirp!;
+        var slirp = tools.Slirp!;
         var libraries = slirp.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}\n" : "";
         // Its way into the empty root detaches the old one, but makes only / private before: as root that would unmount the host's
         // own shared mounts too (/run/netns/*, /dev/shm). In a mount namespace of slaves nothing gets back to the host; an ordinary
         // user's namespace consists of slaves anyway.
-        var apart = SandboxFolders.IsRoot ? $"{ShellWords.Quote(host.Tools.Unshare!.Path)} --mount --propagation slave " : "";
+        var apart = SandboxFolders.IsRoot ? $"{ShellWords.Quote(tools.Unshare!.Path)} --mount --propagation slave " : "";
         var start = $"{join}{libraries}exec {apart}{ShellWords.Quote(slirp.Path)} --ready-fd=3 --exit-fd=4 --disable-host-loopback --enable-sandbox --enable-seccomp --mtu={LargestFrame} {router} tap0 3>&1 1>&2 4<&0\n";
-        var network = await SandboxShell.StartAsync(["/bin/sh", "-c", start], host.OutputFailed);
+        var network = await SandboxShell.StartAsync(["/bin/sh", "-c", start], outputFailed);
         try
         {
             if (await network.ReadPreambleAsync(cancellationToken) is not "1") throw await FailedAsync(network, "slirp4netns");
@@ -115,7 +133,7 @@ internal static class SandboxNetwork
     }
 
     /// <summary>Why there can be no networks on this host, null when there can.</summary>
-    public static string? Obstacle(SandboxTools tools)
+    public static string? Obstacle(NetworkTools tools)
     {
         foreach (var (tool, name) in new[] { (tools.Slirp, "slirp4netns"), (tools.Ip, "ip"), (tools.Unshare, "unshare") })
             if (tool is null) return $"{name} is missing: {ToolBox.InstallLine(name)}";
@@ -164,7 +182,7 @@ internal static class SandboxNetwork
     }
 
     /// <summary>One process of ip for all rules; the first that fails ends the shell.</summary>
-    private static string Batch(SandboxTools tools, IEnumerable<string> rules)
+    private static string Batch(NetworkTools tools, IEnumerable<string> rules)
     {
         var libraries = tools.Ip!.LibraryPath is { } path ? $"LD_LIBRARY_PATH={ShellWords.Quote(path)} " : "";
         return $"{libraries}{ShellWords.Quote(tools.Ip.Path)} -batch - <<RULES || exit 1\n{string.Join('\n', rules)}\nRULES\n";

@@ -31,7 +31,8 @@ internal sealed record SandboxOwner(int Pid, long Started, int Instance)
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Pid}.{Started}.{Instance}");
 
-    private static long? StartOf(int pid)
+    /// <summary>When a process started, in clock ticks since boot; null when there is none of this number.</summary>
+    internal static long? StartOf(int pid)
     {
         try
         {

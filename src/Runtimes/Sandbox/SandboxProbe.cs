@@ -40,9 +40,9 @@ internal sealed class SandboxProbe(SandboxRuntime runtime, ToolBox box)
                 ? new("pids", Holds: true, groups.Name)
                 : new("pids", Holds: true, "rlimit in the sandbox's user namespace"),
             new("disk", Holds: true, groups is { HasMemory: true } ? "tmpfs with a size, which counts as memory" : "tmpfs with a size"),
-            SandboxNetwork.Obstacle(host.Tools) is { } obstacle
+            SandboxNetwork.Obstacle(host.Tools.Network) is { } obstacle
                 ? new("network", Holds: false, $"only none is possible: {obstacle}")
-                : new("network", Holds: true, $"slirp4netns at {host.Tools.Slirp!.Path}"),
+                : new("network", Holds: true, $"slirp4netns at {host.Tools.Network.Slirp!.Path}"),
         ];
     }
 

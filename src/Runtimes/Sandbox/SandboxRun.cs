@@ -23,7 +23,7 @@ internal sealed class SandboxRun : IRun
     public SandboxRun(SandboxSlot slot, SandboxHost host, RunSpec spec)
     {
         (_slot, _host, _spec) = (slot, host, spec);
-        _door = new SandboxDoor(host, slot.Shell.InitPid, slot.Number);
+        _door = new SandboxDoor(host.Tools.Network, host.Time, slot.Shell.InitPid, slot.Number);
         Exited = EndAsync();
     }
 

@@ -11,10 +11,6 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// </summary>
 public sealed class SandboxRuntime : IRuntime, IAsyncDisposable
 {
-    private const long MinMemoryBytes = 16L << 20;
-    private const double MinCpus = 0.05;
-    private const int MaxPids = 4096;
-
     // A runtime such as Python needs some 10 ms of a core to get going; nothing is gained by competing with it.
     private static readonly TimeSpan StandbyDelay = TimeSpan.FromMilliseconds(250);
 
@@ -47,7 +43,7 @@ public sealed class SandboxRuntime : IRuntime, IAsyncDisposable
     public async ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
     {
         // 1. What cannot run is refused before anything is touched.
-        Check(spec);
+        RunChecks.Check(spec, hasImages: false);
         var host = Host();
         var started = _time.GetTimestamp();
         using var timeout = new CancellationTokenSource(_options.StartTimeout, _time);
@@ -111,9 +107,6 @@ public sealed class SandboxRuntime : IRuntime, IAsyncDisposable
     /// <summary>The places that are prepared ahead, once they are ready; null for one that failed.</summary>
     internal Task<SandboxSlot?[]> StandbyReadyAsync() => _standby?.ReadyAsync() ?? Task.FromResult<SandboxSlot?[]>([]);
 
-    // Letters, digits and hyphens. By hand: the pattern of one name is no reason to load regular expressions into each daemon.
-    private static bool IsId(string id) => id.Length is > 0 and <= 64 && id.All(character => char.IsAsciiLetterOrDigit(character) || character == '-');
-
     /// <summary>What all sandboxes share, made at first use so that a daemon starts on a host that has no bubblewrap.</summary>
     internal SandboxHost Host()
     {
@@ -128,27 +121,5 @@ public sealed class SandboxRuntime : IRuntime, IAsyncDisposable
             _standby = new StandbyPool(_host, _options.Standby);
             return _host;
         }
-    }
-
-    private static void Check(RunSpec spec)
-    {
-        if (!IsId(spec.Id)) throw new ArgumentException($"'{spec.Id}' is no name of a run: letters, digits and dashes, 1 to 64", nameof(spec));
-        if (spec.Command.Count == 0) throw new ArgumentException("a run needs a command", nameof(spec));
-        if (spec.SourceFolder is { } folder && !Path.IsPathFullyQualified(folder)) throw new ArgumentException($"{folder} is no absolute folder", nameof(spec));
-        if (spec.Image is not null) throw new ArgumentException("the sandbox runs no images", nameof(spec));
-        SharedFolders.Check(spec);
-        if (spec.Command.Concat(spec.Environment.Keys).Concat(spec.Environment.Values).Any(word => word.Contains('\0', StringComparison.Ordinal)))
-            throw new ArgumentException("a command or its environment cannot hold a NUL", nameof(spec));
-        if (spec.Environment.Keys.FirstOrDefault(key => key.Length == 0 || key.Contains('=', StringComparison.Ordinal)) is { } bad)
-            throw new ArgumentException($"'{bad}' is no name of an environment variable", nameof(spec));
-
-        var problems = new List<string>();
-        var limits = spec.Limits;
-        var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        if (limits.MemoryBytes < MinMemoryBytes || limits.MemoryBytes > memory) problems.Add($"memory is {limits.MemoryBytes} bytes, not {MinMemoryBytes} to {memory}");
-        if (!(limits.Cpus >= MinCpus && limits.Cpus <= Environment.ProcessorCount)) problems.Add($"cpus is {limits.Cpus}, not {MinCpus} to {Environment.ProcessorCount}");
-        if (limits.Pids is < 1 or > MaxPids) problems.Add($"pids is {limits.Pids}, not 1 to {MaxPids}");
-        if (limits.DiskBytes < 1) problems.Add($"disk is {limits.DiskBytes} bytes, not 1 or more");
-        if (problems.Count > 0) throw new PcException(ErrorCode.RunLimitRefused, $"{spec.Id} cannot run here: {string.Join("; ", problems)}");
     }
 }

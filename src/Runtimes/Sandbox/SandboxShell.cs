@@ -120,7 +120,7 @@ internal sealed class SandboxShell
         {
             if (_initPidFd >= 0)
             {
-                LibC.SignalPidFd(_initPidFd, LibC.Kill);
+                _ = LibC.SignalPidFd(_initPidFd, LibC.Kill);
                 return;
             }
         }

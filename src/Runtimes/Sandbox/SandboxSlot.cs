@@ -46,16 +46,16 @@ internal sealed class SandboxSlot : IAsyncDisposable
     /// <exception cref="PcException">The host cannot.</exception>
     public static async Task<SandboxSlot> PrepareAsync(SandboxHost host, NetworkMode network, CancellationToken cancellationToken)
     {
-        if (network != NetworkMode.None && SandboxNetwork.Obstacle(host.Tools) is { } obstacle)
+        if (network != NetworkMode.None && SandboxNetwork.Obstacle(host.Tools.Network) is { } obstacle)
             throw new PcException(ErrorCode.SandboxNetworkFailed, $"this host cannot give a sandbox the network {network}: {obstacle}", obstacle);
         var slot = new SandboxSlot(host, network);
         try
         {
             slot._cgroup = host.Cgroups?.Create(slot.Number.ToString(CultureInfo.InvariantCulture));
             var join = Join(slot._cgroup);
-            var script = network == NetworkMode.None ? AwaitLine : SandboxNetwork.Script(host.Tools, slot._refused, AwaitLine);
+            var script = network == NetworkMode.None ? AwaitLine : SandboxNetwork.Script(host.Tools.Network, slot._refused, AwaitLine);
             slot._shell = await SandboxShell.StartAsync(["/bin/sh", "-c", join + script], host.OutputFailed);
-            if (network != NetworkMode.None) slot._slirp = await SandboxNetwork.AttachAsync(host, slot._shell, join, cancellationToken);
+            if (network != NetworkMode.None) slot._slirp = await SandboxNetwork.AttachAsync(host.Tools.Network, slot._shell, join, host.OutputFailed, cancellationToken);
             return slot;
         }
         catch

@@ -35,14 +35,21 @@ internal static class SharedFolders
         var wanted = spec.Mounts.Select(mount => (mount.Source, mount.Target, IsWritable: false)).ToList();
         if (spec.DataFolder is { } data) wanted.Add((data, DataInside, IsWritable: true));
         if (wanted.Count == 0) return [];
-        foreach (var (source, _, _) in wanted)
-            if (!Directory.Exists(source)) throw new PcException(ErrorCode.RunSourceRefused, $"{source}, which {spec.Id} is to see, is no folder");
+        RequireThere(spec);
         if (!SandboxFolders.IsRoot) return [.. wanted.Select(folder => new SharedFolder(folder.Source, Staged: null, folder.Target, folder.IsWritable))];
 
-        if (host.Tools.Unshare is null) throw ToolBox.Missing("unshare");
+        if (host.Tools.Network.Unshare is null) throw ToolBox.Missing("unshare");
         if (host.Tools.Mount is null) throw ToolBox.Missing("mount");
         if (spec.DataFolder is { } own) SandboxFolders.GiveTo(own, number);
         return [.. wanted.Select((folder, index) => new SharedFolder(folder.Source, host.Folders.MakeBindPoint(number, index), folder.Target, folder.IsWritable))];
+    }
+
+    /// <summary>Refuses folders that are not there.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.RunSourceRefused"/>.</exception>
+    public static void RequireThere(RunSpec spec)
+    {
+        foreach (var source in spec.Mounts.Select(mount => mount.Source).Concat(spec.DataFolder is { } data ? [data] : []))
+            if (!Directory.Exists(source)) throw new PcException(ErrorCode.RunSourceRefused, $"{source}, which {spec.Id} is to see, is no folder");
     }
 
     private static IEnumerable<string> Targets(RunSpec spec) => spec.Mounts.Select(mount => mount.Target).Concat(spec.DataFolder is null ? [] : [DataInside]);

@@ -12,7 +12,7 @@ internal static class DoomedDaemon
     /// <summary>Writes its owner's name into the file "ready" when everything runs.</summary>
     public static async Task<int> RunAsync(string folder)
     {
-        var network = SandboxNetwork.Obstacle(SandboxTools.Find(new ToolBox([]))) is null;
+        var network = SandboxNetwork.Obstacle(NetworkTools.Find(new ToolBox([]))) is null;
         var runtime = new SandboxRuntime(
             new SandboxOptions { Folder = Path.Combine(folder, "sandbox"), Standby = network ? [NetworkMode.None, NetworkMode.Internet] : [NetworkMode.None] },
             TimeProvider.System, NullLogger.Instance);

@@ -43,7 +43,7 @@ public sealed class SandboxErrorTests : SandboxTestBase
         await File.WriteAllTextAsync(fake, "#!/bin/sh\necho \"libraries $LD_LIBRARY_PATH\" >&2\nexit 9\n", Token);
         File.SetUnixFileMode(fake, (UnixFileMode)0b111_101_101);
         foreach (var folder in new[] { Folder, Path.Combine(Folder, "unpacked"), Path.Combine(Folder, "unpacked", "usr"), bin }) File.SetUnixFileMode(folder, (UnixFileMode)0b111_101_101);
-        var tools = new SandboxTools(new Tool(fake, Path.Combine(Folder, "unpacked", "usr", "lib", "x86_64-linux-gnu")), Host.IsRoot ? new ToolBox([]).Find("setpriv") : null, null, null, null, null, null, null, new UnpackedFolders([]));
+        var tools = new SandboxTools(new Tool(fake, Path.Combine(Folder, "unpacked", "usr", "lib", "x86_64-linux-gnu")), Host.IsRoot ? new ToolBox([]).Find("setpriv") : null, null, NetworkTools.Find(new ToolBox([])), new UnpackedFolders([]));
         var host = Runtime.Host() with { Tools = tools };
         await using var slot = await SandboxSlot.PrepareAsync(host, NetworkMode.None, Token);
 
@@ -77,7 +77,7 @@ public sealed class SandboxErrorTests : SandboxTestBase
     public async Task Without_the_tools_of_networks_only_no_network_is_possible()
     {
         var host = Runtime.Host();
-        host = host with { Tools = host.Tools with { Slirp = null } };
+        host = host with { Tools = host.Tools with { Network = host.Tools.Network with { Slirp = null } } };
 
         var error = await Assert.ThrowsAsync<PcException>(() => SandboxSlot.PrepareAsync(host, NetworkMode.Internet, Token));
 
@@ -89,12 +89,12 @@ public sealed class SandboxErrorTests : SandboxTestBase
     [Fact]
     public async Task A_network_that_cannot_be_attached_says_why_and_leaves_nothing()
     {
-        Assert.SkipUnless(SandboxNetwork.Obstacle(Runtime.Host().Tools) is null, "no networks on this host");
+        Assert.SkipUnless(SandboxNetwork.Obstacle(Runtime.Host().Tools.Network) is null, "no networks on this host");
         var fake = Path.Combine(Folder, "slirp4netns");
         await File.WriteAllTextAsync(fake, "#!/bin/sh\necho cannot serve the tap >&2\nexit 1\n", Token);
         File.SetUnixFileMode(fake, (UnixFileMode)0b111_101_101);
         var host = Runtime.Host();
-        host = host with { Tools = host.Tools with { Slirp = new Tool(fake, null) } };
+        host = host with { Tools = host.Tools with { Network = host.Tools.Network with { Slirp = new Tool(fake, null) } } };
 
         var error = await Assert.ThrowsAsync<PcException>(() => SandboxSlot.PrepareAsync(host, NetworkMode.Internet, Token));
 

@@ -36,7 +36,7 @@ public sealed class SandboxIsolationTests : SandboxTestBase
     [InlineData(NetworkMode.Internet)]
     public async Task Settings_of_the_kernel_can_be_read_only(NetworkMode network)
     {
-        Assert.SkipUnless(network == NetworkMode.None || SandboxNetwork.Obstacle(Runtime.Host().Tools) is null, "no networks on this host");
+        Assert.SkipUnless(network == NetworkMode.None || SandboxNetwork.Obstacle(Runtime.Host().Tools.Network) is null, "no networks on this host");
 
         var output = await OutputAsync(Python("""
             import os

@@ -10,7 +10,7 @@ namespace PeoplesCloud.Runtimes.Tests.Sandbox;
 public sealed class SandboxNetworkTests(FarNetwork far) : SandboxTestBase
 {
     /// <summary>Prints for each address:port whether a greeting came, an error or a time-out.</summary>
-    private const string Connect = """
+    internal const string Connect = """
         import errno, socket, sys, time
         def greeting(address, port):
           for attempt in range(10):
@@ -31,7 +31,7 @@ public sealed class SandboxNetworkTests(FarNetwork far) : SandboxTestBase
         """;
 
     /// <summary>Datagrams and connections with an interface named, which Linux sends on the link without asking the routes.</summary>
-    private const string GoAround = """
+    internal const string GoAround = """
         import socket, struct, sys
         port = int(sys.argv[1])
         index = next((i for i, name in socket.if_nameindex() if name != 'lo'))

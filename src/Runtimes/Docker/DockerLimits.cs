@@ -1,0 +1,32 @@
+namespace PeoplesCloud.Runtimes.Docker;
+
+/// <summary>Bounds of what is read from Docker and asked of it, with their reasons.</summary>
+internal static class DockerLimits
+{
+    /// <summary>The longest answer, in bytes: 4 MiB. An inspected image has some 10 KiB, a list of a thousand containers 1 MiB.</summary>
+    public const int AnswerBytes = 4 << 20;
+
+    /// <summary>The longest line of events, builds and pulls, in bytes: 64 KiB. A line of a build is what a command wrote at once.</summary>
+    public const int LineBytes = 64 << 10;
+
+    /// <summary>What is kept of a build's output for its error, in characters: 16 KiB, the end of a compiler's.</summary>
+    public const int BuildErrorChars = 16 << 10;
+
+    /// <summary>Bytes of output handed over at once: 16 KiB, as by the sandbox.</summary>
+    public const int OutputBytes = 16 << 10;
+
+    /// <summary>Files of one source: 100,000; the tar of their names alone has 50 MiB then.</summary>
+    public const int SourceFiles = 100_000;
+
+    /// <summary>Shared memory of a command: 64 MiB, as by the sandbox, less where its disk limit is less.</summary>
+    public const long SharedMemoryBytes = 64L << 20;
+
+    /// <summary>How long a short request may take: 30 s. A Docker that does nothing else answers in 5 ms.</summary>
+    public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long the end of a container may take after KILL, as one request: 30 s.</summary>
+    public static readonly TimeSpan RemoveTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>How often a Docker that went away is looked for: 0.5 s; one connection attempt on a Unix socket.</summary>
+    public static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(500);
+}

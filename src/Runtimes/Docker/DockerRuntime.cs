@@ -1,0 +1,264 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Sandbox;
+
+namespace PeoplesCloud.Runtimes.Docker;
+
+/// <summary>
+/// Runs commands in containers of Docker or Podman, through the Engine API at a Unix socket. What holds a container in, and who ends it when
+/// the daemon dies, is in docs/protocols/docker.md. Thread-safe. Disposing ends the runs that are left.
+/// </summary>
+public sealed class DockerRuntime : IRuntime, IAsyncDisposable
+{
+    private readonly DockerOptions _options;
+    private readonly DockerEngine _engine;
+    private readonly DockerImages _images;
+    private readonly DockerEvents _events;
+    private readonly DockerNetwork _network;
+    private readonly ConcurrentDictionary<string, DockerRun?> _containers = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _naming = new(1); // between a container's making and its place in _containers, nobody looks for strangers
+
+    /// <summary>Creates a runtime; the engine is asked nothing before the first call.</summary>
+    public DockerRuntime(DockerOptions options, TimeProvider time, ILogger logger)
+    {
+        if (!RunChecks.IsId(options.Owner)) throw new ArgumentException($"'{options.Owner}' is no owner: letters, digits and dashes, 1 to 64", nameof(options));
+        _options = options;
+        var client = new DockerClient(options.Socket, time);
+        _engine = new DockerEngine(client, options, new GuardKeeper(options, time, logger), time, logger);
+        _images = new DockerImages(client, options, time);
+        _network = new DockerNetwork(options, time, logger);
+        _events = new DockerEvents(_engine, EndForMemoryAsync, RemoveStrangersAsync);
+    }
+
+    /// <inheritdoc/>
+    public string Name => "docker";
+
+    /// <summary>The guard's process number; null while there is none.</summary>
+    internal int? GuardPid => _engine.Guard.Pid;
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => new DockerProbe(_engine, _network).RunAsync(cancellationToken);
+
+    /// <summary>Builds an image from a folder with a Dockerfile; its steps have the limits of a run and no network.</summary>
+    /// <param name="folder">The absolute folder.</param>
+    /// <param name="tag">The image's name afterwards, for <see cref="RunSpec.Image"/>.</param>
+    /// <param name="limits">Memory and processors of a step; the disk limit bounds the folder.</param>
+    /// <param name="said">Hears each line that the build says, one after another.</param>
+    /// <param name="cancellationToken">Ends the build.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.DockerBuildFailed"/> with what the build said, <see cref="ErrorCode.DockerUnreachable"/>.</exception>
+    public async Task BuildAsync(string folder, string tag, RunLimits limits, Func<string, ValueTask> said, CancellationToken cancellationToken)
+    {
+        await _images.BuildAsync(folder, tag, limits, said, cancellationToken);
+        DockerLog.Built(_engine.Logger, tag);
+    }
+
+    /// <summary>Whether an image is on this host.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.DockerUnreachable"/>.</exception>
+    public async Task<bool> HasImageAsync(string name, CancellationToken cancellationToken) => await _images.FindAsync(name, cancellationToken) is not null;
+
+    /// <inheritdoc/>
+    public async ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
+    {
+        // 1. What cannot run is refused before anything is touched.
+        RunChecks.Check(spec, hasImages: true);
+        var source = spec.SourceFolder is { } folder ? await Task.Run(() => SourceFiles.In(folder, spec.Limits.DiskBytes), cancellationToken) : null;
+        SharedFolders.RequireThere(spec);
+        if (spec.Network != NetworkMode.None && _network.Obstacle() is { } obstacle)
+            throw new PcException(ErrorCode.SandboxNetworkFailed, $"this host cannot give a container the network {spec.Network}: {obstacle}", obstacle);
+        var image = spec.Image ?? _options.DefaultImage
+            ?? throw new PcException(ErrorCode.DockerImageMissing, $"{spec.Id} names no image to run in", "Name one: image = \"...\" in pc.toml, or choose the runtime sandbox.");
+        var started = _engine.Time.GetTimestamp();
+        var (imageId, config) = await _images.RequireAsync(image, cancellationToken);
+        using var timeout = new CancellationTokenSource(_options.StartTimeout, _engine.Time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            // 2. What an earlier daemon left has ended before anything begins.
+            await _events.ListeningAsync(both.Token);
+            // 3. The container, from here on ours to remove.
+            var run = await StartAsync(spec, source, imageId, config, output, both.Token);
+            DockerLog.Started(_engine.Logger, spec.Id, run.Container, spec.Network, _engine.Time.GetElapsedTime(started));
+            return run;
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new PcException(ErrorCode.DockerRefused, $"the container of {spec.Id} was not ready after {_options.StartTimeout.TotalSeconds} s", inner: e);
+        }
+        catch (DockerException e)
+        {
+            throw new PcException(ErrorCode.DockerRefused, $"Docker does not run {spec.Id}: {e.Message}", inner: e);
+        }
+        catch (Exception e) when (e is not PcException && DockerEngine.IsLost(e))
+        {
+            throw new PcException(ErrorCode.DockerUnreachable, $"Docker went away while {spec.Id} was started: {e.Message}", inner: e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask CollectAsync(CancellationToken cancellationToken)
+    {
+        _ = Directory.CreateDirectory(_options.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // Killed first: the engine may be gone while its containers run on.
+        foreach (var (container, process) in _engine.Notes())
+        {
+            if (_containers.ContainsKey(container)) continue;
+            _ = process?.Kill();
+            _engine.Forget(container);
+        }
+        try
+        {
+            await RemoveStrangersAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is DockerException || DockerEngine.IsLost(e))
+        {
+            // A daemon starts on a host whose Docker does not; the next start of a program says so, and removes them before it.
+            DockerLog.Unusable(_engine.Logger, e.Message);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var run in _containers.Values)
+            if (run is not null) await run.DisposeAsync();
+        await _events.DisposeAsync();
+        await _engine.Guard.DisposeAsync();
+        _engine.Client.Dispose();
+        _naming.Dispose();
+    }
+
+    private async Task<DockerRun> StartAsync(RunSpec spec, SourceFiles? source, string image, ImageConfig config, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
+    {
+        var user = await UserOfAsync(spec, cancellationToken);
+        if (spec.DataFolder is { } data && SandboxFolders.IsRoot && user != 0) await Task.Run(() => SandboxFolders.GiveTo(data, user), cancellationToken);
+        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user), cancellationToken);
+        DockerAttachment? attachment = null;
+        SandboxShell? network = null;
+        try
+        {
+            // 1. Connected before it starts, so that nothing of its output is missed; guarded before it starts, so that it never runs alone.
+            attachment = await _engine.Client.AttachAsync($"/containers/{container}/attach?stream=1&stdout=1&stderr=1&stdin={(DockerContainer.IsHeld(spec) ? 1 : 0)}", body: null, cancellationToken);
+            var pumped = attachment.PumpAsync(output, e => DockerLog.OutputDropped(_engine.Logger, e));
+            await _engine.Guard.AddAsync(container, cancellationToken);
+            _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{container}/start", body: null, cancellationToken);
+
+            // 2. Whose process it is here, for the case that the engine goes away.
+            var state = await _engine.StateAsync(container, cancellationToken);
+            var process = HostProcess.Of(state?.Pid ?? 0, container);
+            if (process is not null)
+            {
+                _engine.Note(container, process);
+                _engine.Guard.Name(container, process);
+            }
+
+            // 3. Its network and its files; then its first instruction runs.
+            if (spec.Network != NetworkMode.None)
+            {
+                network = await _network.AttachAsync(process, spec, cancellationToken);
+                await attachment.Input.WriteAsync("\n"u8.ToArray(), cancellationToken);
+            }
+            if (source is not null) await source.WriteAsync(attachment.Input, user, withoutData: HasData(spec), cancellationToken);
+            if (DockerContainer.IsHeld(spec)) attachment.EndInput();
+            var run = new DockerRun(_engine, spec, container, process, attachment, pumped, network, _network.DoorTo(process, user));
+            _containers[container] = run;
+            _ = run.Exited.ContinueWith(_ => _containers.TryRemove(container, out var _), TaskScheduler.Default);
+            return run;
+        }
+        catch
+        {
+            await AbandonAsync(container, attachment, network);
+            throw;
+        }
+    }
+
+    /// <summary>Makes the container; one of this name that is ours and was left is removed first.</summary>
+    private async Task<string> CreateAsync(RunSpec spec, JsonObject body, CancellationToken cancellationToken)
+    {
+        var name = _engine.NameOf(spec);
+        await _naming.WaitAsync(cancellationToken);
+        try
+        {
+            string container;
+            try
+            {
+                container = await _engine.CreateAsync(name, body, cancellationToken);
+            }
+            catch (DockerException e) when (e.Status == HttpStatusCode.Conflict)
+            {
+                await RemoveOthersAsync(cancellationToken);
+                container = await _engine.CreateAsync(name, body, cancellationToken);
+            }
+            _containers[container] = null;
+            return container;
+        }
+        finally
+        {
+            _ = _naming.Release();
+        }
+    }
+
+    private async Task AbandonAsync(string container, DockerAttachment? attachment, SandboxShell? network)
+    {
+        if (network is not null)
+        {
+            network.Kill();
+            _ = await network.Ended;
+        }
+        try
+        {
+            await _engine.RemoveAsync(container, CancellationToken.None);
+            _engine.Guard.Remove(container);
+            _engine.Forget(container);
+        }
+        catch (Exception e) when (e is DockerException || DockerEngine.IsLost(e))
+        {
+            // The guard ends it when its time is up; the next contact with the engine removes it.
+            DockerLog.Unusable(_engine.Logger, e.Message);
+        }
+        _ = _containers.TryRemove(container, out _);
+        if (attachment is not null) await attachment.DisposeAsync();
+    }
+
+    /// <summary>
+    /// Root has users to give away, one by the name of the run, so that its data keeps its owner. Otherwise the daemon's own number: its files
+    /// stay its own. In an engine of the daemon's own user (rootless) that is the number 0 inside.
+    /// </summary>
+    private async Task<uint> UserOfAsync(RunSpec spec, CancellationToken cancellationToken)
+    {
+        if (SandboxFolders.IsRoot) return _options.FirstUid + ((uint)spec.Id.Aggregate(17L, (hash, c) => ((hash * 31) + c) & 0x7fffffff) % 65_536);
+        var info = await _engine.Client.CallAsync(HttpMethod.Get, "/info", body: null, cancellationToken);
+        return DockerProbe.IsRootless(info) ? 0 : LibC.geteuid();
+    }
+
+    // What the source has below data/ is for the first run only: later ones find their own.
+    private static bool HasData(RunSpec spec) => spec.DataFolder is { } data && Directory.EnumerateFileSystemEntries(data).Any();
+
+    private Task EndForMemoryAsync(string container) => _containers.TryGetValue(container, out var run) && run is not null ? run.EndForMemoryAsync() : Task.CompletedTask;
+
+    /// <summary>Ends and removes the containers with our label that are not of this runtime.</summary>
+    private async Task RemoveStrangersAsync(CancellationToken cancellationToken)
+    {
+        await _naming.WaitAsync(cancellationToken);
+        try
+        {
+            await RemoveOthersAsync(cancellationToken);
+        }
+        finally
+        {
+            _ = _naming.Release();
+        }
+    }
+
+    private async Task RemoveOthersAsync(CancellationToken cancellationToken)
+    {
+        foreach (var container in await _engine.OwnAsync(cancellationToken))
+        {
+            if (_containers.ContainsKey(container)) continue;
+            await _engine.RemoveAsync(container, cancellationToken);
+            DockerLog.Removed(_engine.Logger, container);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Formats.Tar;
+using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Sandbox;
+
+namespace PeoplesCloud.Runtimes.Docker;
+
+/// <summary>
+/// A folder's files, looked at before anything is started and then written as one tar: the way into a container, which the engine need not
+/// share a file system with. Links are written as links, never followed.
+/// </summary>
+internal sealed class SourceFiles
+{
+    private readonly string _folder;
+    private readonly List<FileSystemInfo> _entries = [];
+
+    private SourceFiles(string folder) => _folder = folder;
+
+    /// <summary>Looks at a folder.</summary>
+    /// <exception cref="PcException">It is missing, too large, or holds what is no file, folder or link.</exception>
+    public static SourceFiles In(string folder, long maxBytes)
+    {
+        if (!Directory.Exists(folder)) throw new PcException(ErrorCode.RunSourceRefused, $"the program's folder {folder} does not exist");
+        var files = new SourceFiles(folder);
+        var left = maxBytes;
+        files.Walk(new DirectoryInfo(folder), ref left);
+        return files;
+    }
+
+    /// <summary>Writes the tar, every file owned by a user.</summary>
+    /// <param name="output">Receives it; stays open.</param>
+    /// <param name="user">The number of the user and group.</param>
+    /// <param name="withoutData">Leaves out what is below data/ at the top.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task WriteAsync(Stream output, uint user, bool withoutData, CancellationToken cancellationToken)
+    {
+        // GNU's format: the small tar of busybox images does not know the names in POSIX's headers.
+        await using var tar = new TarWriter(output, TarEntryFormat.Gnu, leaveOpen: true);
+        foreach (var file in _entries)
+        {
+            var name = Path.GetRelativePath(_folder, file.FullName);
+            if (withoutData && (name is "data" || name.StartsWith("data/", StringComparison.Ordinal))) continue;
+            var entry = file.LinkTarget is { } link
+                ? new GnuTarEntry(TarEntryType.SymbolicLink, name) { LinkName = link }
+                : new GnuTarEntry(file is DirectoryInfo ? TarEntryType.Directory : TarEntryType.RegularFile, name) { Mode = file.UnixFileMode };
+            entry.Uid = entry.Gid = (int)user;
+            entry.ModificationTime = new DateTimeOffset(file.LastWriteTimeUtc);
+            await using var data = entry.EntryType == TarEntryType.RegularFile ? new FileStream(file.FullName, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0) : null;
+            if (data is not null) entry.DataStream = data;
+            await tar.WriteEntryAsync(entry, cancellationToken);
+        }
+    }
+
+    private void Walk(DirectoryInfo folder, ref long left)
+    {
+        foreach (var entry in folder.EnumerateFileSystemInfos())
+        {
+            if (_entries.Count == DockerLimits.SourceFiles) throw new PcException(ErrorCode.RunSourceTooLarge, $"{_folder} holds more than {DockerLimits.SourceFiles} files");
+            _entries.Add(entry);
+            if (entry.LinkTarget is not null) continue;
+            if (entry is DirectoryInfo inner)
+            {
+                Walk(inner, ref left);
+                continue;
+            }
+            if (!LibC.IsRegularFile(entry.FullName)) throw new PcException(ErrorCode.RunSourceRefused, $"{entry.FullName} is no file, folder or link");
+            left -= ((FileInfo)entry).Length;
+            if (left < 0) throw new PcException(ErrorCode.RunSourceTooLarge, $"the files in {_folder} are larger than the disk limit");
+        }
+    }
+}

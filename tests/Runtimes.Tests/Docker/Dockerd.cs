@@ -1,0 +1,175 @@
+using System.Diagnostics;
+using System.Formats.Tar;
+using System.Net.Sockets;
+using PeoplesCloud.Runtimes.Sandbox;
+
+namespace PeoplesCloud.Runtimes.Tests.Docker;
+
+/// <summary>
+/// A Docker engine of the tests' own: dockerd with its own folders and socket in a network namespace of its own, so that neither the machine's
+/// engine nor its firewall is touched. It has no registry: its images are made of this machine's programs.
+/// </summary>
+public sealed class Dockerd : IAsyncDisposable
+{
+    /// <summary>What dockerd is started by: on a machine without it the tests of Docker are skipped, and say so.</summary>
+    private static readonly string? Program = Find("dockerd");
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("dockerd-").FullName;
+    private Process? _process;
+
+    /// <summary>The image that the tests run in: a shell, Python and Node.js, and no more.</summary>
+    public const string Image = "pc-tests:latest";
+
+    /// <summary>Why there is none here, null when there is.</summary>
+    public static string? Obstacle { get; } =
+        Program is null ? "dockerd is not installed"
+        : !Sandbox.Host.IsRoot ? "dockerd needs root"
+        : null;
+
+    /// <summary>The engine's socket.</summary>
+    public string Socket => Path.Combine(_folder, "docker.sock");
+
+    /// <summary>Where it writes what it does.</summary>
+    public string Log => Path.Combine(_folder, "log");
+
+    /// <summary>Starts it and makes its image.</summary>
+    public static async Task<Dockerd> StartAsync()
+    {
+        var docker = new Dockerd();
+        try
+        {
+            await docker.StartAgainAsync();
+            await docker.ImportAsync();
+            return docker;
+        }
+        catch
+        {
+            await docker.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts dockerd with what it had before.</summary>
+    public async Task StartAgainAsync()
+    {
+        var line = $"ip link set lo up; exec dockerd --data-root {_folder}/data --exec-root {_folder}/exec --pidfile {_folder}/pid --host unix://{Socket} --bridge=none --iptables=false --ip-masq=false >>{Log} 2>&1";
+        File.Delete(Socket);
+        _process = Start();
+        var patience = Stopwatch.StartNew();
+        while (!await AnswersAsync())
+        {
+            if (patience.Elapsed > 2 * RuntimeConformance.Patience) throw new InvalidOperationException($"dockerd did not start: {string.Join('\n', File.ReadLines(Log).TakeLast(5))}");
+            if (_process.HasExited)
+            {
+                // It gives its containerd 15 s, which a busy machine may not have for it.
+                KillContainerd();
+                _process.Dispose();
+                _process = Start();
+            }
+            await Task.Delay(20);
+        }
+
+        Process Start() => Process.Start(new ProcessStartInfo("unshare", ["--net", "/bin/sh", "-c", line]) { UseShellExecute = false })!;
+    }
+
+    /// <summary>Ends dockerd and its containerd without warning; containers run on.</summary>
+    public async Task KillAsync()
+    {
+        _process!.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+        _process = null;
+        KillContainerd();
+    }
+
+    /// <summary>Runs the docker command against it and returns what it says.</summary>
+    public async Task<string> RunAsync(params IEnumerable<string> words) => await RunAsync(null, words);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            // In order: it ends its containers and containerd, and unmounts what it has mounted.
+            _ = LibC.kill(_process.Id, LibC.Terminate);
+            using var patience = new CancellationTokenSource(RuntimeConformance.Patience);
+            await _process.WaitForExitAsync(patience.Token);
+            _process.Dispose();
+        }
+        KillContainerd();
+        foreach (var shim in Sandbox.Processes.With(_folder + "/")) _ = LibC.kill(shim, LibC.Kill);
+        // One that was killed has left its mounts.
+        foreach (var mount in File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')[1]).Where(mount => mount.StartsWith(_folder + "/", StringComparison.Ordinal)).Reverse())
+            _ = Sandbox.Host.Run("umount", "--lazy", mount);
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task<bool> AnswersAsync()
+    {
+        try
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Socket));
+            await socket.SendAsync("GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n"u8.ToArray());
+            var buffer = new byte[64];
+            return await socket.ReceiveAsync(buffer) > 0 && buffer.AsSpan().IndexOf(" 200 "u8) > 0;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private async Task<string> RunAsync(Func<Stream, Task>? input, IEnumerable<string> words)
+    {
+        var start = new ProcessStartInfo("docker", ["--host", $"unix://{Socket}", .. words]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        if (input is not null) await input(process.StandardInput.BaseStream);
+        process.StandardInput.Close();
+        await process.WaitForExitAsync();
+        return process.ExitCode == 0 ? (await output).Trim() : throw new InvalidOperationException($"docker {string.Join(' ', words)}: {await errors}");
+    }
+
+    /// <summary>An image of this machine's own busybox, Python and Node.js with the libraries that they name.</summary>
+    private Task<string> ImportAsync() => RunAsync(
+        async input =>
+        {
+            await using var tar = new TarWriter(input, TarEntryFormat.Gnu, leaveOpen: true);
+            foreach (var folder in new[] { "bin", "etc", "usr", "usr/bin", "tmp", "proc", "sys", "dev" }) await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.Directory, folder) { Mode = (UnixFileMode)0b111_101_101 });
+            await AddAsync(tar, Find("busybox")!, "bin/busybox");
+            foreach (var applet in new[] { "sh", "tar", "echo", "true", "sleep", "cat", "ls", "cp" }) await LinkAsync(tar, $"bin/{applet}", "busybox");
+            var programs = new[] { "/usr/bin/python3", "/usr/bin/node" };
+            foreach (var program in programs) await AddAsync(tar, program, program[1..]);
+            var python = Path.Combine("/usr/lib", Path.GetFileName(new FileInfo(programs[0]).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? programs[0]));
+            foreach (var library in Libraries([.. programs, .. Directory.EnumerateFiles(Path.Combine(python, "lib-dynload"))])) await AddAsync(tar, library, library[1..]);
+            foreach (var file in Directory.EnumerateFiles(python, "*", SearchOption.AllDirectories))
+                if (!file.Contains("/test/", StringComparison.Ordinal) && !file.Contains("__pycache__", StringComparison.Ordinal)) await AddAsync(tar, file, file[1..]);
+        },
+        ["import", "--change", "ENV PATH=/usr/bin:/bin", "--change", "CMD [\"python3\", \"-c\", \"print('its own command')\"]", "-", Image]);
+
+    private static async Task AddAsync(TarWriter tar, string source, string name)
+    {
+        var real = new FileInfo(source).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? source;
+        await using var data = File.OpenRead(real);
+        await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.RegularFile, name) { Mode = File.GetUnixFileMode(real), DataStream = data });
+    }
+
+    private static async Task LinkAsync(TarWriter tar, string name, string target) => await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.SymbolicLink, name) { LinkName = target });
+
+    /// <summary>The files that programs are linked with, where the dynamic linker looks for them.</summary>
+    private static IEnumerable<string> Libraries(IEnumerable<string> programs) =>
+        Sandbox.Host.Run("ldd", programs).Split('\n').Where(line => line.StartsWith('\t')).Select(line => line.Split(' ', '\t').FirstOrDefault(word => word.StartsWith('/'))).OfType<string>().Distinct();
+
+    private static string? Find(string program) =>
+        new[] { "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+
+    private void KillContainerd()
+    {
+        var file = Path.Combine(_folder, "exec/containerd/containerd.pid");
+        if (!File.Exists(file)) return;
+        if (int.TryParse(File.ReadAllText(file), out var pid)) _ = LibC.kill(pid, LibC.Kill);
+        // The next dockerd would take it for alive as long as nobody has collected it.
+        File.Delete(file);
+    }
+}
