@@ -61,6 +61,7 @@ public static class OrderReader
             Data = settings.Word("data", "true", "false") == "true",
             WhenAlone = settings.Word("when-alone", "run", "stop"),
             Schedule = Schedule(settings),
+            Open = settings.Word("open", "owner", "members") is "members" ? ProgramManifest.OpenToMembers : null,
         };
         // What no single key shows: a port twice, a variable that is also a secret, too much of everything.
         if (problems.Count == before && manifest.Problem is { } problem) problems.Add(problem);

@@ -24,7 +24,7 @@ internal sealed class ProgramSettings
 
     /// <summary>Every key besides environment variables.</summary>
     public static readonly IReadOnlyList<string> Keys =
-        ["name", "language", "run", "runtime", "image", "ports", "memory", "cpus", "pids", "disk", "network", "data", "when-alone", "schedule", "secrets"];
+        ["name", "language", "run", "runtime", "image", "ports", "memory", "cpus", "pids", "disk", "network", "data", "when-alone", "schedule", "open", "secrets"];
 
     private readonly Dictionary<string, ProgramSetting> _settings = new(StringComparer.Ordinal);
     private readonly ICollection<string> _problems;

@@ -16,6 +16,7 @@ internal static class ManifestRules
         ?? ProblemOfEnvironment(manifest)
         ?? (manifest.WhenAlone is not (null or "run" or "stop") ? "when-alone is neither run nor stop" : null)
         ?? (manifest.Schedule is { } schedule && !IsLine(schedule, SwarmLimits.MaxScheduleBytes) ? $"the schedule is no line of 1 to {SwarmLimits.MaxScheduleBytes} characters" : null)
+        ?? (manifest.Open is not (null or ProgramManifest.OpenToMembers) ? "open is not members" : null)
         ?? (manifest.ToMessage().CalculateSize() > SwarmLimits.MaxManifestBytes ? $"it takes more than {SwarmLimits.MaxManifestBytes} bytes: long values belong into files of the program" : null);
 
     /// <summary>Whether this can name an environment variable.</summary>

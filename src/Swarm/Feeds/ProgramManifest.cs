@@ -56,6 +56,15 @@ public sealed record ProgramManifest
     /// <summary>When it is started, in cron's syntax; null runs it all the time.</summary>
     public string? Schedule { get; init; }
 
+    /// <summary>Who may connect to its ports: members is everybody in the swarm; null its owner and admins.</summary>
+    public string? Open { get; init; }
+
+    /// <summary>Whether every member of the swarm may connect to its ports.</summary>
+    public bool IsOpenToMembers => Open == OpenToMembers;
+
+    /// <summary>The word for every member.</summary>
+    public const string OpenToMembers = "members";
+
     /// <summary>Whether it asks for nothing.</summary>
     public bool IsEmpty => ToMessage().CalculateSize() == 0;
 
@@ -106,13 +115,15 @@ public sealed record ProgramManifest
             // The careful one of the two for a word of a later version: nothing runs twice.
             WhenAlone = m.WhenAlone is "" or "run" ? Word(m.WhenAlone) : "stop",
             Schedule = Word(m.Schedule),
+            // A word of a later version opens nothing.
+            Open = m.Open == OpenToMembers ? OpenToMembers : null,
         };
         return manifest.Problem is null ? manifest : null;
     }
 
     internal ProgramManifestMessage ToMessage()
     {
-        var m = new ProgramManifestMessage { Runtime = Runtime ?? "", Image = Image ?? "", Data = Data, WhenAlone = WhenAlone ?? "", Schedule = Schedule ?? "" };
+        var m = new ProgramManifestMessage { Runtime = Runtime ?? "", Image = Image ?? "", Data = Data, WhenAlone = WhenAlone ?? "", Schedule = Schedule ?? "", Open = Open ?? "" };
         m.Command.AddRange(Command ?? []);
         foreach (var port in Ports.OrderBy(port => port.Number).ThenBy(port => port.Protocol, StringComparer.Ordinal))
             m.Ports.Add(new ProgramPortMessage { Number = (uint)port.Number, Name = port.Name ?? "", Protocol = port.Protocol == ProgramPort.Tcp ? "" : port.Protocol });
