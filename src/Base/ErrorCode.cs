@@ -534,6 +534,23 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Usage, "What a program asks for, in its pc.toml or on the command line, is not possible; all problems are listed.", "Correct the named keys: docs/layouts/manifest.md lists them all.")]
     ManifestInvalid = 6050,
 
+    // -- 6120 ports -------------------------------------------------------------------------------------------
+    /// <summary>The program does not name the port.</summary>
+    [ErrorInfo(ExitCode.NotFound, "The program names no such port, and only ports that it names are reached.", "Deploy it again with the port: --port NUMBER, or ports in its pc.toml.")]
+    PortNotNamed = 6120,
+
+    /// <summary>The program did not answer on its port.</summary>
+    [ErrorInfo(ExitCode.Failed, "The program did not answer on its port.", "See how it is and what it printed: pc list, pc logs.")]
+    ProgramNotReached = 6121,
+
+    /// <summary>The local port cannot be had.</summary>
+    [ErrorInfo(ExitCode.Failed, "The local port cannot be had.", "Choose another: --local PORT, or leave it out to take a free one.")]
+    LocalPortTaken = 6122,
+
+    /// <summary>The configured port for web programs is used by another program.</summary>
+    [ErrorInfo(ExitCode.Failed, "The configured port for web programs is used by another program.", "Choose another: web.port in the configuration, or leave it out to take the next free one.")]
+    WebPortTaken = 6123,
+
     // -- 6130 what a host's owner allows -----------------------------------------------------------------------
     /// <summary>There is no such rule of a host.</summary>
     [ErrorInfo(ExitCode.Usage, "There is no such rule of a host.", "See the rules: pc host show.")]

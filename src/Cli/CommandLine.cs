@@ -28,6 +28,7 @@ internal static class CommandLine
         ("deploy", DeployCommand.Create),
         ("logs", LogsCommand.Create),
         ("restart", RestartCommand.Create),
+        ("open", OpenCommand.Create),
         ("stop", StopCommand.Create),
         ("host", HostCommand.Create),
         ("pause", PauseCommand.Create),

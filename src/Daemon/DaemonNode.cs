@@ -18,6 +18,8 @@ using PeoplesCloud.Daemon.Logging;
 using PeoplesCloud.Daemon.Mesh;
 using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Daemon.Tunnels;
+using PeoplesCloud.Daemon.Web;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Languages;
@@ -81,6 +83,12 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>What the owner of this host allows.</summary>
     public HostService HostOwner { get; private set; } = null!;
+
+    /// <summary>Connects to programs' ports.</summary>
+    public TunnelDialer Tunnels { get; private set; } = null!;
+
+    /// <summary>Where browsers on this machine reach web programs; null when they do not.</summary>
+    public WebPort? Web { get; private set; }
 
     /// <summary>Add, get, pin.</summary>
     public ContentService Content { get; private set; } = null!;
@@ -256,6 +264,10 @@ internal sealed class DaemonNode : IAsyncDisposable
             await gossip.CloseAsync();
         });
 
+        var tunnels = new TunnelService(Swarms, programHost, TunnelLimits.Default, _time, loggers.CreateLogger("Tunnels"));
+        Tunnels = new TunnelDialer(Swarms, Locator, programHost, _host, TunnelLimits.Default, _time);
+        _host.Handle(TunnelService.Protocol, tunnels.HandleAsync);
+
         // 6. Whom others reach through this node, and through whom they reach it; who is on the local network.
         if (_config.Relay.Serve) _host.ServeRelay(new RelayPolicy(peer => Swarms.SharedWith(peer) is not null, GrantOf));
         if (_config.Relay.Use)
@@ -279,11 +291,18 @@ internal sealed class DaemonNode : IAsyncDisposable
             Gateway = await GatewayPipeline.StartAsync(gateway, listen, cancellationToken);
         }
 
+        if (_config.Web.Serve)
+        {
+            Web = await WebPort.StartAsync(_config.Web, Swarms, Tunnels, loggers, cancellationToken);
+            if (Web is not null) Owns(Web.DisposeAsync);
+        }
+
         // 9. People last: whoever finds the socket finds everything behind it.
         LocalApp = LocalPipeline.Build(home.Paths.Socket, routes =>
         {
             new LocalEndpoints(this).Map(routes);
             new RunningEndpoints(Running).Map(routes);
+            new TunnelEndpoints(this).Map(routes);
         }, loggers);
         Owns(async () =>
         {

@@ -37,6 +37,17 @@ public sealed class WordsTests
     public void Words_of_a_shell_line_are_quoted(string word, string quoted) => Assert.Equal(quoted, Launcher.Quote(word));
 
     [Fact]
+    public void Open_understands_its_words()
+    {
+        Assert.Equal((null, "web", null), OpenCommand.Split(["web"]));
+        Assert.Equal((null, "web", 8080), OpenCommand.Split(["web", "8080"]));
+        Assert.Equal(("friends", "web", null), OpenCommand.Split(["friends", "web"]));
+        Assert.Equal(("friends", "web", 8080), OpenCommand.Split(["friends", "web", "8080"]));
+        foreach (var wrong in new[] { "0", "65536", "http", "-1" })
+            Assert.Equal(ErrorCode.Usage, Assert.Throws<PcException>(() => OpenCommand.Split(["friends", "web", wrong])).Code);
+    }
+
+    [Fact]
     public void Deploy_understands_two_words_either_way()
     {
         Assert.Equal((null, "bot", null), DeployCommand.Split(["bot"], _ => true));

@@ -42,7 +42,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     public static string NewHome() => Directory.CreateTempSubdirectory("daemon-").FullName;
 
-    public static DaemonConfig ConfigOf(string home, string name, bool hosts) => new() { Home = home, Name = name, Port = 0, Listen = ["127.0.0.1"], Hosts = hosts };
+    public static DaemonConfig ConfigOf(string home, string name, bool hosts) => new() { Home = home, Name = name, Port = 0, Listen = ["127.0.0.1"], Hosts = hosts, Web = new WebConfig { Port = 0 } };
 
     public async Task StartAgainAsync(bool hosts = false, TimeProvider? time = null, DaemonRelay? relay = null)
     {

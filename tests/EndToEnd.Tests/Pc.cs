@@ -64,6 +64,7 @@ internal static class Pc
         var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, StandardOutputEncoding = Encoding.UTF8 };
         start.Environment["PC_HOME"] = home;
         start.Environment["NO_COLOR"] = "1";
+        start.Environment["PC_WEB_PORT"] = "0";
         foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var process = Process.Start(start)!;
         process.StandardInput.Close();

@@ -23,6 +23,7 @@ internal static class DeployCommand
     [
         Setting("run", "COMMAND", "What runs, as a line for the shell. Default: the language's entry file.", "--run"),
         Setting("ports", "[NAME=]PORT[/PROTOCOL]", "A port that the program listens on; tcp, udp or http. May be given more than once.", "--port", "-p"),
+        Setting("open", "owner|members", "Who may connect to its ports: its owner and admins, or every member. Default: owner.", "--open"),
         Setting("memory", "SIZE", "Memory of all its processes together. Default: 256MiB.", "--memory"),
         Setting("cpus", "NUMBER", "Processors; 0.5 is half of one. Default: 1.", "--cpus"),
         Setting("pids", "NUMBER", "Processes and threads together. Default: 128.", "--pids"),

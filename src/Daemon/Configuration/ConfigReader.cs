@@ -40,6 +40,8 @@ internal static class ConfigReader
         ["relay.circuit_kib_per_second"] = "PC_RELAY_CIRCUIT_KIB_PER_SECOND",
         ["relay.kib_per_second"] = "PC_RELAY_KIB_PER_SECOND",
         ["gateway.listen"] = "PC_GATEWAY_LISTEN",
+        ["web.serve"] = "PC_WEB_SERVE",
+        ["web.port"] = "PC_WEB_PORT",
     };
 
     /// <inheritdoc cref="DaemonConfig.Load"/>
@@ -78,6 +80,7 @@ internal static class ConfigReader
             Mdns = values.Boolean("mdns") ?? true,
             Relay = ReadRelay(values),
             Gateway = new GatewayConfig { Listen = values.EndPoint("gateway.listen") },
+            Web = new WebConfig { Serve = values.Boolean("web.serve") ?? true, Port = values.Integer("web.port", 0, 65535) },
         };
         if (problems.Count > 0) throw new PcException(ErrorCode.ConfigInvalid, "the configuration has problems: " + string.Join("; ", problems), $"correct {file}, the PC_ variables or the flags");
         return config;

@@ -52,6 +52,9 @@ public sealed record DaemonConfig
     /// <summary>What this node shows to the world.</summary>
     public GatewayConfig Gateway { get; init; } = new();
 
+    /// <summary>How browsers on this machine reach web programs.</summary>
+    public WebConfig Web { get; init; } = new();
+
     /// <summary>Reads the configuration, collecting all its problems into one error.</summary>
     /// <param name="configFile">A file that must exist; null takes the home's or the user's file when there is one.</param>
     /// <param name="flags">Values of the command line by key (name, home, port, listen, host, limits.programs, ...); null values are not set.</param>

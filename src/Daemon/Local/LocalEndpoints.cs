@@ -198,8 +198,11 @@ internal sealed class LocalEndpoints(DaemonNode node)
 
     // -- Helpers ----------------------------------------------------------------------------------------------
 
-    // Errors before the first line answer their own status; later ones are the last line.
-    private async Task StreamAsync<T>(HttpContext context, System.Text.Json.Serialization.Metadata.JsonTypeInfo<Event<T>> type, Func<Func<Event<T>, Task>, CancellationToken, Task> run)
+    private Task StreamAsync<T>(HttpContext context, System.Text.Json.Serialization.Metadata.JsonTypeInfo<Event<T>> type, Func<Func<Event<T>, Task>, CancellationToken, Task> run) =>
+        StreamAsync(node, context, type, run);
+
+    /// <summary>Answers in lines until <paramref name="run"/> ends, the caller goes away or the node stops. Errors before the first line answer their own status; later ones are the last line.</summary>
+    public static async Task StreamAsync<T>(DaemonNode node, HttpContext context, System.Text.Json.Serialization.Metadata.JsonTypeInfo<Event<T>> type, Func<Func<Event<T>, Task>, CancellationToken, Task> run)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, node.Stopping);
         using var writer = new NdjsonWriter<Event<T>>(context.Response, type);

@@ -149,6 +149,10 @@ internal sealed class HostedProgram : IDisposable
     /// <summary>The last restart that it has done, is doing, or was started after; one that came when it was over is none of them.</summary>
     public EntryHash? LastRestart { get; private set; }
 
+    /// <summary>Connects to a port of its process, see <see cref="IRun.ConnectAsync"/>; null when none runs now.</summary>
+    public async Task<Stream?> ConnectAsync(int port, CancellationToken cancellationToken) =>
+        _run is { Exited.IsCompleted: false } run ? await run.ConnectAsync(port, cancellationToken) : null;
+
     /// <summary>Frees the alarm; a program does this itself when it is over.</summary>
     public void Dispose()
     {

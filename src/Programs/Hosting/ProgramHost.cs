@@ -211,6 +211,12 @@ public sealed partial class ProgramHost : IAsyncDisposable
         await foreach (var line in (running ?? ended!).ReadAsync(tail, follow, cancellationToken)) yield return line;
     }
 
+    /// <summary>Connects to a port of a program that runs here; null when it does not run now. The caller has checked that it may be.</summary>
+    /// <exception cref="IOException">It runs, and nothing listens there.</exception>
+    /// <exception cref="PcException">The runtime cannot connect (5000 to 5999).</exception>
+    public Task<Stream?> ConnectAsync(EntryHash id, int port, CancellationToken cancellationToken) =>
+        _programs.TryGetValue(id, out var program) ? program.ConnectAsync(port, cancellationToken) : Task.FromResult<Stream?>(null);
+
     /// <summary>Ends all programs in order; they are started again when the daemon starts.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -1,0 +1,141 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using PeoplesCloud.Base;
+using PeoplesCloud.Base.Formats;
+using PeoplesCloud.Daemon.Hosting;
+using PeoplesCloud.Daemon.Mesh;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Tunnels;
+
+/// <summary>
+/// Connects to a program's port wherever the program runs now. Each connection asks anew who runs it, so that whoever keeps a name follows the
+/// program through moves and new versions; a connection that was made stays with the run that it was made to. Thread-safe.
+/// </summary>
+internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator, ProgramHost own, Libp2pHost host, TunnelLimits limits, TimeProvider time)
+{
+    /// <summary>What holds for tunnels.</summary>
+    public TunnelLimits Limits => limits;
+
+    /// <summary>A program's port by the program's name; without a number the first that can be opened, web ports first if wanted.</summary>
+    /// <exception cref="PcException">There is no such program or port, or this node may not.</exception>
+    public (SwarmProgram Program, ProgramPort Port) Find(LocalSwarm swarm, string name, int? number, bool web = false)
+    {
+        swarm.RequireMembership();
+        var program = ProgramService.Find(swarm.State, name, liveOnly: true);
+        if (!TunnelRights.MayOpen(swarm.State, swarms.Self, program))
+            throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} connect to it", "ask its owner to deploy it open to members: open = \"members\" in its pc.toml, or --open members");
+        var ports = program.Deployed.Manifest.Ports.Where(port => port.Protocol is not ProgramPort.Udp).ToList();
+        var port = number is { } wanted ? TunnelRights.PortOf(program, wanted)
+            : web ? ports.FirstOrDefault(port => port.Protocol is ProgramPort.Http) ?? ports.FirstOrDefault()
+            : ports.FirstOrDefault();
+        if (port is not null) return (program, port);
+        var names = ports.Count == 0 ? "names no port" : $"names the ports {string.Join(", ", ports.Select(one => one.Number))}";
+        throw new PcException(ErrorCode.PortNotNamed, number is null ? $"{program.Deployed.Name} {names}" : $"{program.Deployed.Name} {names}, not {number}");
+    }
+
+    /// <summary>The member that runs a program now; null when nobody is known to.</summary>
+    public PeerId? HolderOf(LocalSwarm swarm, SwarmProgram program) => locator.HolderOf(swarm.Id, program.Id);
+
+    /// <summary>Connects; waits up to <see cref="TunnelLimits.Patience"/> for a program that is moving, starting or not listening yet.</summary>
+    /// <exception cref="PcException">It could not be reached, with the last reason; or what <see cref="Find"/> throws.</exception>
+    public async Task<TunnelEnd> DialAsync(LocalSwarm swarm, string name, int number, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(limits.Patience, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        var why = "";
+        try
+        {
+            while (true)
+            {
+                (var end, why) = await TryAsync(swarm, name, number, both.Token);
+                if (end is not null) return end;
+                await Task.Delay(limits.Pause, time, both.Token);
+            }
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new PcException(ErrorCode.ProgramNotReached, $"port {number} of {name} could not be reached: {why}", inner: e);
+        }
+    }
+
+    // What can change by itself soon is an answer; what cannot is thrown.
+    private async Task<(TunnelEnd? End, string Why)> TryAsync(LocalSwarm swarm, string name, int port, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var (program, _) = Find(swarm, name, port);
+            if (locator.HolderOf(swarm.Id, program.Id) is not { } holder) return (null, "no member runs it now");
+            if (holder == swarms.Self)
+                return await own.ConnectAsync(program.Id, port, cancellationToken) is { } connection ? (TunnelEnd.OfRun(connection), "") : (null, "it does not run now");
+            var (stream, answer) = await OpenAsync(holder, new TunnelRequest(swarm.Id, program.Id, (ushort)port), cancellationToken);
+            if (stream is not null) return (TunnelEnd.Of(stream), "");
+            var said = MeshClient.Clean(answer.Text);
+            return answer.Status switch
+            {
+                TunnelStatus.NotHere or TunnelStatus.NothingListens => (null, said),
+                // Its host may not have heard yet of what this node knows; but more of the same is no cure for too many.
+                TunnelStatus.NotPermitted => (null, $"its host says: {said}"),
+                TunnelStatus.TooMany => throw new PcException(ErrorCode.ProgramNotReached, $"{program.Deployed.Name} could not be reached: {said}"),
+                _ => throw new PcException(ErrorCode.ProgramNotReached, $"the host of {program.Deployed.Name} cannot connect to it: {said}"),
+            };
+        }
+        catch (Exception e) when (e is IOException or Libp2pException or PcException { Code: ErrorCode.ProgramNotFound })
+        {
+            // Between an old version and a new one there is none.
+            return (null, MeshClient.Clean(e.Message));
+        }
+    }
+
+    private async Task<(Libp2pStream? Stream, TunnelAnswer Answer)> OpenAsync(PeerId holder, TunnelRequest request, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(limits.MessageTimeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        Libp2pStream? stream = null;
+        try
+        {
+            // What goes through a tunnel may be much: nothing of the daemon's own should wait behind it.
+            stream = await host.OpenStreamAsync(holder, TunnelService.Protocol, StreamUse.Bulk, both.Token);
+            await stream.Output.WriteAsync(request.Encode(), both.Token);
+            var answer = await ReadAsync(stream, both.Token);
+            if (answer.Status == TunnelStatus.Connected) return (Taken(ref stream), answer);
+            return (null, answer);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new IOException("its host did not answer in time", e);
+        }
+        finally
+        {
+            stream?.Reset();
+        }
+    }
+
+    private static async Task<TunnelAnswer> ReadAsync(Libp2pStream stream, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var result = await stream.Input.ReadAsync(cancellationToken);
+            var head = result.Buffer.Slice(0, Math.Min(result.Buffer.Length, TunnelAnswer.MaxSize));
+            var status = TunnelAnswer.TryRead(head.ToArray(), out var answer, out var read);
+            if (status == ParseStatus.Done)
+            {
+                stream.Input.AdvanceTo(result.Buffer.GetPosition(read));
+                return answer!;
+            }
+            stream.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+            if (status == ParseStatus.Invalid || result.IsCompleted) throw new IOException("its host's answer could not be read");
+        }
+    }
+
+    // The stream leaves the caller's hands.
+    private static Libp2pStream Taken([DisallowNull] ref Libp2pStream? stream)
+    {
+        var taken = stream;
+        stream = null;
+        return taken;
+    }
+}

@@ -1,0 +1,157 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Daemon.Http;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Daemon.Tunnels;
+
+namespace PeoplesCloud.Daemon.Web;
+
+/// <summary>
+/// Where browsers on this machine reach web programs, wherever those run: a Kestrel of its own on 127.0.0.1 that answers to no other name than
+/// PROGRAM.SWARM.localhost (docs/protocols/tunnel.md). It shares nothing with the local API, and has no page and no cookie of its own.
+/// </summary>
+internal sealed class WebPort : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly WebForwarder _forwarder;
+    private readonly SwarmRegistry _swarms;
+    private readonly ILogger _logger;
+    private readonly int _port;
+
+    private WebPort(Socket socket, SwarmRegistry swarms, TunnelDialer tunnels, ILoggerFactory loggers)
+    {
+        _swarms = swarms;
+        _logger = loggers.CreateLogger("Web");
+        _forwarder = new WebForwarder(tunnels);
+        _port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(loggers);
+        builder.WebHost.UseKestrelCore();
+        builder.WebHost.ConfigureKestrel(options =>
+        {
+            options.AddServerHeader = false;
+            options.AllowSynchronousIO = false;
+            options.Limits.MaxConcurrentConnections = WebLimits.MaxConnections;
+            options.Limits.MaxConcurrentUpgradedConnections = WebLimits.MaxConnections;
+            // What a program takes, and how slowly, is its own business.
+            options.Limits.MaxRequestBodySize = null;
+            options.Limits.MinRequestBodyDataRate = null;
+            options.Limits.MinResponseDataRate = null;
+            options.Listen(IPAddress.Loopback, _port, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+        builder.Services.Configure<SocketTransportOptions>(options => options.CreateBoundListenSocket = _ => socket);
+        _app = builder.Build();
+        _app.Run(AnswerAsync);
+    }
+
+    /// <summary>Starts; null, with a line in the log, when no port is configured and none is free.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.WebPortTaken"/>: the configured one is not.</exception>
+    public static async Task<WebPort?> StartAsync(WebConfig config, SwarmRegistry swarms, TunnelDialer tunnels, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        if (Bind(config) is not { } socket)
+        {
+            TunnelLog.NoWeb(loggers.CreateLogger("Web"), $"port {WebConfig.DefaultPort} and the {WebConfig.PortsTried} after it are taken");
+            return null;
+        }
+        var port = new WebPort(socket, swarms, tunnels, loggers);
+        await port._app.StartAsync(cancellationToken);
+        return port;
+    }
+
+    /// <summary>Where a browser finds a program; null when its name cannot be in an address.</summary>
+    public string? UrlOf(string swarm, string program) =>
+        WebHostName.Of(swarm) is { } inSwarm && WebHostName.Of(program) is { } name ? string.Create(CultureInfo.InvariantCulture, $"http://{name}.{inSwarm}.localhost:{_port}") : null;
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _forwarder.Dispose();
+    }
+
+    private static Socket? Bind(WebConfig config)
+    {
+        if (config.Port is { } wanted)
+            return TryBind(wanted) ?? throw new PcException(ErrorCode.WebPortTaken, $"web programs cannot be served on port {wanted}: it is used by another program, or needs root");
+        for (var port = WebConfig.DefaultPort; port <= WebConfig.DefaultPort + WebConfig.PortsTried; port++)
+            if (TryBind(port) is { } socket) return socket;
+        return null;
+    }
+
+    private static Socket? TryBind(int port)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+            socket.Listen();
+            return socket;
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return null;
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext context)
+    {
+        try
+        {
+            // 1. For us at all? Nothing else is looked at before.
+            var header = context.Request.Headers.Host;
+            if (header.Count != 1 || WebHostName.Parse(header[0], _port) is not { } labels)
+            {
+                await RefuseAsync(context, StatusCodes.Status421MisdirectedRequest, $"web programs are at http://PROGRAM.SWARM.localhost:{_port} and at no other name");
+                return;
+            }
+            if (WebGuard.Refusal(context.Request, $"http://{labels}.localhost:{_port}") is { } why)
+            {
+                await RefuseAsync(context, StatusCodes.Status403Forbidden, why);
+                return;
+            }
+            // 2. Which program.
+            if (WebHostName.Find(_swarms, labels) is not { } target)
+            {
+                await RefuseAsync(context, StatusCodes.Status404NotFound, "this node's swarms have no program of this name");
+                return;
+            }
+            await _forwarder.ForwardAsync(context, target.Swarm, target.Program);
+        }
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The browser went away; nobody reads an answer.
+        }
+        catch (Exception e)
+        {
+            // Half an answer must not look like all of it.
+            if (context.Response.HasStarted)
+            {
+                context.Abort();
+                return;
+            }
+            var error = Errors.Explain(e, "a request to a web program", _logger);
+            await RefuseAsync(context, error.Code == ErrorCode.ProgramNotReached ? StatusCodes.Status502BadGateway : Errors.StatusOf(error.ExitCode), $"PC{(int)error.Code}: {error.Message}\ntry: {error.Hint}");
+        }
+    }
+
+    private static async Task RefuseAsync(HttpContext context, int status, string text)
+    {
+        context.Response.Clear();
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        context.Response.Headers.XContentTypeOptions = "nosniff";
+        context.Response.Headers.CacheControl = "no-store";
+        await context.Response.WriteAsync(text + "\n", context.RequestAborted);
+    }
+}
