@@ -534,6 +534,11 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Usage, "What a program asks for, in its pc.toml or on the command line, is not possible; all problems are listed.", "Correct the named keys: docs/layouts/manifest.md lists them all.")]
     ManifestInvalid = 6050,
 
+    // -- 6100 leases ------------------------------------------------------------------------------------------
+    /// <summary>A host did not get the lease of a program that it was to start.</summary>
+    [ErrorInfo(ExitCode.Failed, "A host did not get the lease of a program that it was to start.", "See who is awake (pc list): most of a program's guardians must answer. Or deploy it again: it gets guardians that are awake.")]
+    LeaseNotHad = 6105,
+
     // -- 6120 ports -------------------------------------------------------------------------------------------
     /// <summary>The program does not name the port.</summary>
     [ErrorInfo(ExitCode.NotFound, "The program names no such port, and only ports that it names are reached.", "Deploy it again with the port: --port NUMBER, or ports in its pc.toml.")]

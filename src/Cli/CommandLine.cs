@@ -30,6 +30,7 @@ internal static class CommandLine
         ("restart", RestartCommand.Create),
         ("open", OpenCommand.Create),
         ("stop", StopCommand.Create),
+        ("drain", DrainCommand.Create),
         ("host", HostCommand.Create),
         ("pause", PauseCommand.Create),
         ("resume", ResumeCommand.Create),

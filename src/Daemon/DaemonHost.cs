@@ -19,7 +19,7 @@ public static class DaemonHost
     /// <exception cref="PcException">It could not start; nothing was left running.</exception>
     public static async Task<int> RunAsync(DaemonConfig config, TextWriter stdout, CancellationToken cancellationToken)
     {
-        await using var node = await DaemonNode.StartAsync(config, TimeProvider.System, SystemDisk.Instance, cancellationToken);
+        await using var node = await DaemonNode.StartAsync(config, TimeProvider.System, SystemDisk.Instance, cancellationToken, fences: true);
         var address = UsableAddresses.Choose(node.Host.ListenAddresses, UsableAddresses.Bridges()).FirstOrDefault(node.Host.ListenAddresses[0]).WithPeer(node.Self);
         await stdout.WriteLineAsync($"ready {node.Self} {address}".AsMemory(), cancellationToken);
         await stdout.FlushAsync(cancellationToken);

@@ -13,6 +13,7 @@ using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Daemon.Joining;
+using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Local;
 using PeoplesCloud.Daemon.Logging;
 using PeoplesCloud.Daemon.Mesh;
@@ -39,7 +40,11 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>Direct addresses that are told, so that those through relays find room beside them: presence and tickets hold 16.</summary>
     private const int MaxDirectAddresses = 12;
 
+    /// <summary>How long stopping waits until what its programs did is written down.</summary>
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+
     private readonly DaemonConfig _config;
+    private readonly bool _fences;
     private readonly TimeProvider _time;
     private readonly IDisk _disk;
     private readonly DateTimeOffset _started;
@@ -49,9 +54,10 @@ internal sealed class DaemonNode : IAsyncDisposable
     private Libp2pHost _host = null!;
     private Supervisor _supervisor = null!;
 
-    private DaemonNode(DaemonConfig config, TimeProvider time, IDisk disk)
+    private DaemonNode(DaemonConfig config, TimeProvider time, IDisk disk, bool fences)
     {
         _config = config;
+        _fences = fences;
         _time = time;
         _disk = disk;
         _started = time.GetUtcNow();
@@ -71,6 +77,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Secrets and spoken codes.</summary>
     public SecretMembership Secrets { get; private set; } = null!;
+
+    /// <summary>Who may run which program now.</summary>
+    public LeaseService Leases { get; private set; } = null!;
 
     /// <summary>Deploy, logs, stop.</summary>
     public ProgramService Programs { get; private set; } = null!;
@@ -128,10 +137,15 @@ internal sealed class DaemonNode : IAsyncDisposable
         [.. UsableAddresses.Choose(_host.ListenAddresses, UsableAddresses.Bridges()).Take(MaxDirectAddresses).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())];
 
     /// <summary>Starts a node; it serves when this returns. When it throws, everything is stopped again.</summary>
+    /// <param name="config">What to run.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="disk">The disk.</param>
+    /// <param name="cancellationToken">Gives up starting.</param>
+    /// <param name="fences">Whether this process may end itself when it stands still while others may run what it runs: it is a daemon and nothing else.</param>
     /// <exception cref="PcException">The home, the port or the disk; see docs/errors.md.</exception>
-    public static async Task<DaemonNode> StartAsync(DaemonConfig config, TimeProvider time, IDisk disk, CancellationToken cancellationToken)
+    public static async Task<DaemonNode> StartAsync(DaemonConfig config, TimeProvider time, IDisk disk, CancellationToken cancellationToken, bool fences = false)
     {
-        var node = new DaemonNode(config, time, disk);
+        var node = new DaemonNode(config, time, disk, fences);
         try
         {
             await node.StartAsync(cancellationToken);
@@ -218,17 +232,27 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin };
+        var clock = new BootTimeProvider();
+        Owns(clock.Dispose);
+        var dead = _fences ? new DeadMansSwitch() : null;
+        if (dead is not null) Owns(dead.Dispose);
+        var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));
         var programHost = new ProgramHost(
-            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"));
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"), leases);
         Owns(programHost.DisposeAsync);
-        var mesh = new ProgramMesh(client, programHost, Swarms);
-        Programs = new ProgramService(Swarms, programHost, mesh, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
+        Owns(leases.DisposeAsync);
+        var recorder = new RunRecorder(Swarms, programHost.Written, _time, loggers.CreateLogger("Leases"));
+        programHost.Noted += recorder.Note;
+        var bundleKeeper = new BundleKeeper(Swarms, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), _time, loggers.CreateLogger("Leases"));
+        var mesh = new ProgramMesh(client, programHost, Swarms, loggers.CreateLogger("Programs"));
+        Owns(mesh.DisposeAsync);
+        Locator = new ProgramLocator(Swarms, leases);
+        Programs = new ProgramService(Swarms, programHost, mesh, Locator, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
-        Locator = new ProgramLocator(Swarms);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);
-        presence = new PresenceService(programHost, () => Addresses, _time);
-        Views = new NodeViews(Swarms, _host, presence.InfoFor, _time);
+        presence = new PresenceService(programHost, leases, () => Addresses, _time);
+        Views = new NodeViews(Swarms, _host, Locator, presence.InfoFor, _time);
         Network = new NetworkView(Swarms, _host, client, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self)).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())], _time);
         Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, addresses, client, () => Addresses, _time, Logger);
 
@@ -238,13 +262,14 @@ internal sealed class DaemonNode : IAsyncDisposable
         var codes = new SpokenCodes(_time);
         var door = new JoinDoor(Swarms, codes, factory.Sealer, sealing.PublicKey.Span, home.Seed, new GuessLimiter(GuessLimits.Joining, _time, _disk, home.Paths.Guesses), _time, Logger);
         Secrets = new SecretMembership(Swarms, factory, codes, new JoinVisitor(_host, sealing, _config.Name, _time), addresses, () => LocalNetwork, _time, Logger);
-        var endpoints = new MeshEndpoints(Swarms, blocks, access, programHost, Programs.Reconcile, door.Share, Network, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
+        var endpoints = new MeshEndpoints(Swarms, blocks, access, programHost, leases, Programs.Reconcile, door.Share, Network, new GuessLimiter(GuessLimits.Tickets, _time), _host, _time, Logger, Stopping);
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), routes =>
         {
             endpoints.Map(routes);
             new RunningMeshEndpoints(programHost).Map(routes);
         }, loggers);
         Owns(MeshApp.DisposeAsync);
+        leases.Start(programHost, Programs.Reconcile); // its life as a voter begins: whoever asks is answered that it is young
         await MeshApp.StartAsync(cancellationToken);
         _host.Handle(JoinProtocol.Id, door.HandleAsync);
         foreach (var swarm in Swarms.All) ForgetStrangersOf(swarm);
@@ -258,9 +283,17 @@ internal sealed class DaemonNode : IAsyncDisposable
         var rotation = new KeyRotation(Swarms, _time, Logger);
         _supervisor.Run("key rotation", FailurePolicy.Restart, rotation.RunAsync);
         _supervisor.Run("presence", FailurePolicy.Restart, ct => presence.RunAsync(Swarms, ct));
+        foreach (var left in programHost.LeftOver((swarm, program) => Swarms.Find(swarm)?.State.Programs.GetValueOrDefault(program))) recorder.Note(left);
+        _supervisor.Run("runs", FailurePolicy.Restart, recorder.RunAsync);
+        _supervisor.Run("journal", FailurePolicy.Restart, programHost.RunAsync);
+        _supervisor.Run("bundles", FailurePolicy.Restart, bundleKeeper.RunAsync);
         Owns(async () =>
         {
+            // Programs go to other hosts while this one still votes, and that is told before it leaves.
+            await leases.DrainAsync(all: true, "the host's daemon ends");
+            await Task.WhenAny(recorder.WrittenAsync(), Task.Delay(LastWords, _time));
             presence.Leave(Swarms);
+            await leases.CloseAsync();
             await gossip.CloseAsync();
         });
 
@@ -303,6 +336,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new LocalEndpoints(this).Map(routes);
             new RunningEndpoints(Running).Map(routes);
             new TunnelEndpoints(this).Map(routes);
+            new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
         }, loggers);
         Owns(async () =>
         {

@@ -22,17 +22,20 @@ public sealed record ProgramSpec(EntryHash Id, SwarmId Swarm, PeerId Owner, Prog
     /// <summary>Its name on a host, for folders, cgroups and logs: 26 characters of its id.</summary>
     public string LocalName => LocalNameOf(Id);
 
+    /// <summary>The bundle's key, sealed to guardians that came after the deploy.</summary>
+    public IReadOnlyList<SealedKey> LaterKeys { get; init; } = [];
+
     /// <summary>Everybody who holds the bundle's key: the owner and the guardians.</summary>
-    public IEnumerable<PeerId> Keepers => Deployed.Keys.Select(key => key.Peer);
+    public IEnumerable<PeerId> Keepers => Deployed.Keys.Concat(LaterKeys).Select(key => key.Peer).Distinct();
 
     /// <summary>A program of the swarm's state.</summary>
-    public static ProgramSpec Of(SwarmId swarm, SwarmProgram program) => new(program.Id, swarm, program.Owner, program.Deployed, program.DeployedAt) { LastRestart = program.LastRestart };
+    public static ProgramSpec Of(SwarmId swarm, SwarmProgram program) => new(program.Id, swarm, program.Owner, program.Deployed, program.DeployedAt) { LastRestart = program.LastRestart, LaterKeys = program.LaterKeys };
 
     /// <summary>The name on a host of a program.</summary>
     public static string LocalNameOf(EntryHash id) => id.ToString()[..26];
 
     /// <summary>The bundle's key, sealed to a member; null when the member is neither the owner nor a guardian.</summary>
-    public byte[]? SealedKeyOf(PeerId member) => Deployed.Keys.FirstOrDefault(key => key.Peer == member)?.Box;
+    public byte[]? SealedKeyOf(PeerId member) => (LaterKeys.LastOrDefault(key => key.Peer == member) ?? Deployed.Keys.FirstOrDefault(key => key.Peer == member))?.Box;
 }
 
 /// <summary>Limits as entries hold them and as runtimes take them.</summary>

@@ -57,6 +57,37 @@ internal sealed class Lan : IHosts, IDisposable
 
     public void Plug(string host) => Ip("-n", Name("switch"), "link", "set", host, "up");
 
+    /// <summary>The address at which an observer listens that every host reaches by a cable of its own, which nobody pulls.</summary>
+    public const string ObserverAddress = "203.0.113.254";
+
+    private const string ObserverSubnet = "10.88.0.";
+
+    /// <summary>
+    /// Adds an observer: a host that takes no part, with a second cable to each host. Programs in sandboxes reach it, since its address is no private
+    /// one; nodes do not use it as long as they listen on their LAN's address only.
+    /// </summary>
+    public void Observe(params string[] hosts)
+    {
+        Add("observer");
+        Ip("-n", Name("observer"), "link", "add", "watch", "type", "bridge");
+        Ip("-n", Name("observer"), "address", "add", $"{ObserverAddress}/32", "dev", "watch");
+        Ip("-n", Name("observer"), "address", "add", $"{ObserverSubnet}254/24", "dev", "watch");
+        Ip("-n", Name("observer"), "link", "set", "watch", "up");
+        foreach (var host in hosts)
+        {
+            Ip("-n", Name("observer"), "link", "add", host, "type", "veth", "peer", "name", "eth1", "netns", Name(host));
+            Ip("-n", Name("observer"), "link", "set", host, "master", "watch");
+            Ip("-n", Name("observer"), "link", "set", host, "up");
+            Ip("-n", Name(host), "address", "add", $"{ObservedAddressOf(host)}/24", "dev", "eth1");
+            Ip("-n", Name(host), "link", "set", "eth1", "up");
+            // Behind a gateway: what is on a cable of the host's own is its LAN, which programs do not see.
+            Ip("-n", Name(host), "route", "add", ObserverAddress, "via", $"{ObserverSubnet}254");
+        }
+    }
+
+    /// <summary>Where the observer sees a host's programs come from.</summary>
+    public string ObservedAddressOf(string host) => ObserverSubnet + _namespaces.IndexOf(Name(host));
+
     /// <summary>Gives a host the bridge that Docker makes on every machine, with the address that it has on all of them.</summary>
     public void AddDocker(string host)
     {

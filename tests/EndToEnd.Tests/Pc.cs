@@ -75,8 +75,14 @@ internal static class Pc
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int KillProcess(int id, int signal);
 
+    /// <summary>STOP: it stands still, and knows nothing of it.</summary>
+    public const int Stop = 19;
+
     /// <summary>TERM, as a service manager sends it.</summary>
-    public static void Terminate(Process process) => Assert.Equal(0, KillProcess(process.Id, 15));
+    public static void Terminate(Process process) => Signal(process, 15);
+
+    /// <summary>Sends a signal.</summary>
+    public static void Signal(Process process, int signal) => Assert.Equal(0, KillProcess(process.Id, signal));
 
     private static string FindRoot()
     {
@@ -108,7 +114,7 @@ internal sealed class Place : IDisposable
     public string Up(IHosts hosts, string name, params string[] more)
     {
         var home = this[name];
-        _homes.Add(home);
+        if (!_homes.Contains(home)) _homes.Add(home);
         Pc.Run(Pc.Start(home, "/usr/bin/env", [.. hosts.On(name), Pc.Program, "up", "--name", name, .. more], null)).Ok();
         return home;
     }

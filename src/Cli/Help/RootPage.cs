@@ -9,7 +9,7 @@ internal static class RootPage
     private static readonly (string Title, string[] Commands)[] Groups =
     [
         ("See it work", ["try"]),
-        ("Your node", ["up", "down", "daemon", "doctor", "export", "import", "version"]),
+        ("Your node", ["up", "down", "drain", "daemon", "doctor", "export", "import", "version"]),
         ("Swarms", ["create", "invite", "join", "secret", "list", "network", "remove", "leave"]),
         ("Programs", ["deploy", "logs", "open", "restart", "stop"]),
         ("What you give", ["host", "pause", "resume"]),

@@ -54,6 +54,12 @@ internal static class ListView
         programs.Write(terminal, "  ");
         foreach (var program in all)
         {
+            if (program.TextOrNull("alone") == "true")
+                terminal.Line($"  {terminal.Safe(program.Text("name"))} goes on without most of its guardians: another host may run it too until they meet");
+            if (RunsText.Of(program, terminal) is { } runs) terminal.Line("  " + runs);
+        }
+        foreach (var program in all)
+        {
             if (program["formerKeyHolders"]?.Items is not { Count: > 0 } holders) continue;
             var owner = program.Text("owner");
             terminal.Line("  " + FormerKeys.Line(terminal, holders.ConvertAll(holder => holder.Value), program.Text("name"), owner == own ? null : owner));

@@ -95,9 +95,18 @@ public sealed record MemberInfo(string PeerId, string Name, string Role, string 
 
 /// <summary>
 /// One program. State: starting, running, restarting, stopped, failed, waiting (no host may run it now), unknown (its host is not awake).
-/// FormerKeyHolders: who left or was removed and can open the bundle; null when nobody.
+/// FormerKeyHolders: who left or was removed and can open the bundle; null when nobody. Runs: where it ran lately, the newest last; null when nowhere yet.
+/// Alone: whether its host goes on without a majority of its guardians, so that another may run it too. Guardians: who votes on where it runs.
 /// </summary>
-public sealed record ProgramInfo(string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed, IReadOnlyList<string>? FormerKeyHolders = null);
+public sealed record ProgramInfo(
+    string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed, IReadOnlyList<string>? FormerKeyHolders = null,
+    IReadOnlyList<RunInfo>? Runs = null, bool Alone = false, IReadOnlyList<string>? Guardians = null);
+
+/// <summary>
+/// One time that a host ran a program, as it wrote it down, by its clock. Ended null: it runs, or it did not say. Why: finished, stopped, handed over, lease lost,
+/// overlapped, start failed, host died, host stopped, host refused; null while it runs.
+/// </summary>
+public sealed record RunInfo(string Host, ulong Epoch, DateTimeOffset? Began, DateTimeOffset? Ended, string? Why, string? Detail);
 
 /// <summary>GET /v1/network.</summary>
 public sealed record NetworkReply(string PeerId, IReadOnlyList<string> Addresses, IReadOnlyList<PeerInfo> Peers, IReadOnlyList<PairInfo> Pairs);
@@ -182,4 +191,6 @@ public sealed record CollectReply(long RemovedBlocks, long RemovedBytes, long Ke
 [JsonSerializable(typeof(PinsReply))]
 [JsonSerializable(typeof(CollectRequest))]
 [JsonSerializable(typeof(CollectReply))]
+[JsonSerializable(typeof(DrainRequest))]
+[JsonSerializable(typeof(DrainReply))]
 public sealed partial class LocalApiJson : JsonSerializerContext;

@@ -1,3 +1,4 @@
+using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Hosting;
@@ -9,7 +10,7 @@ namespace PeoplesCloud.Daemon.Hosting;
 /// Says what this node is doing: at once when a program changes, every ten seconds when its rank has changed by a step. What has
 /// not changed is not said again, because every change travels to all members.
 /// </summary>
-internal sealed class PresenceService(ProgramHost programs, Func<IReadOnlyList<string>> addresses, TimeProvider time)
+internal sealed class PresenceService(ProgramHost programs, LeaseService leases, Func<IReadOnlyList<string>> addresses, TimeProvider time)
 {
     /// <summary>The smallest change of the rank that is told.</summary>
     public const double RankStep = 5;
@@ -35,8 +36,9 @@ internal sealed class PresenceService(ProgramHost programs, Func<IReadOnlyList<s
                 Hosts = programs.Policy.Hosts,
                 Languages = programs.Languages,
                 Rank = _rank,
-                Running = [.. programs.Programs.Where(program => program.Spec.Swarm == swarm).Select(Describe)],
+                Running = [.. programs.Programs.Where(program => program.Spec.Swarm == swarm).Select(Describe).OrderByDescending(running => running.Epoch > 0)],
                 Leaving = _leaving,
+                Draining = leases.IsDraining,
                 Version = typeof(PresenceService).Assembly.GetName().Version?.ToString(3) ?? "",
             };
         }
@@ -84,6 +86,7 @@ internal sealed class PresenceService(ProgramHost programs, Func<IReadOnlyList<s
         var state = ProgramWords.Of(status.State);
         if (!_since.TryGetValue(status.Spec.Id, out var known) || !string.Equals(known.State, state, StringComparison.Ordinal))
             _since[status.Spec.Id] = known = (state, time.GetUtcNow());
-        return new RunningProgram(status.Spec.Id, state, status.Detail, status.Restarts, known.Since);
+        var held = leases.Of(status.Spec.Swarm)?.Held.GetValueOrDefault(status.Spec.Id);
+        return new RunningProgram(status.Spec.Id, state, status.Detail, status.Restarts, known.Since, held?.Epoch ?? 0, held?.Alone ?? false);
     }
 }

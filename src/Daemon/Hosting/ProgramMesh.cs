@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Mesh;
 using PeoplesCloud.Daemon.Swarms;
@@ -19,15 +20,25 @@ namespace PeoplesCloud.Daemon.Hosting;
 /// The programs wing's mesh over HTTP; calls for this node itself go to its own host. Before a host is told to start or stop, it
 /// is given the entries that say so, since it acts on nothing but entries that it has verified.
 /// </summary>
-internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegistry swarms) : IProgramMesh
+internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegistry swarms, ILogger logger) : IProgramMesh, IAsyncDisposable
 {
     private const int MaxLineBytes = 256 << 10;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6); // more than the deployer's own limits, which decide
 
     private readonly ConcurrentDictionary<EntryHash, ConcurrentQueue<StoredEntry>> _entries = [];
+    private readonly Outbox<PeerId> _telling = new(16, e => DaemonLog.RequestFailed(logger, "telling guardians of a deploy", e));
 
     /// <summary>Remembers an entry about a program, to bring it to the host with the next request; see <see cref="Forget"/>.</summary>
     public void Remember(EntryHash program, StoredEntry entry) => _entries.GetOrAdd(program, _ => new()).Enqueue(entry);
+
+    /// <summary>Begins to bring what is remembered of a program to members that should not wait for gossip to bring it.</summary>
+    public void Tell(SwarmId swarm, EntryHash program, IEnumerable<PeerId> members)
+    {
+        foreach (var member in members) _telling.TryRun(member, stopping => TellAsync(member, swarm, program, stopping));
+    }
+
+    /// <summary>Ends what is under way.</summary>
+    public ValueTask DisposeAsync() => _telling.DisposeAsync();
 
     /// <summary>The deploy or stop is over; gossip carries the entries from here on.</summary>
     public void Forget(EntryHash program) => _entries.TryRemove(program, out _);
@@ -99,6 +110,18 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
             // Said below.
         }
         throw new PcException(ErrorCode.PeerFailed, $"{host}: a line of its log could not be read");
+    }
+
+    private async Task TellAsync(PeerId member, SwarmId swarm, EntryHash program, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await BringEntriesAsync(member, swarm, program, cancellationToken);
+        }
+        catch (PcException e)
+        {
+            DaemonLog.NotReached(logger, member, e.Message); // gossip brings it
+        }
     }
 
     /// <summary>Gives a host the entries that were remembered for a program.</summary>

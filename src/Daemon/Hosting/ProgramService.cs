@@ -24,6 +24,7 @@ internal sealed class ProgramService : IAsyncDisposable
     private readonly SwarmRegistry _swarms;
     private readonly ProgramHost _host;
     private readonly ProgramMesh _mesh;
+    private readonly ProgramLocator _locator;
     private readonly IBlockStore _blocks;
     private readonly BlockHolds _holds;
     private readonly ContentAccess _access;
@@ -36,11 +37,12 @@ internal sealed class ProgramService : IAsyncDisposable
 
     /// <summary>Takes over the swarms that there are and those that come.</summary>
     public ProgramService(
-        SwarmRegistry swarms, ProgramHost host, ProgramMesh mesh, IBlockStore blocks, BlockHolds holds, ContentAccess access, Func<PeerId, bool> isConnected, Func<int> seed, TimeProvider time, ILogger logger)
+        SwarmRegistry swarms, ProgramHost host, ProgramMesh mesh, ProgramLocator locator, IBlockStore blocks, BlockHolds holds, ContentAccess access, Func<PeerId, bool> isConnected, Func<int> seed, TimeProvider time, ILogger logger)
     {
         _swarms = swarms;
         _host = host;
         _mesh = mesh;
+        _locator = locator;
         _blocks = blocks;
         _holds = holds;
         _access = access;
@@ -119,7 +121,7 @@ internal sealed class ProgramService : IAsyncDisposable
         swarm.RequireMembership();
         var program = Find(swarm.State, programName, liveOnly: false);
         if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} read its log");
-        if (program.Host is not { } host) throw new PcException(ErrorCode.ProgramNotFound, $"{program.Deployed.Name} was not placed on a host yet");
+        if (_locator.HolderOf(swarm, program) is not { } host) throw new PcException(ErrorCode.ProgramNotFound, $"{program.Deployed.Name} was not placed on a host yet");
         var hostName = swarm.State.Members.TryGetValue(host, out var member) ? member.Name : host.ToString();
         await foreach (var line in _mesh.LogsAsync(host, swarm.Id, program.Id, tail, follow, cancellationToken))
             yield return new Api.LogLine(line.Time, line.Source switch { LogSource.Out => "out", LogSource.Err => "err", _ => "pc" }, line.Text, hostName);
@@ -132,11 +134,12 @@ internal sealed class ProgramService : IAsyncDisposable
         swarm.RequireMembership();
         var program = Find(swarm.State, programName, liveOnly: true);
         if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} stop it");
+        var holder = _locator.HolderOf(swarm, program);
         await new ProgramSwarm(swarm, _mesh, _swarms.Self, _isConnected, _time).AppendAsync(new ProgramStopped(program.Id), cancellationToken);
 
         // It is stopped for good from here on; what follows only makes it quick.
         string? hostName = null;
-        if (program.Host is { } host)
+        if (holder is { } host)
         {
             hostName = swarm.State.Members.TryGetValue(host, out var member) ? member.Name : host.ToString();
             using var timeout = new CancellationTokenSource(StopTimeout, _time);

@@ -29,6 +29,8 @@ internal sealed class ProgramSwarm(LocalSwarm swarm, ProgramMesh mesh, PeerId se
         });
         mesh.Remember(program.Hash, program);
         mesh.Remember(program.Hash, placed);
+        // They vote on its lease as soon as they know of it; the host itself is given the entries with the start.
+        mesh.Tell(swarm.Id, program.Hash, deployed.Guardians.Where(guardian => guardian != host && guardian != self));
         return program.Hash;
     }
 

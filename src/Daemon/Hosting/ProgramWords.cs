@@ -20,4 +20,19 @@ internal static class ProgramWords
 
     /// <summary>What a member is called; its id when it never was one.</summary>
     public static string NameOf(SwarmState state, PeerId peer) => state.Members.TryGetValue(peer, out var member) ? member.Name : peer.ToString();
+
+    /// <summary>The word of why a run ended.</summary>
+    public static string Of(RunEnd end) => end switch
+    {
+        RunEnd.Finished => "finished",
+        RunEnd.Stopped => "stopped",
+        RunEnd.HandedOver => "handed over",
+        RunEnd.LeaseLost => "lease lost",
+        RunEnd.Overlapped => "overlapped",
+        RunEnd.StartFailed => "start failed",
+        RunEnd.HostDied => "host died",
+        RunEnd.HostStopped => "host stopped",
+        RunEnd.HostRefused => "host refused",
+        _ => "unknown",
+    };
 }

@@ -1,5 +1,6 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Swarm;
@@ -7,7 +8,7 @@ using PeoplesCloud.Swarm;
 namespace PeoplesCloud.Daemon.Local;
 
 /// <summary>What <c>pc list</c> shows, from snapshots.</summary>
-internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<SwarmId, PresenceInfo> own, TimeProvider time)
+internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, ProgramLocator locator, Func<SwarmId, PresenceInfo> own, TimeProvider time)
 {
     /// <summary>The swarms of this node, or the one that is named.</summary>
     public ListReply List(string? swarm) =>
@@ -42,28 +43,34 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, Func<Swar
 
     private ProgramInfo Describe(LocalSwarm swarm, SwarmProgram program, HashSet<PeerId> connected)
     {
-        var (state, detail, restarts) = StateOf(swarm, program, connected);
+        var holder = locator.HolderOf(swarm, program);
+        var (state, detail, restarts, alone) = StateOf(swarm, program, holder, connected);
         return new ProgramInfo(
             program.Deployed.Name,
             program.Deployed.Bundle.ToString(),
             program.Deployed.Language,
             NameOf(swarm.State, program.Owner),
-            program.Host is { } host ? NameOf(swarm.State, host) : null,
+            holder is { } peer ? NameOf(swarm.State, peer) : null,
             state,
             detail,
             restarts,
             program.DeployedAt,
-            swarm.State.FormerKeyHolders(program).Select(holder => holder.Name).ToList() is { Count: > 0 } former ? former : null);
+            swarm.State.FormerKeyHolders(program).Select(former => former.Name).ToList() is { Count: > 0 } formers ? formers : null,
+            program.Runs.Count == 0 ? null : [.. program.Runs.Select(run => new RunInfo(NameOf(swarm.State, run.Host), run.Epoch, run.Began, run.Ended, run.End is { } end ? ProgramWords.Of(end) : null, run.Detail))],
+            alone,
+            program.Guardians.Count == 0 ? null : [.. program.Guardians.Select(guardian => NameOf(swarm.State, guardian)).Order(StringComparer.Ordinal)]);
     }
 
-    private (string State, string? Detail, int Restarts) StateOf(LocalSwarm swarm, SwarmProgram program, HashSet<PeerId> connected)
+    private (string State, string? Detail, int Restarts, bool Alone) StateOf(LocalSwarm swarm, SwarmProgram program, PeerId? holder, HashSet<PeerId> connected)
     {
-        if (program.Host is not { } host) return ("waiting", null, 0);
-        if (swarm.State.Find(host) is null) return ("waiting", "its host is no member any more", 0);
-        var view = swarm.Presence.GetValueOrDefault(host);
-        if (host != swarms.Self && LivenessOf(view, connected.Contains(host)) == Liveness.Asleep) return ("unknown", "its host is asleep", 0);
-        var info = host == swarms.Self ? own(swarm.Id) : view?.Record?.Info;
-        return info?.Running.FirstOrDefault(running => running.Program == program.Id) is { } found ? (found.State, found.Detail, found.Restarts) : ("starting", null, 0);
+        if (program.Finished) return ("stopped", program.Runs[^1].Detail, 0, false);
+        if (holder is not { } host) return ("waiting", null, 0, false);
+        var running = host == swarms.Self
+            ? own(swarm.Id).Running.FirstOrDefault(running => running.Program == program.Id)
+            : ProgramLocator.RunningOf(swarm, program.Id) is { } best && best.Host == host ? best.Running : swarm.Presence.GetValueOrDefault(host)?.Record?.Info.Running.FirstOrDefault(running => running.Program == program.Id);
+        if (swarm.State.Find(host) is null) return ("waiting", "its host is no member any more", 0, false);
+        if (host != swarms.Self && LivenessOf(swarm.Presence.GetValueOrDefault(host), connected.Contains(host)) == Liveness.Asleep) return ("unknown", "its host is asleep", 0, false);
+        return running is null ? ("starting", null, 0, false) : (running.State, running.Detail, running.Restarts, running.Alone);
     }
 
     // Of whom gossip has heard nothing yet, an open connection says that it is there; one to a sleeper only has not ended yet.

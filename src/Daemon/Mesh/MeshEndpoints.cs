@@ -9,6 +9,7 @@ using PeoplesCloud.Daemon.Contents;
 using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Daemon.Http;
+using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Local;
 using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Daemon.Swarms;
@@ -23,7 +24,7 @@ namespace PeoplesCloud.Daemon.Mesh;
 
 /// <summary>The routes of the mesh (docs/protocols/mesh-api.md). Who calls was judged before; each endpoint bounds its body.</summary>
 internal sealed class MeshEndpoints(
-    SwarmRegistry swarms, IBlockStore blocks, ContentAccess access, ProgramHost programs, Action<LocalSwarm> reconcile, Action<LocalSwarm> admitted, NetworkView network, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
+    SwarmRegistry swarms, IBlockStore blocks, ContentAccess access, ProgramHost programs, LeaseService leases, Action<LocalSwarm> reconcile, Action<LocalSwarm> admitted, NetworkView network, GuessLimiter guesses, Libp2pHost host, TimeProvider time, ILogger logger, CancellationToken stopping)
 {
     private const int MaxJsonBytes = 16 << 10;
     private const string TicketGuesses = "tickets";
@@ -34,6 +35,7 @@ internal sealed class MeshEndpoints(
         routes.MapPost("/mesh/v1/join", JoinAsync).Requires(MeshRight.Stranger);
         routes.MapPost("/mesh/v1/swarms/{swarm}/gossip", GossipAsync).Requires(MeshRight.Gossiper);
         routes.MapPost("/mesh/v1/swarms/{swarm}/entries", EntriesAsync).Requires(MeshRight.Gossiper);
+        routes.MapPost("/mesh/v1/swarms/{swarm}/lease", LeaseAsync).Requires(MeshRight.Gossiper);
         routes.MapGet("/mesh/v1/blocks/{cid}", BlockAsync).Requires(MeshRight.Reader);
         routes.MapMethods("/ipfs/{cid}/{**path}", GatewayResponder.Methods, GatewayAsync).Requires(MeshRight.Reader);
         routes.MapPost("/mesh/v1/swarms/{swarm}/ask", AskAsync).Requires(MeshRight.Deployer);
@@ -90,6 +92,14 @@ internal sealed class MeshEndpoints(
         var result = swarm.Receive(entries);
         foreach (var refused in result.Refused.GroupBy(refusal => refusal.Reason)) DaemonLog.EntriesRefused(logger, refused.Count(), swarm.Name, peer, refused.Key);
         await Bodies.WriteBytesAsync(context.Response, System.Text.Encoding.ASCII.GetBytes(result.Missing.Count.ToString(CultureInfo.InvariantCulture)), context.RequestAborted);
+    }
+
+    // Answered while this node catches up, too: whoever sleeps through a vote holds up the others.
+    private async Task LeaseAsync(HttpContext context)
+    {
+        var message = await Bodies.ReadAsync(context.Request, LeaseMessage.MaxBytes, context.RequestAborted);
+        leases.Receive(Caller(context).Swarm!, Caller(context).Peer, message);
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 
     private async Task BlockAsync(HttpContext context)

@@ -167,7 +167,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var swarm = attempt.Swarm;
         var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true }).Select(offer => offer.Peer));
         var keys = guardians.Prepend(swarm.Self).Distinct().Select(peer => SealFor(attempt, peer)).ToList();
-        var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys) { Manifest = attempt.Manifest };
+        var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys) { Manifest = attempt.Manifest, Guardians = [.. guardians.Order()] };
         var id = await swarm.AppendDeployedAsync(deployed, host, cancellationToken);
         return new ProgramSpec(id, swarm.State.Id, swarm.Self, deployed, time.GetUtcNow());
     }

@@ -106,6 +106,9 @@ internal sealed class HostedProgram : IDisposable
     /// <summary>Completes when it is over and nothing of it is left but its log.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
 
+    /// <summary>Completes when it is over and that was told; set by its host.</summary>
+    public Task Told { get; set; } = Task.CompletedTask;
+
     /// <summary>Starts it; call once.</summary>
     public void Start(bool resumed)
     {

@@ -18,6 +18,18 @@ public sealed partial class ProgramHost
     public event Action<RunNote>? Noted;
 
     /// <summary>
+    /// Raised when a program that this host took over could not be started, though it is tried again: another host may be able to. On any thread, and
+    /// quickly handled.
+    /// </summary>
+    public event Action<ProgramSpec, string>? NotStarted;
+
+    /// <summary>Why this host takes no programs at all now, as an owner is told; null when it does.</summary>
+    public string? TakesNone { get; set; }
+
+    /// <summary>Whether a program is here: it runs, starts or waits to start again.</summary>
+    public bool Runs(EntryHash id) => _programs.TryGetValue(id, out var program) && !program.IsOver;
+
+    /// <summary>
     /// Ends a program whose lease is lost, at once: another host may run it now. Its process is told before this returns; completes when it has ended.
     /// </summary>
     /// <param name="id">The program.</param>
@@ -25,13 +37,17 @@ public sealed partial class ProgramHost
     /// <param name="end">For the feed.</param>
     public Task<bool> RevokeAsync(EntryHash id, string why, RunEnd end) => StopAsync(id, why, end, TimeSpan.Zero);
 
+    /// <summary>Whether its owner was told that it could not be started here, and has not placed it here again.</summary>
+    public bool HasFailedToStart(EntryHash id) => _startFailed.Contains(id);
+
     /// <summary>Why this host would not run a program now; null when it would.</summary>
     public string? WhyNot(ProgramSpec spec)
     {
         if (_closed) return "this host's daemon is stopping";
+        if (Runs(spec.Id)) return null;
         if (_startFailed.Contains(spec.Id)) return "could not start it";
         if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) return $"this host cannot run {Quoted.Text(spec.Deployed.Language)}";
-        return _programs.TryGetValue(spec.Id, out var here) && !here.IsOver ? null : RefusalOf(spec)?.Text ?? Place(spec.Deployed.Language, spec.Deployed.Manifest).Refusal;
+        return TakesNone ?? RefusalOf(spec)?.Text ?? Place(spec.Deployed.Language, spec.Deployed.Manifest).Refusal;
     }
 
     /// <summary>What a program that is here took so far, and under which epoch; null when it is not here or has not run yet.</summary>
@@ -49,11 +65,39 @@ public sealed partial class ProgramHost
     private async Task NoteRunAsync(HostedProgram program)
     {
         await Task.Yield();
+        _ = TellWhenNotStartedAsync(program);
         await Task.WhenAny(program.Begun, program.Ended);
-        if (program.Begun.IsCompleted) Note(program, null);
+        if (program.Begun.IsCompleted)
+        {
+            Journal(program);
+            Note(program, null);
+        }
         await program.Ended;
         var end = program.Finished ? RunEnd.Finished : program.EndedFor ?? RunEnd.StartFailed;
         if (program.Begun.IsCompleted || end == RunEnd.StartFailed) Note(program, end);
+    }
+
+    private async Task TellWhenNotStartedAsync(HostedProgram program)
+    {
+        try
+        {
+            await program.FirstStart;
+        }
+        catch (Exception failed) when (!program.Ended.IsCompleted && program.EndedFor is null)
+        {
+            NotStarted?.Invoke(program.Spec, failed.Message);
+        }
+        catch (Exception)
+        {
+            // It is over: whoever waits for it is told.
+        }
+    }
+
+    // It finished when this daemon did not live to write that down, or under an earlier version.
+    private void NoteFinishedBefore(SwarmState state, ProgramSpec spec)
+    {
+        if (state.Programs[spec.Id] is { Finished: false } program && _leases.EpochOf(program) is { } epoch)
+            Noted?.Invoke(new RunNote(spec, epoch, _time.GetUtcNow(), RunEnd.Finished, ProgramSupervisor.FinishedDetail, 0, RunUse.None));
     }
 
     private void Note(HostedProgram program, RunEnd? end)

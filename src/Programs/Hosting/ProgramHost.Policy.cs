@@ -31,7 +31,7 @@ public sealed partial class ProgramHost
         var question = new PolicyQuestion(asker, _options.IsAdmin(ask.Swarm, asker), asker == _self, ask.Language, RuntimeOf(ask.Language, ask.Manifest), ask.Limits, TimeSpan.Zero);
         // What a deploy replaces ends before it starts, and does not stand in its way.
         var others = UseWithout(program => program.Swarm == ask.Swarm && program.Owner == asker && string.Equals(program.Name, ask.Name, StringComparison.Ordinal));
-        return new HostOffer(policy.Hosts, Languages, Rank, policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal);
+        return new HostOffer(policy.Hosts, Languages, Rank, TakesNone ?? policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal);
     }
 
     /// <summary>Why the policy does not let a program run here now; null when it does. A program that runs does not stand in its own way.</summary>

@@ -126,7 +126,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
     {
         if (!_programs.TryGetValue(id, out var program)) return false;
         program.Stop(why, end, grace);
-        await program.Ended;
+        await program.Told;
         Forget(program, startFailed: false);
         if (program.Finished) Unmark(program.Spec);
         return true;
@@ -244,6 +244,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
         else if (_marked.Contains(spec.LocalName) && MarkIsAfter(spec))
         {
             lock (_lock) _finished = _finished.SetItem(spec.Id, new ProgramStatus(spec, ProgramState.Stopped, ProgramSupervisor.FinishedDetail, 0));
+            NoteFinishedBefore(state, spec);
         }
         else if (RefusalOf(spec) is { } refusal)
         {
@@ -283,6 +284,8 @@ public sealed partial class ProgramHost : IAsyncDisposable
         {
             if (_closed) throw new PcException(ErrorCode.HostRefuses, "this host's daemon is stopping");
             if (_programs.TryGetValue(spec.Id, out var known) && !known.IsOver) return known;
+            if (!resumed && TakesNone is { } none) throw new PcException(ErrorCode.HostRefuses, none);
+            if (!resumed) _startFailed = _startFailed.Remove(spec.Id); // its owner asks for it again
             if (RefusalOf(spec) is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal.Text);
             if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) throw new PcException(ErrorCode.LanguageUnknown, $"this host cannot run {Quoted.Text(spec.Deployed.Language)}");
             var place = Place(spec.Deployed.Language, spec.Deployed.Manifest);
@@ -294,7 +297,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
             var workplace = NewWorkplace(spec, place);
             var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => BeforeLaunchAsync(spec, namesake, cancellationToken));
             program.Start(resumed);
-            _ = NoteRunAsync(program);
+            program.Told = NoteRunAsync(program);
             _programs = _programs.SetItem(spec.Id, program);
             _held = _held.Remove(spec.Id);
             return program;

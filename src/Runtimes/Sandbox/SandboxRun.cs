@@ -18,6 +18,7 @@ internal sealed class SandboxRun : IRun
     private int _outOfMemory;
     private bool _frozen;
     private bool _killed;
+    private RunUsage? _last;
 
     /// <summary>Takes over a place whose command has started.</summary>
     public SandboxRun(SandboxSlot slot, SandboxHost host, RunSpec spec)
@@ -90,8 +91,8 @@ internal sealed class SandboxRun : IRun
         }
     }
 
-    /// <inheritdoc/>
-    public RunUsage Usage() => _slot.Usage();
+    /// <summary>What it uses now, or took until it ended.</summary>
+    public RunUsage Usage() => _last ?? _slot.Usage();
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => StopAsync(TimeSpan.Zero);
@@ -100,6 +101,7 @@ internal sealed class SandboxRun : IRun
     {
         await WatchMemoryAsync();
         var code = await _slot.Shell.Ended;
+        _last = _slot.UsageAtEnd(); // its group is gone after this
         var reason = Volatile.Read(ref _stopping) != 0 ? RunExitReason.Stopped
             : Volatile.Read(ref _outOfMemory) != 0 || (code != 0 && _slot.RanOutOfMemory()) ? RunExitReason.OutOfMemory
             : code > 128 ? RunExitReason.Signalled

@@ -112,6 +112,9 @@ internal sealed class SandboxSlot : IAsyncDisposable
     public bool IsOverMemory(RunLimits limits) =>
         _host.Cgroups is { HasMemory: true } ? RanOutOfMemory() : ProcessTree.Measure(Shell.InitPid).MemoryBytes > limits.MemoryBytes;
 
+    /// <summary>What it took: only its group still knows when its processes are gone. Without one that is not known.</summary>
+    public RunUsage UsageAtEnd() => _cgroup?.Usage() is { } usage ? new RunUsage(0, usage.CpuTime, 0) : new RunUsage(-1, TimeSpan.FromTicks(-1), 0);
+
     /// <summary>What it uses now.</summary>
     public RunUsage Usage()
     {

@@ -12,7 +12,9 @@ namespace PeoplesCloud.Swarm;
 /// <param name="Detail">One line for people, at most 200 characters; null when there is nothing to say.</param>
 /// <param name="Restarts">How often it was started again.</param>
 /// <param name="Since">Since when it is in this state, by the host's clock.</param>
-public sealed record RunningProgram(EntryHash Program, string State, string? Detail, int Restarts, DateTimeOffset Since);
+/// <param name="Epoch">The epoch of the lease under which it runs; 0: it does not run under one.</param>
+/// <param name="Alone">Whether no majority of its guardians stands behind that: another host may run it too.</param>
+public sealed record RunningProgram(EntryHash Program, string State, string? Detail, int Restarts, DateTimeOffset Since, ulong Epoch = 0, bool Alone = false);
 
 /// <summary>
 /// What a node says about itself right now. Every change is sent to all members, so change <see cref="Rank"/> in steps (by five
@@ -37,6 +39,9 @@ public sealed record PresenceInfo
 
     /// <summary>It stops in order: it is asleep from now on, nobody needs to find out.</summary>
     public bool Leaving { get; init; }
+
+    /// <summary>It takes no programs, and gives those that it runs to others.</summary>
+    public bool Draining { get; init; }
 
     /// <summary>The version of its program.</summary>
     public string Version { get; init; } = "";
@@ -107,6 +112,7 @@ public sealed class PresenceRecord
             Hosts = info.Hosts,
             Rank = double.IsFinite(info.Rank) ? info.Rank : 0,
             Leaving = info.Leaving,
+            Draining = info.Draining,
             Version = Cut(info.Version),
         };
         // What is too much is left out rather than refused: a node must be able to say that it is here.
@@ -121,6 +127,8 @@ public sealed class PresenceRecord
                 Detail = Cut(running.Detail ?? ""),
                 Restarts = (uint)Math.Max(0, running.Restarts),
                 SinceMs = (ulong)Math.Max(0, running.Since.ToUnixTimeMilliseconds()),
+                Epoch = running.Epoch,
+                Alone = running.Alone,
             });
         }
         while (m.CalculateSize() > SwarmLimits.MaxPresenceBytes - 128 && m.Running.Count > 0) m.Running.RemoveAt(m.Running.Count - 1);
@@ -151,7 +159,7 @@ public sealed class PresenceRecord
             {
                 if (!EntryHash.TryFromBytes(r.Program.Span, out var program) || !IsLine(r.State) || !IsLine(r.Detail)) return false;
                 if (r.SinceMs >= 253_402_300_800_000 || r.Restarts > int.MaxValue) return false;
-                running.Add(new RunningProgram(program, r.State, r.Detail.Length == 0 ? null : r.Detail, (int)r.Restarts, DateTimeOffset.FromUnixTimeMilliseconds((long)r.SinceMs)));
+                running.Add(new RunningProgram(program, r.State, r.Detail.Length == 0 ? null : r.Detail, (int)r.Restarts, DateTimeOffset.FromUnixTimeMilliseconds((long)r.SinceMs), r.Epoch, r.Alone));
             }
             if (signed.Signature.Length is 0 or > SwarmLimits.MaxSignatureBytes) return false;
             if (verifier is not null && !SignatureDomain.Verify(verifier, peer, SignatureDomain.Presence, signed.Record.Span, signed.Signature.Span)) return false;
@@ -163,6 +171,7 @@ public sealed class PresenceRecord
                 Rank = m.Rank,
                 Running = running,
                 Leaving = m.Leaving,
+                Draining = m.Draining,
                 Version = m.Version,
             };
             record = new PresenceRecord(bytes.ToArray(), swarm, peer, new PresenceVersion(m.EpochMs, m.Counter), info);

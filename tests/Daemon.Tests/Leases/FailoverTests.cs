@@ -1,0 +1,164 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Tests.Hosting;
+using PeoplesCloud.Programs;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Tests.Leases;
+
+/// <summary>Nodes in this process that share a program: it goes from one to another, is with one at a time, and what happened is written down.</summary>
+public sealed class FailoverTests
+{
+    private const string Bot = "import time\nwhile True:\n    print('here', flush=True)\n    time.sleep(0.1)\n";
+
+    [Fact]
+    public async Task A_host_that_stops_in_order_hands_its_program_over()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir", "ash");
+        var first = await swarm.DeployAsync(Bot);
+        await swarm[first].StopAsync();
+
+        var list = await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Runs: [_, { Ended: null }] } program] && program.Host != first);
+        var program = list.Programs[0];
+        Assert.Equal((first, "handed over"), (program.Runs![0].Host, program.Runs[0].Why));
+        Assert.Equal(program.Host, program.Runs[1].Host);
+        Assert.True(program.Runs[1].Epoch > program.Runs[0].Epoch);
+        // It ended there before it began here, by one machine's clock.
+        Assert.True(program.Runs[1].Began >= program.Runs[0].Ended);
+        await swarm[first].StartAgainAsync(hosts: true);
+        await swarm[first].WaitForAsync("friends", list => list.Programs is [{ State: "running" } now] && now.Host == program.Host);
+    }
+
+    [Fact]
+    public async Task A_drained_host_gives_its_programs_away_and_takes_none()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir");
+        var first = await swarm.DeployAsync(Bot);
+        var drained = await DrainAsync(swarm[first]);
+        var other = first == "elm" ? "fir" : "elm";
+        Assert.True(drained.Draining);
+        Assert.Equal([new DrainedProgram("friends", "test-bot", other)], drained.Programs);
+        await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running" } program] && program.Host == other);
+
+        // It refuses new ones, and says why.
+        using var folder = new ProgramFolder(Bot);
+        var deployed = await swarm.Oak.DeployAsync("friends", folder.Path, name: "second");
+        Assert.Equal(other, deployed.Host);
+        Assert.Contains("is drained", Assert.Single(deployed.Candidates, candidate => candidate.Name == first).Why);
+
+        // Nobody else is left for what the other runs.
+        drained = await DrainAsync(swarm[other]);
+        Assert.Equal([("second", null), ("test-bot", null)], drained.Programs.Select(program => (program.Program, program.To)).Order());
+        await swarm.Oak.WaitForAsync("friends", list => list.Programs.All(program => program.State == "running" && program.Host == other));
+
+        Assert.False((await DrainAsync(swarm[first], end: true)).Draining);
+        Assert.Equal(2, (await DrainAsync(swarm[other])).Programs.Count(program => program.To == first));
+        await swarm.Oak.WaitForAsync("friends", list => list.Programs.Count == 2 && list.Programs.All(program => program.State == "running" && program.Host == first));
+    }
+
+    [Fact]
+    public async Task A_guardian_has_the_bundle_before_it_needs_it()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir");
+        var first = await swarm.DeployAsync(Bot);
+        var other = first == "elm" ? "fir" : "elm";
+        await swarm[other].WaitForBlocksAsync();
+        // The owner and the first host are gone: nobody else has it.
+        await swarm.Oak.StopAsync();
+        await swarm[first].StopAsync();
+        await swarm[other].WaitForAsync("friends", list => list.Programs is [{ State: "running" } program] && program.Host == other);
+        await swarm.Oak.StartAgainAsync();
+        await swarm[first].StartAgainAsync(hosts: true);
+    }
+
+    [Fact]
+    public async Task A_lease_that_another_holds_is_not_had()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir");
+        var first = await swarm.DeployAsync(Bot);
+        var other = swarm[first == "elm" ? "fir" : "elm"];
+        var local = other.Node.Swarms.Require("friends");
+        await other.WaitForAsync("friends", list => list.Programs is [{ State: "running" }]);
+        var program = ProgramSpec.Of(local.Id, Assert.Single(local.State.Programs.Values));
+        var refused = await Assert.ThrowsAsync<PcException>(() => other.Node.Leases.AcquireAsync(program, TestContext.Current.CancellationToken));
+        Assert.Equal(ErrorCode.LeaseNotHad, refused.Code);
+        Assert.Contains($"{first} holds the lease", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_program_that_finishes_is_not_started_by_anybody_again()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir");
+        var first = await swarm.DeployAsync("print('done', flush=True)\n");
+        foreach (var node in swarm.All) await node.WaitForAsync("friends", list => list.Programs is [{ State: "stopped", Runs: [{ Why: "finished" }] }]);
+        // Also when whoever ran it goes away, and is back.
+        await swarm[first].StopAsync();
+        await swarm[first].StartAgainAsync(hosts: true);
+        var list = await swarm[first].WaitForAsync("friends", list => list.Members.Count(member => member.State is "awake" or "here") == 3);
+        Assert.Single(list.Programs[0].Runs!);
+    }
+
+    [Fact]
+    public async Task What_only_one_host_guards_starts_at_once_when_its_daemon_is_back()
+    {
+        await using var swarm = await Friends.StartAsync("elm");
+        var first = await swarm.DeployAsync(Bot);
+        await swarm[first].StopAsync();
+        await swarm[first].StartAgainAsync(hosts: true);
+        var list = await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Runs.Count: 2 }]);
+        Assert.Equal("host stopped", list.Programs[0].Runs![0].Why);
+    }
+
+    private static Task<DrainReply> DrainAsync(TestNode node, bool end = false) =>
+        node.Client.PostAsync("/v1/drain", new DrainRequest(end), TestNode.Json.DrainRequest, TestNode.Json.DrainReply);
+
+    /// <summary>Oak, which does not host, and hosts that joined it.</summary>
+    private sealed class Friends : IAsyncDisposable
+    {
+        private readonly Dictionary<string, TestNode> _hosts = [];
+
+        public TestNode Oak { get; private set; } = null!;
+
+        public TestNode this[string name] => _hosts[name];
+
+        public IEnumerable<TestNode> All => [Oak, .. _hosts.Values];
+
+        public static async Task<Friends> StartAsync(params string[] hosts)
+        {
+            var friends = new Friends { Oak = await TestNode.StartAsync("oak") };
+            var ticket = (await friends.Oak.CreateAsync("friends")).Ticket!;
+            foreach (var name in hosts)
+            {
+                friends._hosts[name] = await TestNode.StartAsync(name, hosts: true);
+                await friends._hosts[name].JoinAsync(ticket);
+            }
+            foreach (var node in friends.All)
+                await node.WaitForAsync("friends", list => list.Members.Count(member => member.State is "awake" or "here") == hosts.Length + 1 && list.Members.Count(member => member.Hosts) == hosts.Length);
+            return friends;
+        }
+
+        public async Task<string> DeployAsync(string bot)
+        {
+            using var folder = new ProgramFolder(bot);
+            var host = (await Oak.DeployAsync("friends", folder.Path)).Host;
+            foreach (var node in All) await node.WaitForAsync("friends", list => list.Programs is [{ Runs: [{ Began: not null }, ..] }]);
+            return host;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var node in All) await node.DisposeAsync();
+        }
+    }
+}
+
+/// <summary>What these tests ask of a node besides.</summary>
+internal static class KeptBundles
+{
+    /// <summary>Waits until a node has the blocks of the only program's bundle.</summary>
+    public static async Task WaitForBlocksAsync(this TestNode node)
+    {
+        using var limit = new CancellationTokenSource(TestNode.Patience);
+        while ((await Contents.CollectTests.CollectAsync(node, dryRun: true)).KeptBlocks == 0) limit.Token.ThrowIfCancellationRequested();
+    }
+}

@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace PeoplesCloud.EndToEnd.Tests;
+
+/// <summary>One run of the recorded program: one process, from its first to its last word. Times are CLOCK_BOOTTIME, which all hosts of this machine share.</summary>
+internal sealed record RecordedRun(string Id, string Host, double First, double Last);
+
+/// <summary>
+/// Counts from outside what runs where: the program itself says every 20 ms who it is and when, to an observer that takes no part in the swarm and
+/// that no test cuts off. Whatever the daemons believe, two runs whose times overlap are a double run.
+/// </summary>
+internal sealed class Recorder : IDisposable
+{
+    private const string Port = "9000";
+
+    private readonly Lan _lan;
+    private readonly IReadOnlyList<string> _hosts;
+    private readonly string _file;
+    private readonly Process _listener;
+
+    /// <summary>Adds the observer to a LAN and lets it listen.</summary>
+    public Recorder(Lan lan, Place place, params string[] hosts)
+    {
+        _lan = lan;
+        _hosts = hosts;
+        lan.Observe(hosts);
+        _file = place.File("recorder/heard", "");
+        var script = place.File("recorder/listen.py", $"""
+            import socket, sys
+            heard = open(sys.argv[1], "a", buffering=1)
+            door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            door.bind(("{Lan.ObserverAddress}", {Port}))
+            print("listens", flush=True)
+            while True:
+                said, by = door.recvfrom(200)
+                heard.write(said.decode() + " " + by[0] + "\n")
+            """);
+        _listener = Pc.Start("", "/usr/bin/env", [.. lan.On("observer"), "python3", script, _file], null);
+        Assert.Equal("listens", _listener.StandardOutput.ReadLine());
+        Bot = Path.GetDirectoryName(place.File("recorded-bot/bot.py", $"""
+            import socket, time, uuid
+            me = uuid.uuid4().hex[:8]
+            door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            print("I am " + me, flush=True)
+            while True:
+                try:
+                    door.sendto(("%s %.3f" % (me, time.clock_gettime(time.CLOCK_BOOTTIME))).encode(), ("{Lan.ObserverAddress}", {Port}))
+                except OSError:
+                    pass
+                time.sleep(0.02)
+            """))!;
+    }
+
+    /// <summary>The folder of the program that says what it is.</summary>
+    public string Bot { get; }
+
+    /// <summary>CLOCK_BOOTTIME now, in seconds.</summary>
+    public static double Now => double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture);
+
+    /// <summary>All runs so far, in the order in which they began.</summary>
+    public IReadOnlyList<RecordedRun> Runs()
+    {
+        var runs = new Dictionary<string, RecordedRun>();
+        foreach (var line in Lines())
+        {
+            if (line.Split(' ') is not [var id, var text, var by] || !double.TryParse(text, CultureInfo.InvariantCulture, out var time)) continue; // the end of the file, half written
+            runs[id] = runs.TryGetValue(id, out var run)
+                ? run with { First = Math.Min(run.First, time), Last = Math.Max(run.Last, time) }
+                : new RecordedRun(id, _hosts.FirstOrDefault(host => _lan.ObservedAddressOf(host) == by) ?? by, time, time);
+        }
+        return [.. runs.Values.OrderBy(run => run.First)];
+    }
+
+    /// <summary>Waits for a run that began after a moment.</summary>
+    public RecordedRun WaitForRun(double after, string what)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            if (Runs().FirstOrDefault(run => run.First > after) is { } found) return found;
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(90), $"{what} did not happen; heard of {string.Join(", ", Runs())}");
+        }
+    }
+
+    /// <summary>Waits until a run is heard at a moment after one.</summary>
+    public void WaitUntilHeard(string id, double after)
+    {
+        var clock = Stopwatch.StartNew();
+        while (Runs().Single(run => run.Id == id).Last <= after) Assert.True(clock.Elapsed < TimeSpan.FromSeconds(90), $"{id} is not heard any more");
+    }
+
+    /// <summary>The longest time for which two runs were heard at once, in seconds; negative: the shortest pause between two.</summary>
+    public double LongestOverlap(double since = 0)
+    {
+        var runs = Runs().Where(run => run.Last >= since).ToList();
+        var longest = double.NegativeInfinity;
+        for (var i = 0; i < runs.Count; i++)
+        {
+            for (var j = i + 1; j < runs.Count; j++)
+                longest = Math.Max(longest, Math.Min(runs[i].Last, runs[j].Last) - Math.Max(runs[i].First, runs[j].First));
+        }
+        return longest;
+    }
+
+    public void Dispose()
+    {
+        _listener.Kill(entireProcessTree: true);
+        _listener.WaitForExit();
+        _listener.Dispose();
+    }
+
+    private string[] Lines()
+    {
+        using var file = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var reader = new StreamReader(file);
+        return reader.ReadToEnd().Split('\n');
+    }
+}
