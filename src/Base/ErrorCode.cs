@@ -572,6 +572,11 @@ public enum ErrorCode
     /// <summary>A length of time cannot be understood.</summary>
     [ErrorInfo(ExitCode.Usage, "A length of time cannot be understood.", "Write it as 90m, 2h, 1h30m or 1d.")]
     DurationInvalid = 6133,
+
+    // -- 6150 running programs ----------------------------------------------------------------------------------
+    /// <summary>A command could not be run beside a program.</summary>
+    [ErrorInfo(ExitCode.Failed, "A command could not be run beside a program.", "See that the program runs: pc list. Then try again.")]
+    ExecFailed = 6150,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

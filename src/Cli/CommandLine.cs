@@ -27,6 +27,8 @@ internal static class CommandLine
         ("network", NetworkCommand.Create),
         ("deploy", DeployCommand.Create),
         ("logs", LogsCommand.Create),
+        ("stats", StatsCommand.Create),
+        ("exec", ExecCommand.Create),
         ("restart", RestartCommand.Create),
         ("open", OpenCommand.Create),
         ("stop", StopCommand.Create),

@@ -9,6 +9,7 @@ using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Contents;
+using PeoplesCloud.Daemon.Execs;
 using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Hosting;
@@ -98,6 +99,12 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Where browsers on this machine reach web programs; null when they do not.</summary>
     public WebPort? Web { get; private set; }
+
+    /// <summary>Stats.</summary>
+    public StatsService Stats { get; private set; } = null!;
+
+    /// <summary>Commands beside programs.</summary>
+    public ExecService Execs { get; private set; } = null!;
 
     /// <summary>Add, get, pin.</summary>
     public ContentService Content { get; private set; } = null!;
@@ -251,6 +258,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(Programs.DisposeAsync);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);
+        Stats = new StatsService(Swarms, programHost, Locator, client);
+        Execs = new ExecService(Swarms, programHost, Locator, mesh, _host, loggers.CreateLogger("Programs"), Stopping);
         presence = new PresenceService(programHost, leases, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, Locator, presence.InfoFor, _time);
         Network = new NetworkView(Swarms, _host, client, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self)).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())], _time);
@@ -266,12 +275,13 @@ internal sealed class DaemonNode : IAsyncDisposable
         MeshApp = MeshPipeline.Build(_host, new MeshAuthorization(Swarms, access, Logger), routes =>
         {
             endpoints.Map(routes);
-            new RunningMeshEndpoints(programHost).Map(routes);
+            new RunningMeshEndpoints(programHost, Stats).Map(routes);
         }, loggers);
         Owns(MeshApp.DisposeAsync);
         leases.Start(programHost, Programs.Reconcile); // its life as a voter begins: whoever asks is answered that it is young
         await MeshApp.StartAsync(cancellationToken);
         _host.Handle(JoinProtocol.Id, door.HandleAsync);
+        _host.Handle(ExecFrame.Protocol, Execs.HandleAsync);
         foreach (var swarm in Swarms.All) ForgetStrangersOf(swarm);
         Swarms.Added += ForgetStrangersOf;
         Swarms.Say();
@@ -334,7 +344,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         LocalApp = LocalPipeline.Build(home.Paths.Socket, routes =>
         {
             new LocalEndpoints(this).Map(routes);
-            new RunningEndpoints(Running).Map(routes);
+            new RunningEndpoints(Running, Stats, Execs, Logger, Stopping).Map(routes);
             new TunnelEndpoints(this).Map(routes);
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
         }, loggers);

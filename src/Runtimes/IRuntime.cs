@@ -147,6 +147,18 @@ public interface IRun : IAsyncDisposable
     /// <exception cref="Base.PcException">The host cannot (codes 5000 to 5999).</exception>
     ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Runs a further command beside the first: in the same namespaces, folders, environment, limits and refusals. Completes with its exit code (128 + signal
+    /// when a signal ended it; 127 when there is no such program) after its last output was handed over. Whoever cancels takes the command along.
+    /// </summary>
+    /// <param name="command">Program and arguments, as seen inside; not a shell line. At most 64 KiB together.</param>
+    /// <param name="input">Its standard input, read as the command reads it; stays the caller's.</param>
+    /// <param name="output">As in <see cref="IRuntime.StartAsync"/>, for this command's output only.</param>
+    /// <param name="cancellationToken">Ends the command and all of its process group.</param>
+    /// <exception cref="IOException">The run has ended, before or meanwhile.</exception>
+    /// <exception cref="Base.PcException">The runtime cannot (codes 5000 to 5999, or 6150).</exception>
+    ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken);
+
     /// <summary>Lets none of the command's processes run until <see cref="ThawAsync"/>; completes when none does. Its connections stay open. Nothing when frozen or ended.</summary>
     ValueTask FreezeAsync();
 

@@ -15,6 +15,8 @@ internal sealed class DaemonClient(string home)
     /// <summary>The home whose daemon this speaks with.</summary>
     public string Home { get; } = home;
 
+    private const int SwitchingProtocols = 101;
+
     private static LocalApiJson Json => LocalApiJson.Default;
 
     /// <summary>Whether a daemon answers.</summary>
@@ -96,6 +98,29 @@ internal sealed class DaemonClient(string home)
             var body = HttpBody.Receive(connection);
             if (body.Status is >= 200 and < 300) return body;
             throw ErrorOf(body, path);
+        }
+        catch (IOException exception)
+        {
+            connection.Dispose();
+            throw new PcException(ErrorCode.DaemonWentAway, "the connection to the daemon broke", inner: exception);
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Turns a connection into one that carries something else than HTTP, both ways at once; the caller disposes both ends.</summary>
+    /// <exception cref="DaemonErrorException">The daemon answered an error.</exception>
+    public (HttpBody Input, Stream Output) OpenUpgraded(string path, string protocol)
+    {
+        var connection = Connect();
+        try
+        {
+            connection.Write(Encoding.ASCII.GetBytes($"POST {path} HTTP/1.1\r\nHost: pc\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"));
+            var body = HttpBody.Receive(connection);
+            return body.Status == SwitchingProtocols ? (body, connection) : throw ErrorOf(body, path);
         }
         catch (IOException exception)
         {

@@ -21,7 +21,7 @@ internal sealed class RunningService(SwarmRegistry swarms, ProgramHost own, Prog
     /// </summary>
     public async Task<RestartReply> RestartAsync(string swarmName, string programName, CancellationToken cancellationToken)
     {
-        var (swarm, program) = Require(swarmName, programName, "restart it");
+        var (swarm, program) = Require(swarms, swarmName, programName, "restart it");
         var entry = await swarm.AppendAsync(new ProgramControlled(program.Id, ControlAction.Restart, ""), cancellationToken);
         mesh.Remember(program.Id, entry);
         var reply = new RestartReply(program.Deployed.Name, program.Deployed.Bundle.ToString(), null, Done: false);
@@ -54,8 +54,9 @@ internal sealed class RunningService(SwarmRegistry swarms, ProgramHost own, Prog
         await client.PostAsync(host, ProgramMesh.PathOf(swarm.Id, program, "restart"), default, 0, cancellationToken, RestartTimeout);
     }
 
-    // A live program of the swarm that this node may control.
-    private (LocalSwarm Swarm, SwarmProgram Program) Require(string swarmName, string programName, string what)
+    /// <summary>A live program of a swarm that this node may control.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.NotPermitted"/>, or what finding it throws.</exception>
+    public static (LocalSwarm Swarm, SwarmProgram Program) Require(SwarmRegistry swarms, string swarmName, string programName, string what)
     {
         var swarm = swarms.Require(swarmName);
         swarm.RequireMembership();

@@ -41,6 +41,7 @@ internal sealed class HostedProgram : IDisposable
     private Exception? _failure;
     private ITimer? _alarm;
     private IRun? _run;
+    private long _runBegan;
     private bool _launchedOnce;
     private bool _disposed;
 
@@ -148,6 +149,12 @@ internal sealed class HostedProgram : IDisposable
         if (!_inputs.Writer.TryWrite(new SupervisorInput.Restart(why))) done.TrySetException(OverBefore("restarted"));
         return done.Task;
     }
+
+    /// <summary>Its process; null when none runs now.</summary>
+    public IRun? Current => _run is { Exited.IsCompleted: false } run ? run : null;
+
+    /// <summary>What its process has taken until now; null when none runs.</summary>
+    public UsageSample? Sample() => Current is { } run ? new UsageSample(run, run.Usage(), _time.GetTimestamp(), _runBegan) : null;
 
     /// <summary>The last restart that it has done, is doing, or was started after; one that came when it was over is none of them.</summary>
     public EntryHash? LastRestart { get; private set; }
@@ -279,7 +286,7 @@ internal sealed class HostedProgram : IDisposable
             _stopping.Token.ThrowIfCancellationRequested(); // its lease may be lost already
             var run = await _runtime.StartAsync(_workplace.RunSpec, Write, CancellationToken.None);
             Meter.Begin(run);
-            _run = run;
+            (_run, _runBegan) = (run, _time.GetTimestamp());
             _begun.TrySetResult();
             Post(new SupervisorInput.Launched());
         }

@@ -45,6 +45,15 @@ public sealed class LogStore : IDisposable
     /// <summary>Whether a folder holds a log.</summary>
     public static bool ExistsIn(string folder) => File.Exists(Path.Combine(folder, CurrentFile));
 
+    /// <summary>What both files take, in bytes.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_lock) return _bytes + (new FileInfo(PathOf(OlderFile)) is { Exists: true } older ? older.Length : 0);
+        }
+    }
+
     /// <summary>Appends what the program wrote; lines are kept when they are whole. Costs one write. A full disk loses lines and stops nothing.</summary>
     public void Append(OutputKind kind, ReadOnlySpan<byte> chunk)
     {

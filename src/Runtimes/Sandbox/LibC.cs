@@ -10,6 +10,13 @@ internal static partial class LibC
     public const int Stop = 19;
     public const int Continue = 18;
     public const short PollIn = 1;
+    public const short PollOut = 4;
+
+    // The same on x86-64 and arm64. Source: asm-generic/fcntl.h.
+    public const int ReadOnly = 0;
+    public const int ReadWrite = 2;
+    public const int NonBlocking = 0x800;
+    public const int CloseOnExec = 0x80000;
 
     // The numbers of newer system calls are the same on every architecture.
     private const nint PidFdSendSignal = 424;
@@ -36,6 +43,15 @@ internal static partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint read(int descriptor, Span<byte> buffer, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint write(int descriptor, ReadOnlySpan<byte> bytes, nuint count);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int open(string path, int flags);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int mkfifo(string path, uint mode);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int close(int descriptor);

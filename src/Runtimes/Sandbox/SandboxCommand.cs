@@ -41,7 +41,7 @@ internal static class SandboxCommand
         if (uid is { } user && tools.SetPriv is { } setPriv)
             words.AddRange([setPriv.Path, $"--reuid={user}", $"--regid={user}", "--clear-groups", "--no-new-privs"]);
         words.AddRange([tools.Bubblewrap.Path, "--args", "3", "--seccomp", "4", "--info-fd", "5", "--"]);
-        words.AddRange(["/bin/sh", "-c", spec.SourceFolder is null ? Begin : spec.DataFolder is null ? CopyAndBegin : CopyBesideDataAndBegin, "sh"]);
+        words.AddRange(["/bin/sh", "-c", SandboxExec.Agent + (spec.SourceFolder is null ? Begin : spec.DataFolder is null ? CopyAndBegin : CopyBesideDataAndBegin), "sh"]);
         words.AddRange(ResourceLimits(spec.Limits, cgroupLimitsPids, cgroupLimitsMemory));
         words.AddRange(spec.Command);
         var libraries = tools.Bubblewrap.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}; " : "";
@@ -49,7 +49,7 @@ internal static class SandboxCommand
     }
 
     /// <summary>Bubblewrap's arguments, each ended by a NUL.</summary>
-    public static byte[] Arguments(RunSpec spec, string? sourceFolder, string etcFolder, IReadOnlyList<SharedFolder> shown, bool networkIsPrepared, UnpackedFolders unpacked)
+    public static byte[] Arguments(RunSpec spec, string? sourceFolder, string etcFolder, string execFolder, IReadOnlyList<SharedFolder> shown, bool networkIsPrepared, UnpackedFolders unpacked)
     {
         var disk = spec.Limits.DiskBytes.ToString(CultureInfo.InvariantCulture);
         var shared = Math.Min(spec.Limits.DiskBytes, MaxSharedMemoryBytes).ToString(CultureInfo.InvariantCulture);
@@ -70,6 +70,7 @@ internal static class SandboxCommand
         if (networkIsPrepared) arguments.AddRange(["--ro-bind", Path.Combine(etcFolder, "resolv.conf"), "/etc/resolv.conf"]);
         else arguments.Add("--unshare-net");
         if (sourceFolder is not null) arguments.AddRange(["--ro-bind", sourceFolder, SourceInside]);
+        arguments.AddRange(["--ro-bind", execFolder, SandboxExec.Inside]);
         arguments.AddRange(unpacked.Arguments());
         foreach (var folder in shown) arguments.AddRange([folder.IsWritable ? "--bind" : "--ro-bind", folder.Staged ?? folder.Source, folder.Inside]);
         arguments.AddRange(["--remount-ro", "/", "--chdir", "/app", "--clearenv"]);
@@ -89,11 +90,11 @@ internal static class SandboxCommand
     /// Limits of each process, set inside, where the kernel counts processes by the sandbox's own user namespace. Never --as: runtimes
     /// that reserve address space (.NET, Node) fail under it.
     /// </summary>
-    private static IEnumerable<string> ResourceLimits(RunLimits limits, bool cgroupLimitsPids, bool cgroupLimitsMemory)
+    public static IEnumerable<string> ResourceLimits(RunLimits limits, bool cgroupLimitsPids, bool cgroupLimitsMemory)
     {
         yield return "prlimit";
         yield return "--core=0";
-        if (!cgroupLimitsPids) yield return $"--nproc={limits.Pids + 1}";
+        if (!cgroupLimitsPids) yield return $"--nproc={limits.Pids + 2}";
         if (!cgroupLimitsMemory) yield return $"--data={limits.MemoryBytes}";
         yield return "--";
     }

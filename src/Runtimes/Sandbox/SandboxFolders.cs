@@ -10,6 +10,7 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// OWNER/etc/...          passwd, group, hosts, nsswitch.conf, resolv.conf as seen inside
 /// OWNER/seccomp.bpf      the filter
 /// OWNER/NUMBER/source/   a copy of the program's files, owned by its user number, mode 0700 (as root only)
+/// OWNER/NUMBER/exec/     named pipes by which further commands are run inside, see <see cref="SandboxExec"/>
 /// OWNER/NUMBER/shared-N/ where folders of the host are bound in the sandbox's own mount namespace; empty to all others (as root only)
 /// </code>
 /// </summary>
@@ -97,6 +98,17 @@ internal sealed class SandboxFolders
         return target;
     }
 
+    /// <summary>Where further commands of a sandbox are ordered; see <see cref="SandboxExec"/>.</summary>
+    public string ExecFolderOf(uint number) => Path.Combine(FolderOf(number), "exec");
+
+    /// <summary>Makes that folder.</summary>
+    public string PrepareExec(uint number)
+    {
+        MakePassable(FolderOf(number));
+        SandboxExec.Prepare(ExecFolderOf(number), number);
+        return ExecFolderOf(number);
+    }
+
     /// <summary>As root: makes the empty folder that a folder of the host is bound to.</summary>
     public string MakeBindPoint(uint number, int index)
     {
@@ -149,7 +161,8 @@ internal sealed class SandboxFolders
 
     private string ClaimFile(uint number) => Path.Combine(UidFolder, number.ToString(CultureInfo.InvariantCulture));
 
-    private static void MakePassable(string folder)
+    /// <summary>Makes a folder that a sandbox's user may pass through and nobody may list or write.</summary>
+    public static void MakePassable(string folder)
     {
         if (Directory.Exists(folder)) return;
         _ = Directory.CreateDirectory(folder);

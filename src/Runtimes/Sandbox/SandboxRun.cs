@@ -14,6 +14,7 @@ internal sealed class SandboxRun : IRun
     private readonly RunSpec _spec;
     private readonly Lock _freezing = new();
     private readonly SandboxDoor _door;
+    private readonly SandboxExec _exec;
     private int _stopping;
     private int _outOfMemory;
     private bool _frozen;
@@ -25,6 +26,8 @@ internal sealed class SandboxRun : IRun
     {
         (_slot, _host, _spec) = (slot, host, spec);
         _door = new SandboxDoor(host.Tools.Network, host.Time, slot.Shell.InitPid, slot.Number);
+        var limits = SandboxCommand.ResourceLimits(spec.Limits, host.Cgroups is { HasPids: true }, host.Cgroups is { HasMemory: true });
+        _exec = new SandboxExec(host, host.Folders.ExecFolderOf(slot.Number), slot.Number, slot.Shell.Ended, [.. limits]);
         Exited = EndAsync();
     }
 
@@ -50,6 +53,10 @@ internal sealed class SandboxRun : IRun
 
     /// <inheritdoc/>
     public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => _door.ConnectAsync(port, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken) =>
+        _exec.RunAsync(command, input, output, cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask FreezeAsync()

@@ -39,8 +39,8 @@ internal sealed class SandboxSlot : IAsyncDisposable
     public bool IsFresh => !Shell.Ended.IsCompleted && _slirp is not { Ended.IsCompleted: true }
         && (_network == NetworkMode.None || _refused.SequenceEqual(SandboxNetwork.Refused(_network), StringComparer.Ordinal));
 
-    /// <summary>Processes in the group that are not the program's: bubblewrap outside, its first process inside, slirp4netns.</summary>
-    private int OverheadPids => _slirp is null ? 2 : 3;
+    /// <summary>Processes in the group that are not the program's: bubblewrap outside, its first process inside, the shell for further commands, slirp4netns.</summary>
+    private int OverheadPids => _slirp is null ? 3 : 4;
 
     /// <summary>Prepares a place.</summary>
     /// <exception cref="PcException">The host cannot.</exception>
@@ -70,12 +70,13 @@ internal sealed class SandboxSlot : IAsyncDisposable
     public async Task StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
     {
         var source = spec.SourceFolder is { } folder ? await Task.Run(() => _host.Folders.Stage(folder, Number, spec.Limits.DiskBytes), cancellationToken) : null;
+        var exec = _host.Folders.PrepareExec(Number);
         var shown = await Task.Run(() => SharedFolders.Show(_host, spec, Number), cancellationToken);
         _cgroup?.Limit(spec.Limits, OverheadPids);
         var line = SandboxCommand.Line(
             _host.Tools, spec, shown, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile,
             cgroupLimitsPids: _host.Cgroups is { HasPids: true }, cgroupLimitsMemory: _host.Cgroups is { HasMemory: true });
-        var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, shown, networkIsPrepared: _network != NetworkMode.None, _host.Tools.Unpacked);
+        var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, exec, shown, networkIsPrepared: _network != NetworkMode.None, _host.Tools.Unpacked);
         Shell.ReceiveOutput(output);
         try
         {
@@ -121,13 +122,11 @@ internal sealed class SandboxSlot : IAsyncDisposable
         // Its process number may be another's now.
         if (Shell.Ended.IsCompleted) return new RunUsage(-1, TimeSpan.FromTicks(-1), 0);
         var measured = ProcessTree.Measure(Shell.InitPid);
-        var disk = TmpfsUse.Measure(Shell.InitPid);
-        if (_cgroup is null) return measured with { DiskBytes = disk };
-        var usage = _cgroup.Usage();
+        var usage = _cgroup?.Usage() ?? new RunUsage(-1, TimeSpan.FromTicks(-1), -1);
         return new RunUsage(
             usage.MemoryBytes >= 0 ? usage.MemoryBytes : measured.MemoryBytes,
             usage.CpuTime >= TimeSpan.Zero ? usage.CpuTime : measured.CpuTime,
-            usage.Pids >= 0 ? Math.Max(0, usage.Pids - OverheadPids) : measured.Pids) { DiskBytes = disk };
+            Math.Max(0, usage.Pids >= 0 ? usage.Pids - OverheadPids : measured.Pids - 1)) { DiskBytes = TmpfsUse.Measure(Shell.InitPid) };
     }
 
     /// <inheritdoc/>

@@ -91,6 +91,16 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
 
     public ValueTask ThawAsync() => ValueTask.CompletedTask;
 
+    /// <summary>Echoes: its words on standard output, its input on standard error; exits with how many words there were.</summary>
+    public async ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
+    {
+        await output(OutputKind.Out, Encoding.UTF8.GetBytes(string.Join(' ', command)));
+        var read = new MemoryStream();
+        await input.CopyToAsync(read, cancellationToken);
+        await output(OutputKind.Err, read.ToArray());
+        return command.Count;
+    }
+
     public RunUsage Usage() => new(-1, TimeSpan.Zero, -1);
 
     public ValueTask DisposeAsync()

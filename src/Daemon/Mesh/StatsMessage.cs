@@ -1,0 +1,12 @@
+using System.Text.Json.Serialization;
+
+namespace PeoplesCloud.Daemon.Mesh;
+
+/// <summary>An item of the answer of GET .../stats: what a program takes on the host that answers; what is not known is absent.</summary>
+internal sealed record StatsMessage(
+    string Program, string State, string? Detail, int Restarts, double? UpSeconds, double? Cores, double? CpuSeconds, long? MemoryBytes, int? Pids, long? DiskBytes, long LogBytes, long LogBytesAllowed);
+
+/// <summary>Serialization of these bodies.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(IReadOnlyList<StatsMessage>))]
+internal sealed partial class StatsJson : JsonSerializerContext;
