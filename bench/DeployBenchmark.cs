@@ -8,7 +8,8 @@ namespace PeoplesCloud.Bench;
 
 /// <summary>
 /// Three nodes on loopback, each a process of its own: the time from asking oak's daemon to deploy samples/hello-bot until oak has the
-/// bot's first log line. The peer is Python starting the same file by itself, measured in the same run, since nothing can be faster.
+/// bot's first log line, and then to deploy it again unchanged, small and with 8 MiB beside it. The peer of the first is Python starting the same
+/// file by itself, since nothing can be faster; the peer of the second is the first deploy of the same folder. All are measured in the same run.
 /// </summary>
 internal static class DeployBenchmark
 {
@@ -48,6 +49,8 @@ internal static class DeployBenchmark
             Console.WriteLine($"deploy, to the answer that it runs:      {Show(asked)}");
             Console.WriteLine($"deploy, to the first line seen on oak:   {Show(seen)}");
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"deploy: p50 {Percentile(seen, 0.5):0} ms (goal under 250), {Percentile(seen, 0.5) / Percentile(alone, 0.5):0.0} times Python alone"));
+            await RedeployAsync(oak, bot, runs, "hello-bot");
+            await RedeployAsync(oak, Heavy(bot, folder), runs, "the same with 8 MiB of data");
             return 0;
         }
         finally
@@ -55,6 +58,42 @@ internal static class DeployBenchmark
             foreach (var node in nodes) node.Dispose();
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    // Deploys under a new name, then under the same name again: the second ends the first.
+    private static async Task RedeployAsync(Node oak, string bot, int runs, string what)
+    {
+        var (firsts, agains) = (new List<double>(), new List<double>());
+        for (var run = -2; run < runs; run++)
+        {
+            var name = $"again-{Path.GetFileName(bot)}-{run + 2}";
+            var body = $$"""{"path":"{{bot}}","name":"{{name}}"}""";
+            var first = await DeployedAsync();
+            var again = await DeployedAsync();
+            await oak.PostAsync($"/v1/swarms/bench/programs/{name}/stop", "{}");
+            if (run < 0) continue;
+            firsts.Add(first);
+            agains.Add(again);
+
+            async Task<double> DeployedAsync()
+            {
+                var started = Stopwatch.GetTimestamp();
+                await oak.LastLineAsync(HttpMethod.Post, "/v1/swarms/bench/deploy", body);
+                return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+            }
+        }
+        Console.WriteLine($"{what}: first deploy {Show(firsts)}, again unchanged {Show(agains)}");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"redeploy: p50 {Percentile(agains, 0.5):0} ms (goal under 80), {Percentile(agains, 0.5) / Percentile(firsts, 0.5):0.00} times the first deploy"));
+    }
+
+    private static string Heavy(string bot, string folder)
+    {
+        var heavy = Directory.CreateDirectory(Path.Combine(folder, "heavy-bot")).FullName;
+        File.Copy(Path.Combine(bot, "bot.py"), Path.Combine(heavy, "bot.py"));
+        var data = new byte[8 << 20];
+        new Random(1).NextBytes(data);
+        File.WriteAllBytes(Path.Combine(heavy, "data.bin"), data);
+        return heavy;
     }
 
     private static async Task<double> PythonAloneAsync(string bot)

@@ -457,9 +457,7 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The named language starts with a file that the folder does not hold.", "Add the file, or name another language.")]
     EntryFileMissing = 6005,
 
-    /// <summary>The program needs packages, and bundles with dependencies are not supported yet.</summary>
-    [ErrorInfo(ExitCode.Failed, "The program needs packages, and bundles with dependencies are not supported yet.", "Copy what it needs into the folder, or empty the list of dependencies.")]
-    DependenciesNotSupported = 6006,
+    // 6006 was for programs with dependencies, when none could be deployed.
 
     /// <summary>The folder holds a symbolic link.</summary>
     [ErrorInfo(ExitCode.Failed, "The folder holds a symbolic link.", "Put a copy of the file in its place, or remove the link.")]
@@ -533,6 +531,18 @@ public enum ErrorCode
     /// <summary>What a program asks for is not possible.</summary>
     [ErrorInfo(ExitCode.Usage, "What a program asks for, in its pc.toml or on the command line, is not possible; all problems are listed.", "Correct the named keys: docs/layouts/manifest.md lists them all.")]
     ManifestInvalid = 6050,
+
+    /// <summary>The packages that a program lists could not be installed on its host.</summary>
+    [ErrorInfo(ExitCode.Failed, "The packages that a program lists could not be installed on its host; what the installer said last is repeated.", "Read what pip or npm said, correct requirements.txt or package.json and its lock file, and deploy again.")]
+    PackagesFailed = 6051,
+
+    /// <summary>A host has no tool that installs a program's packages.</summary>
+    [ErrorInfo(ExitCode.Failed, "A host has no tool that installs a program's packages.", "Install it on that host: apt-get install python3-pip, or npm; or name another host with --host.")]
+    PackagesToolMissing = 6052,
+
+    /// <summary>What an installer made is more or other than a host keeps.</summary>
+    [ErrorInfo(ExitCode.Refused, "What an installer made is more than a host keeps, or holds other things than files, folders and links.", "Ask for fewer or smaller packages.")]
+    PackagesRefused = 6053,
 
     // -- 6100 leases ------------------------------------------------------------------------------------------
     /// <summary>A host did not get the lease of a program that it was to start.</summary>

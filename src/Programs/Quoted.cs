@@ -20,10 +20,10 @@ internal static class Quoted
         return quoted.Append(text.Length > MaxCharacters ? "...\"" : "\"").ToString();
     }
 
-    /// <summary>Words of another machine as a part of a line of ours: unsafe characters as spaces, cut at 300 characters.</summary>
-    public static string Line(string text)
+    /// <summary>Words of another machine as a part of a line of ours: unsafe characters as spaces, cut at 300 characters or another number.</summary>
+    public static string Line(string text, int maxCharacters = MaxCharacters)
     {
-        var line = text.Length > MaxCharacters ? string.Concat(text.AsSpan(0, MaxCharacters), "...") : text;
+        var line = text.Length > maxCharacters ? string.Concat(text.AsSpan(0, maxCharacters), "...") : text;
         return string.Create(line.Length, line, (output, input) =>
         {
             for (var i = 0; i < input.Length; i++) output[i] = IsUnsafe(input[i]) ? ' ' : input[i];

@@ -47,7 +47,7 @@ internal static class DeployCommand
 
                 A file pc.toml in the folder says the same as the options, and is read first: run = "python3 main.py", memory = "512MiB", ports = ["8080/http"], env = { MODE = "calm" }. A key or value that is not known is refused, with what was probably meant.
 
-                Languages: py3 (bot.py, optionally an empty requirements.txt), nodejs (bot.js, else the main file of package.json, else index.js), docker (a Dockerfile, or --image, on hosts with Docker), exec (run.sh, or the only executable file) and py2 (bot.py, only by name and only where a host has it). A Procfile's web or worker process, or --run, runs instead of an entry file. Programs with dependencies are refused for now. A host that lacks the language is passed over, and the list of hosts says so.
+                Languages: py3 (bot.py), nodejs (bot.js, else the main file of package.json, else index.js), docker (a Dockerfile, or --image, on hosts with Docker), exec (run.sh, or the only executable file) and py2 (bot.py, only by name and only where a host has it). A Procfile's web or worker process, or --run, runs instead of an entry file. What requirements.txt or package.json and its lock file list is installed on the host, once for each list. A host that lacks the language is passed over, and the list of hosts says so.
                 """,
             Examples =
             [

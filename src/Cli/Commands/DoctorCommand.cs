@@ -63,6 +63,13 @@ internal static class DoctorCommand
             findings.Add(new Finding("programs", language.Package, seen, Needed: false, seen ? use : $"{language.Interpreter[0]} was not found where sandboxes see it ({use})", $"apt-get install {language.Package}"));
         }
 
+        foreach (var (tool, package, lists) in new[] { ("pip3", "python3-pip", "requirements.txt"), ("npm", "npm", "package.json") })
+        {
+            var seen = await HostCheck.SeesAsync(home, tool);
+            var use = $"installs what {lists} of a program lists";
+            findings.Add(new Finding("programs", package, seen, Needed: false, seen ? use : $"{tool} was not found where sandboxes see it ({use})", $"apt-get install {package}"));
+        }
+
         return findings;
     }
 

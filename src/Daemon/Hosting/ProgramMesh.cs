@@ -23,7 +23,7 @@ namespace PeoplesCloud.Daemon.Hosting;
 internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegistry swarms, ILogger logger) : IProgramMesh, IAsyncDisposable
 {
     private const int MaxLineBytes = 256 << 10;
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6); // more than the deployer's own limits, which decide
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(16); // more than the deployer's own limits, which decide
 
     private readonly ConcurrentDictionary<EntryHash, ConcurrentQueue<StoredEntry>> _entries = [];
     private readonly Outbox<PeerId> _telling = new(16, e => DaemonLog.RequestFailed(logger, "telling guardians of a deploy", e));

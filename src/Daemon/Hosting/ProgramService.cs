@@ -32,6 +32,7 @@ internal sealed class ProgramService : IAsyncDisposable
     private readonly Func<int> _seed;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly BundleMemory _bundles = new();
     private readonly Outbox<SwarmId> _reconciling;
     private readonly IReadOnlyList<SwarmState> _loaded;
 
@@ -92,7 +93,7 @@ internal sealed class ProgramService : IAsyncDisposable
         // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do. Until they do, the hold keeps it.
         using var hold = _holds.Open(_blocks);
         var adder = new UnixFsAdder(new GrantingBlockStore(hold, _access, swarm.Id));
-        var deployer = new Deployer(new BundlePacker(adder.AddStreamAsync, BundleLimits.Default), _mesh, new DeployTimeouts(), new Random(_seed()), _time);
+        var deployer = new Deployer(new BundlePacker(adder.AddStreamAsync, BundleLimits.Default, _bundles), _mesh, new DeployTimeouts(), new Random(_seed()), _time);
         var steps = new StepQueue(step);
         DeployResult result;
         try
@@ -157,7 +158,11 @@ internal sealed class ProgramService : IAsyncDisposable
     }
 
     /// <summary>Waits for what is under way.</summary>
-    public ValueTask DisposeAsync() => _reconciling.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _reconciling.DisposeAsync();
+        _bundles.Dispose();
+    }
 
     /// <summary>Brings what runs here in line with what the feeds say now; begins the work and returns.</summary>
     public void Reconcile(LocalSwarm swarm) => _reconciling.TryRun(swarm.Id, async stopping =>

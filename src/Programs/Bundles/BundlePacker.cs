@@ -17,24 +17,32 @@ public sealed record PackedBundle(Cid Cid, BundleKey Key, long Bytes, int Entrie
 /// <summary>
 /// Packs a folder into a bundle: scan, then tar, encrypt and add in one pass over the files and in constant memory. Thread-safe.
 /// </summary>
-public sealed class BundlePacker(AddBundle add, BundleLimits limits)
+/// <param name="add">Adds to the block store.</param>
+/// <param name="limits">What a bundle may hold.</param>
+/// <param name="memory">Bundles that were packed before; null packs everything anew.</param>
+public sealed class BundlePacker(AddBundle add, BundleLimits limits, BundleMemory? memory = null)
 {
     private readonly FolderScanner _scanner = new(limits);
 
     /// <summary>Packs a folder.</summary>
     /// <param name="folder">The program's folder.</param>
     /// <param name="cancellationToken">Gives up; what was added stays in the store until it is collected.</param>
+    /// <param name="isUsable">Whether a bundle that was packed before may be taken again if the folder did not change: its blocks are kept, and who can open it still may. Null takes none.</param>
     /// <exception cref="PcException">The folder holds what a bundle cannot (6000, 6001, 6007 to 6012), or the store refuses to write.</exception>
-    public async Task<PackedBundle> PackAsync(string folder, CancellationToken cancellationToken)
+    public async Task<PackedBundle> PackAsync(string folder, CancellationToken cancellationToken, Func<Cid, bool>? isUsable = null)
     {
         var scanned = _scanner.Scan(folder);
         if (scanned.Entries.Count == 0) throw new PcException(ErrorCode.LanguageNotDetected, $"{Quoted.Text(scanned.Root)} is empty");
+        if (isUsable is not null && memory is not null && await FindAsync(scanned, isUsable, cancellationToken) is { } known) return known;
         var key = BundleKey.New();
         try
         {
-            await using var bundle = Seal(scanned, key, RandomNumberGenerator.GetBytes(BundleFormat.SaltBytes));
+            var archive = new BundleMemory.HashingStream(new TarStream(scanned));
+            await using var bundle = new SealingStream(archive, key.Bytes, RandomNumberGenerator.GetBytes(BundleFormat.SaltBytes));
             var cid = await add(bundle, cancellationToken);
-            return new PackedBundle(cid, key, scanned.TotalBytes, scanned.Entries.Count);
+            var packed = new PackedBundle(cid, key, scanned.TotalBytes, scanned.Entries.Count);
+            memory?.Remember(archive.Hash(), packed);
+            return packed;
         }
         catch
         {
@@ -45,4 +53,10 @@ public sealed class BundlePacker(AddBundle add, BundleLimits limits)
 
     /// <summary>The encrypted bundle of a scanned folder; with one key and salt always the same bytes.</summary>
     internal static Stream Seal(ScannedFolder scanned, BundleKey key, ReadOnlySpan<byte> salt) => new SealingStream(new TarStream(scanned), key.Bytes, salt);
+
+    private async Task<PackedBundle?> FindAsync(ScannedFolder scanned, Func<Cid, bool> isUsable, CancellationToken cancellationToken)
+    {
+        await using var archive = new TarStream(scanned);
+        return memory!.Find(await SHA256.HashDataAsync(archive, cancellationToken), isUsable);
+    }
 }

@@ -43,6 +43,9 @@ public enum DeployStep
     /// <summary>A host failed to start it, or an older version could not be stopped at once.</summary>
     Trouble,
 
+    /// <summary>The host installs packages or builds an image: a line of what the tool says.</summary>
+    Installing,
+
     /// <summary>The program has started.</summary>
     Started,
 }
@@ -67,6 +70,9 @@ public sealed record DeployTimeouts
 
     /// <summary>For a host to fetch, unpack and start. Default 5 minutes: a bundle of 256 MiB over 8 Mbit/s.</summary>
     public TimeSpan Start { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How much longer a host may take that installs packages or builds an image first. Default 10 minutes, as the host has it.</summary>
+    public TimeSpan Install { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>For a host to stop a program. Default 20 s: twice what a program gets to end by itself.</summary>
     public TimeSpan Stop { get; init; } = TimeSpan.FromSeconds(20);

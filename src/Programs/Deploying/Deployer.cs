@@ -1,8 +1,10 @@
 using System.Globalization;
 using PeoplesCloud.Base;
+using PeoplesCloud.Content;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Packages;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Swarm;
 
@@ -19,6 +21,9 @@ namespace PeoplesCloud.Programs.Deploying;
 /// <param name="time">The clock.</param>
 public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeouts timeouts, Random random, TimeProvider time)
 {
+    // An installer's or a builder's last lines are what helps.
+    private const int MaxFailureCharacters = 2_000;
+
     private readonly Lock _randomLock = new();
 
     /// <summary>Deploys a folder.</summary>
@@ -38,13 +43,14 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var name = ProgramName.Choose(order.Name, order.Path);
         var replaced = Replaced(swarm, name);
         RequireMember(swarm.State, order.Host);
-        report(new DeployProgress(DeployStep.Detected, $"{name} is {language.Describe(order.Path, order.Manifest)}"));
+        var packages = PackageList.Of(order.Path, language);
+        report(new DeployProgress(DeployStep.Detected, $"{name} is {language.Describe(order.Path, order.Manifest)}{(packages is null ? "" : $" with packages of {packages.File}")}"));
 
         // 2. Pack, encrypt and add, while the members are asked.
         var limits = order.Limits.ToProgramLimits(order.Network);
         using var stopAsking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits) { Manifest = order.Manifest, Name = name }, stopAsking.Token);
-        var packed = await PackAsync(order.Path, asking, stopAsking, cancellationToken);
+        var packed = await PackAsync(order.Path, cid => IsUsable(swarm.State, replaced, cid), asking, stopAsking, cancellationToken);
         using var key = packed.Key;
         report(new DeployProgress(DeployStep.Packed, $"packed and encrypted {packed.Entries} {(packed.Entries == 1 ? "file" : "files")}, {Size.Text(packed.Bytes)}: {packed.Cid}"));
 
@@ -57,7 +63,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         if (placement.Order.Count == 0) throw NoHost(swarm.State, language, placement.Candidates);
 
         // 5. Record, 6. start; with the next candidate when a host fails to start it.
-        var attempt = new Attempt(swarm, packed, name, language, limits, order.Manifest, replaced, offers, placement, report);
+        var attempt = new Attempt(swarm, packed, name, language, limits, order.Manifest, replaced, offers, placement, report) { Installs = packages is not null || language.IsImage };
         var (program, host) = await StartOnFirstAbleAsync(attempt, cancellationToken);
 
         // 7. Report.
@@ -66,11 +72,15 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         return result;
     }
 
-    private async Task<PackedBundle> PackAsync(string folder, Task asking, CancellationTokenSource stopAsking, CancellationToken cancellationToken)
+    // A bundle of the version that is replaced: its blocks are kept, and on its host. Not when somebody who left could open it.
+    private static bool IsUsable(SwarmState state, List<SwarmProgram> replaced, Cid bundle) =>
+        replaced.Exists(program => program.Deployed.Bundle == bundle && program.Deployed.Keys.All(key => state.Find(key.Peer) is not null));
+
+    private async Task<PackedBundle> PackAsync(string folder, Func<Cid, bool> isUsable, Task asking, CancellationTokenSource stopAsking, CancellationToken cancellationToken)
     {
         try
         {
-            return await packer.PackAsync(folder, cancellationToken);
+            return await packer.PackAsync(folder, cancellationToken, isUsable);
         }
         catch
         {
@@ -212,15 +222,18 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
 
     private async Task<bool> TryStartAsync(Attempt attempt, ProgramSpec program, PeerId host)
     {
-        using var timeout = new CancellationTokenSource(timeouts.Start, time);
+        var limit = attempt.Installs ? timeouts.Start + timeouts.Install : timeouts.Start;
+        using var timeout = new CancellationTokenSource(limit, time);
         try
         {
-            await mesh.StartAsync(host, program, timeout.Token);
+            Task StartAsync() => mesh.StartAsync(host, program, timeout.Token).AsTask();
+            if (!attempt.Installs) await StartAsync();
+            else await new InstallWatch(mesh, program, host, line => attempt.Report(new DeployProgress(DeployStep.Installing, line)), time).DuringAsync(StartAsync, timeout.Token);
             return true;
         }
         catch (Exception failed)
         {
-            var why = timeout.IsCancellationRequested ? $"did not start it within {timeouts.Start.TotalSeconds:0} s" : Quoted.Line(failed.Message);
+            var why = timeout.IsCancellationRequested ? $"did not start it within {limit.TotalSeconds:0} s" : Quoted.Line(failed.Message, MaxFailureCharacters);
             attempt.Failures[host] = why;
             attempt.Report(new DeployProgress(DeployStep.Trouble, $"{attempt.NameOf(host)} failed to start {attempt.Name}: {why}"));
             return false;
@@ -240,6 +253,9 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         PlacementResult Placement,
         Action<DeployProgress> Report)
     {
+        /// <summary>Whether a host has more to do than to unpack and start.</summary>
+        public bool Installs { get; init; }
+
         public Dictionary<PeerId, string> Failures { get; } = [];
 
         public HashSet<EntryHash> StopsRecorded { get; } = [];

@@ -7,6 +7,7 @@ using PeoplesCloud.Base.Files;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Packages;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Swarm;
@@ -31,6 +32,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Func<Language, bool> _canRun;
     private readonly IDisk _disk;
+    private readonly PackageCache _packages;
     private readonly IProgramLeases _leases;
     private readonly Lock _lock = new();
     private ImmutableDictionary<EntryHash, HostedProgram> _programs = ImmutableDictionary<EntryHash, HostedProgram>.Empty;
@@ -66,6 +68,8 @@ public sealed partial class ProgramHost : IAsyncDisposable
         _time = time;
         _logger = logger;
         _disk = disk;
+        _packages = new PackageCache(options.PackagesFolder, options.Packages, time);
+        _packages.Collect();
         _disk.MakeFolder(options.Folder);
         _marked = [.. new DirectoryInfo(options.Folder).EnumerateDirectories().Where(IsMarked).Select(marked => marked.Name)];
     }
@@ -311,7 +315,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
         {
             _disk.MakeFolder(folder);
             Unmark(spec);
-            return new Workplace(folder, spec, place, _self, _key, _open, _options, _disk, _time, _logger);
+            return new Workplace(folder, spec, place, _self, _key, _open, _options, _packages, _disk, _time, _logger);
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {

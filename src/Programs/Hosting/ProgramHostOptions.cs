@@ -1,6 +1,7 @@
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Packages;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Swarm;
 
@@ -13,6 +14,9 @@ public sealed record ProgramHostOptions
 
     /// <summary>The folder of all programs' files and logs, absolute: programs/ in the home. Each program has one of its own in it.</summary>
     public required string Folder { get; init; }
+
+    /// <summary>The folder of packages that programs need, absolute. Default: packages/ beside the folder of the programs.</summary>
+    public string PackagesFolder { get => field ?? Path.Combine(Path.GetDirectoryName(Folder) ?? Folder, "packages"); init; }
 
     /// <summary>Whether this node runs programs at all. Default true; --no-host is false.</summary>
     public bool Hosts { get; init; } = true;
@@ -31,6 +35,9 @@ public sealed record ProgramHostOptions
 
     /// <summary>What a log may take.</summary>
     public LogLimits Logs { get; init; } = new();
+
+    /// <summary>What packages of programs may take.</summary>
+    public PackageLimits Packages { get; init; } = new();
 
     /// <summary>When a crashed program is started again.</summary>
     public RestartPolicy Restarts { get; init; } = new();

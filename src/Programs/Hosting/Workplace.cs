@@ -7,6 +7,7 @@ using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Packages;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Swarm;
 
@@ -26,9 +27,10 @@ public delegate Task<Stream> OpenBundle(Cid bundle, IReadOnlyList<PeerId> keeper
 /// programs/LOCALNAME/finished   it ended by itself with exit code 0 and is not started again; the last restart that it knew, or empty
 /// </code>
 /// </summary>
-internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, IDisk disk, TimeProvider time, ILogger logger)
+internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place, PeerId self, X25519Key key, OpenBundle open, ProgramHostOptions options, PackageCache packages, IDisk disk, TimeProvider time, ILogger logger)
 {
     private readonly BundleUnpacker _unpacker = new(options.Bundles);
+    private InstalledPackages? _installed;
 
     /// <summary>The name of the mark of a program that finished.</summary>
     public const string FinishedMark = "finished";
@@ -46,12 +48,15 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
         {
             var language = Language.Find(spec.Deployed.Language) ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(spec.Deployed.Language)} is not known here");
             var manifest = spec.Deployed.Manifest;
+            var command = language.CommandIn(AppFolder, manifest);
+            if (_installed is { } found && manifest.Command is not null) command = found.Installer.Finding(command);
             // An image that brings its own command brings its own files too.
             var source = language.IsImage && manifest.Command is null ? null : AppFolder;
             var limits = spec.Deployed.Limits;
-            return new RunSpec(spec.LocalName, language.CommandIn(AppFolder, manifest), source, EnvironmentOf(language), limits.ToRunLimits(), limits.ToNetworkMode())
+            return new RunSpec(spec.LocalName, command, source, EnvironmentOf(language), limits.ToRunLimits(), limits.ToNetworkMode())
             {
                 Image = place.Builder is null ? place.Image : BuiltImage,
+                Mounts = _installed is { } shown ? [shown.Installer.MountOf(shown.Folder)] : [],
                 Ports = [.. manifest.Ports.Where(port => port.Protocol != ProgramPort.Udp).Select(port => port.Number)],
             };
         }
@@ -62,6 +67,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
     {
         var environment = new Dictionary<string, string>(language.Environment, StringComparer.Ordinal);
         foreach (var (name, value) in spec.Deployed.Manifest.Environment) environment[name] = value;
+        _installed?.Installer.AddTo(environment);
         return environment;
     }
 
@@ -81,6 +87,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
             await using var bundle = await OpenAsync(cancellationToken);
             await _unpacker.UnpackAsync(bundle, bundleKey, AppFolder, cancellationToken);
         }
+        await InstallAsync(cancellationToken);
         if (place.Builder is { } builder) await builder.BuildAsync(AppFolder, BuiltImage, spec.Deployed.Limits.ToRunLimits(), SayAsync, cancellationToken);
     }
 
@@ -90,13 +97,22 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
     public void CleanUp(bool finished, EntryHash? lastRestart)
     {
         if (finished) Mark(lastRestart);
+        _installed?.Dispose();
         DeleteFolder(AppFolder);
         Log.Dispose();
     }
 
+    private async Task InstallAsync(CancellationToken cancellationToken)
+    {
+        _installed?.Dispose();
+        _installed = null;
+        if (Language.Find(spec.Deployed.Language) is not { } language || PackageList.Of(AppFolder, language) is not { } list) return;
+        _installed = await packages.RequireAsync(list, AppFolder, language, place, spec.Deployed.Limits.ToRunLimits(), line => Log.Say($"{list.Installer.Name}: {line}"), cancellationToken);
+    }
+
     private ValueTask SayAsync(string line)
     {
-        Log.Say(line);
+        Log.Say($"docker: {line}");
         return ValueTask.CompletedTask;
     }
 

@@ -1,5 +1,4 @@
 using PeoplesCloud.Base;
-using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Languages;
@@ -7,26 +6,20 @@ namespace PeoplesCloud.Programs.Languages;
 /// <summary>Says which language a folder is written in, from the names of the files at its top.</summary>
 public static class LanguageDetector
 {
-    /// <summary>The most of a dependency file that is looked at, in bytes; a longer one certainly lists something.</summary>
-    private const int MaxDependencyBytes = 1 << 20;
-
     /// <summary>The language of a folder: the named one, the one of its command or image, or the only one whose entry file is there.</summary>
     /// <param name="folder">An existing folder.</param>
     /// <param name="named">The language that the person named; null detects it.</param>
     /// <param name="manifest">What the program asks for: a command or an image needs no entry file.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.LanguageUnknown"/>, <see cref="ErrorCode.EntryFileMissing"/>,
-    /// <see cref="ErrorCode.LanguageNotDetected"/>, <see cref="ErrorCode.LanguageAmbiguous"/>, <see cref="ErrorCode.DependenciesNotSupported"/>,
+    /// <see cref="ErrorCode.LanguageNotDetected"/>, <see cref="ErrorCode.LanguageAmbiguous"/>,
     /// <see cref="ErrorCode.PackageJsonInvalid"/>.</exception>
     public static Language Detect(string folder, string? named, ProgramManifest? manifest = null) => Detect(folder, named, manifest ?? ProgramManifest.Empty, Language.All);
 
     internal static Language Detect(string folder, string? named, ProgramManifest manifest, IReadOnlyList<Language> languages)
     {
-        var language = named is not null ? Named(folder, named, manifest, languages)
-            : manifest.Command is { } command ? OfCommand(folder, command)
-            : manifest.Image is not null ? InImage(folder, languages)
-            : OnlyOneIn(folder, languages);
-        RefuseDependencies(folder, language);
-        return language;
+        if (named is not null) return Named(folder, named, manifest, languages);
+        if (manifest.Command is { } command) return OfCommand(folder, command);
+        return manifest.Image is not null ? InImage(folder, languages) : OnlyOneIn(folder, languages);
     }
 
     private static Language Named(string folder, string named, ProgramManifest manifest, IReadOnlyList<Language> languages)
@@ -78,32 +71,4 @@ public static class LanguageDetector
 
     private static string Listed(IEnumerable<Language> languages) =>
         string.Join(", ", languages.Select(language => $"{language.EntryText} ({language.Name}, {language.Title})"));
-
-    private static void RefuseDependencies(string folder, Language language)
-    {
-        if (language.DependencyFile is null) return;
-        var first = language.DependencyFile == PackageJson.FileName ? PackageJson.Read(folder)?.FirstDependency : FirstRequirement(Path.Combine(folder, language.DependencyFile));
-        if (first is null) return;
-        throw new PcException(
-            ErrorCode.DependenciesNotSupported,
-            $"{language.DependencyFile} lists packages (the first: {Quoted.Text(first)}), and programs with dependencies cannot be deployed yet",
-            $"Copy what the program needs into the folder and empty the list in {language.DependencyFile}.");
-    }
-
-    // Blank lines and comments are no dependencies: an empty requirements.txt is common and harmless.
-    private static string? FirstRequirement(string path)
-    {
-        // A link or a pipe is not read: packing refuses it.
-        if (!FileStatus.TryRead(path, out var status, out _) || status.Kind != FileKind.File) return null;
-        try
-        {
-            return status.Bytes > MaxDependencyBytes
-                ? "(a very long list)"
-                : File.ReadLines(path).Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0 && line[0] != '#');
-        }
-        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
-        {
-            throw new PcException(ErrorCode.FileUnreadable, $"{Quoted.Text(path)} could not be read: {unreadable.Message}", inner: unreadable);
-        }
-    }
 }

@@ -75,6 +75,31 @@ public sealed class DeployerTests : IAsyncDisposable
         Assert.Empty(_progress);
     }
 
+    // Goal: an unchanged folder is not encrypted and sent again; a changed one is, and so is one whose key somebody else's version holds.
+    [Fact]
+    public async Task A_folder_that_did_not_change_keeps_its_bundle()
+    {
+        var elm = _swarm.Add("elm", _elm);
+        var first = (await DeployAsync()).Program;
+        var second = (await DeployAsync()).Program;
+        Assert.NotEqual(first.Id, second.Id);
+        Assert.Equal(first.Deployed.Bundle, second.Deployed.Bundle);
+        Assert.All(second.Deployed.Keys, key => Assert.DoesNotContain(first.Deployed.Keys, before => before.Box.SequenceEqual(key.Box)));
+        Assert.Equal(ProgramState.Running, Assert.Single(elm.Host.Programs).State);
+
+        // The same length and content but the executable bit, then other content; each is another bundle.
+        File.SetUnixFileMode(_swarm.Folder["hello/bot.py"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var third = (await DeployAsync()).Program;
+        Assert.NotEqual(first.Deployed.Bundle, third.Deployed.Bundle);
+        _swarm.Folder.With("hello/bot.py", "print('HELLO')\n");
+        var fourth = (await DeployAsync()).Program;
+        Assert.NotEqual(third.Deployed.Bundle, fourth.Deployed.Bundle);
+
+        // Under another name nothing is replaced: the blocks of a program that may be stopped any time are not relied on.
+        var other = (await _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"], Name: "other"), null, Token)).Program;
+        Assert.NotEqual(fourth.Deployed.Bundle, other.Deployed.Bundle);
+    }
+
     // Goal: nobody but the owner and the guardians reads a program. Method: seven hosts, five of them guardians; each member tries its
     // own key on every sealed key of the entry that all of them hold, and on the bundle, whose blocks all of them may fetch.
     [Fact]

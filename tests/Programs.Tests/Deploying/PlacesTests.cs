@@ -61,7 +61,7 @@ public sealed class PlacesTests : IAsyncDisposable
         Assert.Equal($"{spec.Image} from Dockerfile, main.py", Assert.Single(_docker.Built));
         Assert.Empty(spec.Command);
         Assert.Null(spec.SourceFolder); // the image has the files
-        Assert.Contains(await LinesAsync(result), line => line == "Step 1/1 : FROM python:3");
+        Assert.Contains(await LinesAsync(result), line => line == "docker: Step 1/1 : FROM python:3");
 
         _docker.Build = () => throw new PcException(ErrorCode.StartFailed, "the Dockerfile could not be built: no such file");
         await Refused.WithAsync(ErrorCode.StartFailed, "fir: the Dockerfile could not be built: no such file", () => DeployAsync("image"));

@@ -1,6 +1,5 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Languages;
-using PeoplesCloud.Programs.Tests.Bundles;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Swarm;
 
@@ -125,31 +124,6 @@ public sealed class LanguageDetectorTests : IDisposable
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("\n  \n# nothing yet\r\n")]
-    public void Empty_requirements_are_no_dependencies(string requirements)
-    {
-        _folder.With("bot.py").With("requirements.txt", requirements);
-        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null));
-    }
-
-    [Fact]
-    public void Dependencies_are_refused_for_now()
-    {
-        _folder.With("bot.py").With("requirements.txt", "# the API\n discord.py==2.4 \nrequests\n");
-        Refused.With(ErrorCode.DependenciesNotSupported, "\"discord.py==2.4\"", () => LanguageDetector.Detect(_folder.Path, null));
-    }
-
-    // Reading a pipe would wait for ever; packing refuses it afterwards.
-    [Fact]
-    public void Requirements_that_are_a_pipe_are_not_read()
-    {
-        _folder.With("bot.py");
-        FolderScannerTests.Shell($"mkfifo {_folder["requirements.txt"]}");
-        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, null));
-    }
-
-    [Theory]
     [InlineData("bot.js", "bot.js")]
     [InlineData("index.js", "index.js")]
     [InlineData("bot.js index.js package.json={\"main\":\"lib/a.js\"} lib/a.js", "bot.js")]
@@ -202,13 +176,6 @@ public sealed class LanguageDetectorTests : IDisposable
         Refused.With(ErrorCode.PackageJsonInvalid, "larger than 1 MiB", () => LanguageDetector.Detect(_folder.Path, "nodejs"));
         _folder.With("package.json", new string('[', 100_000));
         Refused.With(ErrorCode.PackageJsonInvalid, "no JSON", () => LanguageDetector.Detect(_folder.Path, "nodejs"));
-    }
-
-    [Fact]
-    public void Packages_are_refused_for_now()
-    {
-        _folder.With("index.js").With("package.json", "{\"dependencies\":{\"left-pad\":\"1\"}}");
-        Refused.With(ErrorCode.DependenciesNotSupported, "\"left-pad\"", () => LanguageDetector.Detect(_folder.Path, null));
     }
 
     [Theory]

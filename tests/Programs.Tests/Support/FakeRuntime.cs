@@ -64,7 +64,7 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
 
     public TimeSpan? StopGrace { get; private set; }
 
-    public ValueTask PrintAsync(string text) => output(OutputKind.Out, Encoding.UTF8.GetBytes(text));
+    public ValueTask PrintAsync(string text, OutputKind kind = OutputKind.Out) => output(kind, Encoding.UTF8.GetBytes(text));
 
     public void Exit(int code, RunExitReason reason = RunExitReason.Exited)
     {

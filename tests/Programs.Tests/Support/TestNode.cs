@@ -83,7 +83,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
         Store = swarm.OnDisk ? new FileBlockStore(swarm.Folder[$"{name}/blocks"], TimeProvider.System, NullLogger.Instance, SystemDisk.Instance) : new MemoryBlockStore();
         Replica = JoinSwarm(role);
         Host = NewHost();
-        var packer = new BundlePacker(new UnixFsAdder(Store).AddStreamAsync, BundleLimits.Default);
+        var packer = new BundlePacker(new UnixFsAdder(Store).AddStreamAsync, BundleLimits.Default, new BundleMemory());
         Deployer = new Deployer(packer, this, new DeployTimeouts(), random, swarm.Time);
     }
 

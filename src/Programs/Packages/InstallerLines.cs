@@ -1,0 +1,48 @@
+using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Packages;
+
+/// <summary>Takes what an installer writes, tells each line that is not blank as it is, and keeps the last ones for an error. One chunk at a time, as runtimes hand them over.</summary>
+/// <param name="said">Hears each line.</param>
+/// <param name="keptLines">How many lines an error repeats.</param>
+internal sealed class InstallerLines(Action<string> said, int keptLines)
+{
+    private const int MaxLineBytes = 4 << 10;
+
+    private readonly LineSplitter[] _splitters = [new(MaxLineBytes), new(MaxLineBytes)];
+    private readonly Queue<string>[] _last = [new(), new()];
+
+    /// <summary>The end of what it wrote, for a message that ends here: errors if it wrote any, else the rest. One line, separated by bars.</summary>
+    public string Last
+    {
+        get
+        {
+            var lines = _last[(int)OutputKind.Err] is { Count: > 0 } errors ? errors : _last[(int)OutputKind.Out];
+            return lines.Count == 0 ? "" : $": {string.Join(" | ", lines)}";
+        }
+    }
+
+    /// <summary>Takes a chunk.</summary>
+    public ValueTask WriteAsync(OutputKind kind, ReadOnlyMemory<byte> chunk)
+    {
+        _splitters[(int)kind].Push(chunk.Span, line => Take(kind, line));
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Nothing more comes.</summary>
+    public void Complete()
+    {
+        foreach (var kind in new[] { OutputKind.Out, OutputKind.Err }) _splitters[(int)kind].Finish(line => Take(kind, line));
+    }
+
+    private void Take(OutputKind kind, ReadOnlySpan<byte> line)
+    {
+        var text = System.Text.Encoding.UTF8.GetString(line);
+        if (string.IsNullOrWhiteSpace(text)) return;
+        said(text);
+        var last = _last[(int)kind];
+        last.Enqueue(text);
+        if (last.Count > keptLines) last.Dequeue();
+    }
+}

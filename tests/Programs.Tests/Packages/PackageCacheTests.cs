@@ -1,0 +1,200 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Programs.Languages;
+using PeoplesCloud.Programs.Packages;
+using PeoplesCloud.Programs.Tests.Support;
+using PeoplesCloud.Runtimes;
+
+namespace PeoplesCloud.Programs.Tests.Packages;
+
+/// <summary>What is kept of installations, with a runtime in which the test is the installer.</summary>
+public sealed class PackageCacheTests : IDisposable
+{
+    private readonly TestFolder _folder = new();
+    private readonly FakeRuntime _runtime = new();
+    private readonly List<string> _said = [];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task One_list_is_installed_once_for_all_that_ask_at_the_same_time()
+    {
+        var cache = NewCache();
+        var asking = Enumerable.Range(0, 5).Select(_ => RequireAsync(cache, "requests\n")).ToList();
+        var installer = await _runtime.NextAsync();
+        Assert.DoesNotContain(asking, task => task.IsCompleted);
+        await InstallAsync(installer, "requests/__init__.py", "1");
+        var all = await Task.WhenAll(asking);
+        Assert.Single(all.Select(installed => installed.Folder).Distinct());
+        Assert.Equal("1", await File.ReadAllTextAsync(Path.Combine(all[0].Folder, "requests/__init__.py"), Token));
+        Assert.False(_runtime.HasMore);
+        // Also for the next daemon; and another list is another installation.
+        await RequireAsync(NewCache(), "requests\n");
+        Assert.False(_runtime.HasMore);
+        var other = RequireAsync(cache, "flask\n");
+        await InstallAsync(await _runtime.NextAsync(), "flask.py", "2");
+        Assert.NotEqual(all[0].Folder, (await other).Folder);
+    }
+
+    // Goal: nobody gets something into the packages of another member's program that has the same list. Method: a folder with files that
+    // pip or Python would pick up, and packages made ready where the installer leaves its own.
+    [Fact]
+    public async Task The_installer_sees_the_list_and_nothing_else_of_the_program()
+    {
+        _folder.With("app/pip.py", "raise SystemExit('mine')\n").With("app/data/packages/requests.py", "mine").With("app/sitecustomize.py", "mine");
+        var asking = RequireAsync(NewCache(), "requests\n");
+        var installer = await _runtime.NextAsync();
+        Assert.StartsWith("requirements.txt ", installer.Files, StringComparison.Ordinal);
+        Assert.DoesNotContain("\n", installer.Files, StringComparison.Ordinal);
+        Assert.Equal(NetworkMode.Internet, installer.Spec.Network);
+        await InstallAsync(installer, "requests.py", "theirs");
+        Assert.Equal("theirs", await File.ReadAllTextAsync(Path.Combine((await asking).Folder, "requests.py"), Token));
+    }
+
+    [Theory]
+    [InlineData("requests.py", "other")]
+    [InlineData("added.py", "new")]
+    [InlineData("requests.py", null)]
+    [InlineData("../digest", "0")]
+    [InlineData("../digest", null)]
+    public async Task What_is_damaged_on_the_disk_is_installed_again(string file, string? text)
+    {
+        var first = RequireAsync(NewCache(), "requests\n");
+        await InstallAsync(await _runtime.NextAsync(), "requests.py", "right");
+        var path = Path.Combine((await first).Folder, file);
+        if (text is null) File.Delete(path);
+        else await File.WriteAllTextAsync(path, text, Token);
+
+        var second = RequireAsync(NewCache(), "requests\n");
+        await InstallAsync(await _runtime.NextAsync(), "requests.py", "right again");
+        Assert.Equal(["requests.py"], Directory.EnumerateFiles((await second).Folder).Select(Path.GetFileName));
+        Assert.Equal("right again", await File.ReadAllTextAsync(Path.Combine((await second).Folder, "requests.py"), Token));
+    }
+
+    [Fact]
+    public async Task An_installer_that_fails_leaves_nothing_and_its_words_are_told()
+    {
+        var cache = NewCache();
+        var asking = RequireAsync(cache, "nosuch\n");
+        var installer = await _runtime.NextAsync();
+        await installer.PrintAsync("Looking in indexes\n");
+        await installer.PrintAsync("ERROR: no versions\nERROR: No matching distribution found for nosuch", OutputKind.Err);
+        installer.Exit(1);
+        await Refused.WithAsync(ErrorCode.PackagesFailed, "pip ended with exit code 1: ERROR: no versions | ERROR: No matching distribution found for nosuch", () => asking);
+        Assert.Equal(["installing what requirements.txt lists, by pip", "Looking in indexes", "ERROR: no versions", "ERROR: No matching distribution found for nosuch"], _said);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder["packages"]));
+
+        // And the next one tries again.
+        asking = RequireAsync(cache, "nosuch\n");
+        (await _runtime.NextAsync()).Exit(PackageInstaller.NotFound);
+        var error = await Refused.WithAsync(ErrorCode.PackagesToolMissing, "this host has no pip", () => asking);
+        Assert.Contains("apt-get install python3-pip", error.Hint, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Packages_that_take_too_much_are_refused_while_they_grow()
+    {
+        var cache = NewCache(new PackageLimits { MaxBytes = 1 << 20, MaxEntries = 50, WatchInterval = TimeSpan.FromMilliseconds(1) });
+        var asking = RequireAsync(cache, "large\n");
+        var installer = await _runtime.NextAsync();
+        await File.WriteAllBytesAsync(Path.Combine(installer.Spec.DataFolder!, "archive"), new byte[3 << 20], Token);
+        await Refused.WithAsync(ErrorCode.PackagesRefused, "take more than 1 MiB", () => asking);
+        Assert.Equal(0, _runtime.Running);
+
+        asking = RequireAsync(cache, "many\n");
+        await InstallAsync(await _runtime.NextAsync(), Enumerable.Range(0, 60).Select(number => ($"file{number}", "")));
+        await Refused.WithAsync(ErrorCode.PackagesRefused, "more than 50 files", () => asking);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder["packages"]));
+    }
+
+    [Fact]
+    public async Task Links_are_kept_and_never_followed_and_pipes_are_refused()
+    {
+        var outside = _folder.With("outside", "secret\n")["outside"];
+        File.SetUnixFileMode(outside, UnixFileMode.UserRead);
+        var asking = RequireAsync(NewCache(), "links\n");
+        var installer = await _runtime.NextAsync();
+        var packages = Directory.CreateDirectory(Path.Combine(installer.Spec.DataFolder!, "packages")).FullName;
+        File.CreateSymbolicLink(Path.Combine(packages, "link"), outside);
+        Directory.CreateSymbolicLink(Path.Combine(packages, "folder"), "/");
+        installer.Exit(0);
+        Assert.Equal(outside, new FileInfo(Path.Combine((await asking).Folder, "link")).LinkTarget);
+        Assert.Equal(UnixFileMode.UserRead, File.GetUnixFileMode(outside));
+
+        asking = RequireAsync(NewCache(), "pipes\n");
+        installer = await _runtime.NextAsync();
+        packages = Directory.CreateDirectory(Path.Combine(installer.Spec.DataFolder!, "packages")).FullName;
+        Bundles.FolderScannerTests.Shell($"mkfifo {packages}/pipe");
+        installer.Exit(0);
+        await Refused.WithAsync(ErrorCode.PackagesRefused, "neither file, folder nor link", () => asking);
+    }
+
+    [Fact]
+    public async Task The_longest_unused_go_first_and_what_a_program_uses_stays()
+    {
+        // Each takes a block of 4 KiB, and the digest beside it another.
+        var cache = NewCache(new PackageLimits { MaxCacheBytes = 20 << 10 });
+        using var used = await InstalledAsync(cache, "a\n");
+        (await InstalledAsync(cache, "b\n")).Dispose();
+        foreach (var old in Directory.EnumerateDirectories(_folder["packages"])) Directory.SetLastWriteTimeUtc(old, new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+        (await InstalledAsync(cache, "c\n")).Dispose();
+        (await InstalledAsync(cache, "d\n")).Dispose();
+        Assert.True(Directory.Exists(used.Folder));
+        Assert.Equal(["a.py", "d.py"], Directory.EnumerateFiles(_folder["packages"], "*.py", SearchOption.AllDirectories).Select(Path.GetFileName).Order().Where(name => name != "c.py"));
+        // What went is installed again when it is asked for.
+        (await InstalledAsync(cache, "b\n")).Dispose();
+    }
+
+    [Fact]
+    public async Task What_a_daemon_that_died_left_is_removed()
+    {
+        _folder.With("packages/new-0123-1/data/half.py");
+        var cache = NewCache();
+        cache.Collect();
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder["packages"]));
+        (await InstalledAsync(cache, "a\n")).Dispose();
+    }
+
+    [Fact]
+    public async Task Commands_of_packages_are_found_and_the_owner_s_own_path_stays()
+    {
+        var installer = PackageInstaller.Pip;
+        var environment = new Dictionary<string, string> { ["PYTHONPATH"] = "/app/lib" };
+        installer.AddTo(environment);
+        Assert.Equal("/app/lib:/opt/packages", environment["PYTHONPATH"]);
+        using var found = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("/bin/sh", installer.Finding(["/bin/sh", "-c", "echo $PATH $0"]).Skip(1)) { UseShellExecute = false, RedirectStandardOutput = true })!;
+        Assert.StartsWith("/opt/packages/bin:/", await found.StandardOutput.ReadToEndAsync(Token), StringComparison.Ordinal);
+        await found.WaitForExitAsync(Token);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private PackageCache NewCache(PackageLimits? limits = null) => new(_folder["packages"], limits ?? new PackageLimits(), TimeProvider.System);
+
+    private Task<InstalledPackages> RequireAsync(PackageCache cache, string requirements)
+    {
+        _folder.With("app/requirements.txt", requirements);
+        var list = PackageList.Of(_folder["app"], Language.Python3)!;
+        return cache.RequireAsync(list, _folder["app"], Language.Python3, new RunPlace(_runtime), new RunLimits(), _said.Add, Token);
+    }
+
+    private async Task<InstalledPackages> InstalledAsync(PackageCache cache, string requirements)
+    {
+        var asking = RequireAsync(cache, requirements);
+        await InstallAsync(await _runtime.NextAsync(), $"{requirements.Trim()}.py", "");
+        return await asking;
+    }
+
+    private static Task InstallAsync(FakeRun installer, string file, string text) => InstallAsync(installer, [(file, text)]);
+
+    private static async Task InstallAsync(FakeRun installer, IEnumerable<(string Name, string Text)> files)
+    {
+        foreach (var (name, text) in files)
+        {
+            var path = Path.Combine(installer.Spec.DataFolder!, "packages", name);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            await File.WriteAllTextAsync(path, text, Token);
+        }
+        installer.Exit(0);
+    }
+}
