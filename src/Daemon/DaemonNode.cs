@@ -251,6 +251,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var recorder = new RunRecorder(Swarms, programHost.Written, _time, loggers.CreateLogger("Leases"));
         programHost.Noted += recorder.Note;
         var bundleKeeper = new BundleKeeper(Swarms, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), _time, loggers.CreateLogger("Leases"));
+        Owns(bundleKeeper.Dispose);
         var mesh = new ProgramMesh(client, programHost, Swarms, loggers.CreateLogger("Programs"));
         Owns(mesh.DisposeAsync);
         Locator = new ProgramLocator(Swarms, leases);
@@ -301,7 +302,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         {
             // Programs go to other hosts while this one still votes, and that is told before it leaves.
             await leases.DrainAsync(all: true, "the host's daemon ends");
-            await Task.WhenAny(recorder.WrittenAsync(), Task.Delay(LastWords, _time));
+            await Task.WhenAny(recorder.WrittenAsync(), Task.Delay(LastWords, _time, CancellationToken.None));
             presence.Leave(Swarms);
             await leases.CloseAsync();
             await gossip.CloseAsync();

@@ -11,7 +11,7 @@ namespace PeoplesCloud.Daemon.Hosting;
 /// A guardian has the bundle before it needs it: fetches what the feeds name and this node can open, one after another, so that a program starts
 /// here at once when its host dies, and starts even when nobody else who has it is left. What it has is kept for as long as the feeds name it.
 /// </summary>
-internal sealed class BundleKeeper
+internal sealed class BundleKeeper : IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
@@ -57,6 +57,9 @@ internal sealed class BundleKeeper
         }
     }
 
+    /// <summary>Looks no more; <see cref="RunAsync"/> has ended.</summary>
+    public void Dispose() => _due.Dispose();
+
     private void Look(LocalSwarm swarm)
     {
         if (_due.CurrentCount > 0) return;
@@ -64,9 +67,9 @@ internal sealed class BundleKeeper
         {
             _due.Release();
         }
-        catch (SemaphoreFullException)
+        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
         {
-            // Somebody else was quicker; one look is enough.
+            // Somebody else was quicker, and one look is enough; or nobody looks any more.
         }
     }
 
