@@ -28,15 +28,15 @@ public static class SimCommand
             };
             if (understood) continue;
             output.WriteLine(Usage);
-            output.WriteLine($"scenarios: all, {string.Join(", ", Scenarios.Names)}");
+            output.WriteLine($"scenarios: all, {string.Join(", ", Names)}");
             return 2;
         }
-        if (scenario != "all" && !Scenarios.Names.Contains(scenario))
+        if (scenario != "all" && !Names.Contains(scenario))
         {
-            output.WriteLine($"no scenario {scenario}; there are: all, {string.Join(", ", Scenarios.Names)}");
+            output.WriteLine($"no scenario {scenario}; there are: all, {string.Join(", ", Names)}");
             return 2;
         }
-        foreach (var name in scenario == "all" ? Scenarios.Names : [scenario])
+        foreach (var name in scenario == "all" ? Names : [scenario])
         {
             if (nodes > Scenarios.MaxNodes(name))
             {
@@ -50,7 +50,7 @@ public static class SimCommand
                 var started = Stopwatch.GetTimestamp();
                 try
                 {
-                    var report = Scenarios.Run(run);
+                    var report = LeaseScenarios.Names.Contains(name) ? LeaseScenarios.Run(run) : Scenarios.Run(run);
                     output.WriteLine(Line(report, Stopwatch.GetElapsedTime(started)));
                 }
                 catch (SimFailureException failure)
@@ -62,6 +62,8 @@ public static class SimCommand
         }
         return 0;
     }
+
+    private static IReadOnlyCollection<string> Names => [.. Scenarios.Names, .. LeaseScenarios.Names];
 
     private static bool TryParseSeed(string text, out ulong seed) => text.StartsWith("0x", StringComparison.Ordinal)
         ? ulong.TryParse(text.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out seed)

@@ -35,6 +35,9 @@ internal sealed class HeldLease(ulong epoch, TimeSpan until, bool alone)
 
     /// <summary>The last message in which each other guardian voted for this epoch.</summary>
     public SortedDictionary<PeerId, LeaseMessage> Votes { get; } = [];
+
+    /// <summary>Votes that another who says that it holds the lease has shown.</summary>
+    public SortedDictionary<PeerId, LeaseMessage> Shown { get; } = [];
 }
 
 /// <summary>One program as its guardian sees it: a voter, a proposer and perhaps a holder. Changed by the engine only.</summary>
@@ -64,6 +67,9 @@ internal sealed class GuardedProgram(EntryHash id)
 
     public LeaseBacking? Backing { get; set; }
 
+    /// <summary>What was given back last: it is not asked for again.</summary>
+    public LeaseClaim? Released { get; set; }
+
     /// <summary>The highest epoch that was voted for, held or told; the holder is unknown for what the feeds told.</summary>
     public (ulong Epoch, PeerId? Holder) Known { get; set; }
 
@@ -82,7 +88,10 @@ internal sealed class GuardedProgram(EntryHash id)
     /// <summary>Who promised or accepted in this round.</summary>
     public HashSet<PeerId> Votes { get; } = [];
 
-    /// <summary>Who answered at all in this round.</summary>
+    /// <summary>Who refused in this round, for whatever reason.</summary>
+    public HashSet<PeerId> Refused { get; } = [];
+
+    /// <summary>Who answered in this round and knows the program.</summary>
     public HashSet<PeerId> Answered { get; } = [];
 
     /// <summary>When it may try again; a lease that somebody is backed for is not asked for before that ends.</summary>
@@ -93,8 +102,8 @@ internal sealed class GuardedProgram(EntryHash id)
 
     public int Failures { get; set; }
 
-    /// <summary>How often in a row somebody did not know the program yet.</summary>
-    public int Unknowns { get; set; }
+    /// <summary>How often in a row it failed for what is over in a moment.</summary>
+    public int QuickRetries { get; set; }
 
     /// <summary>Since when there is neither a majority nor a holder.</summary>
     public TimeSpan? AloneSince { get; set; }
@@ -115,16 +124,23 @@ internal sealed class GuardedProgram(EntryHash id)
     public LeaseBacking? BackingAt(TimeSpan now) => Backing is { } backing && backing.Until > now ? backing : null;
 
     /// <summary>
-    /// Epochs of one guardian end with its place among them, so no two guardians of one generation ever have the same: 11, 12, 21, ...
+    /// Epochs of one guardian end with its place among them, and each generation has a million of its own: 11, 12, 21, ..., 1000011. So no two guardians
+    /// ever have the same, whatever their voters forgot.
     /// </summary>
     public bool IsEpochOf(PeerId peer, ulong epoch) => epoch % EpochStep == (ulong)Guardians.IndexOf(peer) + 1;
 
-    /// <summary>The lowest epoch of a guardian that is above another.</summary>
+    /// <summary>The lowest epoch of a guardian that is above another, and above all of earlier generations.</summary>
     public ulong NextEpochOf(PeerId peer, ulong above)
     {
-        var next = above - above % EpochStep + (ulong)Guardians.IndexOf(peer) + 1;
-        return next > above ? next : next + EpochStep;
+        var floor = Math.Max(above, EpochBase);
+        var next = floor - floor % EpochStep + (ulong)Guardians.IndexOf(peer) + 1;
+        return next > floor ? next : next + EpochStep;
     }
 
+    /// <summary>Epochs of this generation are above it.</summary>
+    public ulong EpochBase => Math.Min(Math.Max(Generation, 1) - 1, MaxGenerations) * EpochsOfGeneration;
+
     private const ulong EpochStep = 10;
+    private const ulong EpochsOfGeneration = 1_000_000;
+    private const ulong MaxGenerations = 1UL << 40; // what is multiplied stays a number
 }

@@ -1,6 +1,6 @@
 namespace PeoplesCloud.Swarm;
 
-/// <summary>The rules that keep two hosts from running one program. Tests leave one out at a time, and the simulator must notice each.</summary>
+/// <summary>Rules that keep two hosts from running one program. Tests leave out one at a time, and the simulator must notice each.</summary>
 [Flags]
 internal enum LeaseChecks
 {
@@ -12,30 +12,21 @@ internal enum LeaseChecks
     /// <summary>A voter that started less than one backing ago does not vote.</summary>
     Youth = 2,
 
-    /// <summary>A holder's time counts from when it asked, not from when it was answered.</summary>
-    AskedAt = 4,
-
-    /// <summary>A voter refuses an epoch below the highest that it knows.</summary>
-    LowEpoch = 8,
-
-    /// <summary>A holder that hears of a higher epoch stops.</summary>
-    Yield = 16,
+    /// <summary>A holder that hears of a higher epoch stops, when it has no majority.</summary>
+    Yield = 4,
 
     /// <summary>A new holder's epoch is above all that its voters know.</summary>
-    NextEpoch = 32,
-
-    /// <summary>A ballot of another generation is refused.</summary>
-    Generation = 64,
-
-    /// <summary>Who approved a later generation votes in this one no more.</summary>
-    Seal = 128,
+    NextEpoch = 8,
 
     /// <summary>A voter in a new generation waits until leases of the old one are over.</summary>
-    Quarantine = 256,
+    Quarantine = 16,
 
     /// <summary>A lease is held by a majority of all guardians, not of those that answered.</summary>
-    Majority = 512,
+    Majority = 32,
 
-    /// <summary>A vote counts only for the round that it answers.</summary>
-    Round = 1024,
+    /// <summary>A voter whose clock jumped does not vote for one backing.</summary>
+    Jump = 64,
+
+    /// <summary>A holder whose lease ended votes for nobody before its program stands still.</summary>
+    OwnStop = 128,
 }

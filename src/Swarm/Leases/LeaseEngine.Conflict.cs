@@ -21,11 +21,22 @@ public sealed partial class LeaseEngine
         if (claim.Epoch > program.Known.Epoch) program.Known = (claim.Epoch, claim.Holder);
     }
 
-    private static void NoteVote(GuardedProgram program, PeerId from, LeaseMessage message)
+    private void NoteVote(GuardedProgram program, PeerId from, LeaseMessage message)
     {
         if (message.Signed.IsEmpty) return;
-        if (program.Held is { } held) held.Votes[from] = message;
-        else program.EarlyVotes[from] = message;
+        if (program.Held is not { } held)
+        {
+            program.EarlyVotes[from] = message;
+            return;
+        }
+        held.Votes[from] = message;
+        // A vote for us in a lower epoch, after one for another: only the later of the two shows it.
+        if (held.Shown.TryGetValue(from, out var theirs)) Compare(program, message, theirs);
+    }
+
+    private void Compare(GuardedProgram program, LeaseMessage ours, LeaseMessage theirs)
+    {
+        if (LeaseEvidence.Judge(ours, theirs, program.Id) is { } what) Distrust(ours.Sender, program, what, [ours.Signed, theirs.Signed]);
     }
 
     private void ShowProofs(GuardedProgram program, PeerId to)
@@ -42,8 +53,8 @@ public sealed partial class LeaseEngine
         if (!_programs.TryGetValue(shown.Program, out var program) || program.Held is not { } held || shown.Generation != program.Generation) return;
         foreach (var theirs in message.Proofs)
         {
-            if (!held.Votes.TryGetValue(theirs.Sender, out var ours)) continue;
-            if (LeaseEvidence.Judge(ours, theirs, program.Id) is { } what) Distrust(theirs.Sender, program, what, [ours.Signed, theirs.Signed]);
+            held.Shown[theirs.Sender] = theirs;
+            if (held.Votes.TryGetValue(theirs.Sender, out var ours)) Compare(program, ours, theirs);
         }
         if (program.Held is null) return;
         // No lie in one life was found, but a majority did vote for a higher epoch: it started again too often.

@@ -5,15 +5,36 @@ namespace PeoplesCloud.Swarm;
 // The proposer and the holder. A lease counts from when it was asked for, so it is over here before any voter takes it to be.
 public sealed partial class LeaseEngine
 {
-    /// <summary>Leases whose time is over. Without a majority and with `when-alone: run` they went on before; after a sleep nobody goes on.</summary>
-    private void EndLeases(bool slept)
+    // Leases whose time is over. Without a majority and with `when-alone: run` they went on before; after a sleep nobody goes on.
+    private void EndLeases()
     {
         foreach (var program in _programs.Values)
         {
             if (program.Held is { } held && held.Until <= _now) Lose(program, LeaseLoss.Expired, null);
-            if (!slept) continue;
+        }
+    }
+
+    /// <summary>
+    /// After a sleep, or a clock that jumped, this node starts its life as a voter again: what it took to be over by a wrong clock may go on elsewhere.
+    /// With a clock that went back, it knows no time any more that it can compare with.
+    /// </summary>
+    private void NoticeJump(TimeSpan now)
+    {
+        var back = now < _now;
+        if (!back && (_wakeAt == TimeSpan.MaxValue || now - _wakeAt <= _options.SleepGap)) return;
+        if (!Skips(LeaseChecks.Jump)) _started = now;
+        if (back) (_nextRenewal, _now) = (now, now);
+        foreach (var program in _programs.Values.Concat(_former.Values))
+        {
+            if (back)
+            {
+                Lose(program, LeaseLoss.Expired, null);
+                program.Backing = null;
+                program.Promise = default;
+                program.VotesFrom = now;
+            }
             program.AloneSince = null;
-            if (program.Held is null) Fail(program, _now + DrawStagger());
+            if (program.Held is null) Fail(program, now + DrawStagger());
         }
     }
 
@@ -93,6 +114,7 @@ public sealed partial class LeaseEngine
         program.RoundBegan = _now;
         program.Votes.Clear();
         program.Answered.Clear();
+        program.Refused.Clear();
     }
 
     private void Ask(GuardedProgram program, ulong epoch, BallotFlags flags)
@@ -113,8 +135,8 @@ public sealed partial class LeaseEngine
 
     private void OnAnswer(GuardedProgram program, PeerId from, Ballot answer, LeaseMessage? message)
     {
-        if (program.Phase == LeasePhase.Idle || (answer.Round != program.Round && !Skips(LeaseChecks.Round))) return;
-        if (answer.Epoch > program.Known.Epoch && from != _self && !LearnEpoch(program, from, answer)) return;
+        if (program.Phase == LeasePhase.Idle || answer.Round != program.Round) return;
+        if (answer.Epoch > program.Known.Epoch && answer.Generation == program.Generation && from != _self && !LearnEpoch(program, from, answer)) return;
         if (answer.Kind == BallotKind.Refuse)
         {
             OnRefusal(program, from, answer);
@@ -147,6 +169,7 @@ public sealed partial class LeaseEngine
 
     private void OnRefusal(GuardedProgram program, PeerId from, Ballot refusal)
     {
+        program.Refused.Add(from);
         if (refusal.Refusal != BallotRefusal.Unknown) program.Answered.Add(from);
         if (refusal.Number > program.Number && refusal.Number <= MaxNumber) program.Number = refusal.Number;
         if (program.Held is { } held)
@@ -159,41 +182,42 @@ public sealed partial class LeaseEngine
         if (program.Answered.Count >= program.Majority) program.AloneSince = null;
         switch (refusal.Refusal)
         {
-            case BallotRefusal.Held:
+            case BallotRefusal.Held when !program.Wished:
                 program.NextTry = Max(program.NextTry, _now + Min(refusal.Time, _options.Backing) + program.Stagger);
                 break;
             case BallotRefusal.Young:
                 program.NextTry = Max(program.NextTry, _now + Min(refusal.Time, _options.Backing) / 4);
                 break;
         }
-        // Who is new to the program hears of it within moments, so a fresh deploy does not wait for a whole round.
-        if (refusal.Refusal == BallotRefusal.Unknown && program.Unknowns < MaxQuickRetries)
-            Fail(program, _now + UnknownPause * (1 << program.Unknowns++));
-        else if (!CanSucceed(program)) GiveUpRound(program);
+        if (CanSucceed(program)) return;
+        // Who is new to the program hears of it within moments, and whoever was handed the lease may be ahead of the message that gives it back.
+        var soonOver = refusal.Refusal == BallotRefusal.Unknown || (refusal.Refusal == BallotRefusal.Held && program.Wished);
+        if (soonOver && program.Phase == LeasePhase.Preparing && program.QuickRetries < MaxQuickRetries) Fail(program, _now + QuickPause * (1 << program.QuickRetries++));
+        else GiveUpRound(program);
     }
 
     private const int MaxQuickRetries = 5;
     private const ulong MaxNumber = 1UL << 53;
-    private static readonly TimeSpan UnknownPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan QuickPause = TimeSpan.FromMilliseconds(20);
 
     private static bool CanSucceed(GuardedProgram program) =>
-        program.Votes.Count + program.Guardians.Count(guardian => !program.Answered.Contains(guardian)) >= program.Majority;
+        program.Guardians.Count(guardian => !program.Refused.Contains(guardian)) >= program.Majority;
 
     private void Succeed(GuardedProgram program)
     {
-        var began = Skips(LeaseChecks.AskedAt) ? _now : program.RoundBegan;
+        var until = program.RoundBegan + _options.Lease; // from when it was asked for: the voters count from later
         program.Phase = LeasePhase.Idle;
-        program.Failures = program.Unknowns = 0;
+        program.Failures = program.QuickRetries = 0;
         program.Wished = false;
         program.AloneSince = null;
         if (program.Held is { } held)
         {
             held.Epoch = program.ProposedEpoch;
             held.Alone = false;
-            Extend(program, held, began + _options.Lease);
+            Extend(program, held, until);
             return;
         }
-        Hold(program, program.ProposedEpoch, began + _options.Lease, alone: false);
+        Hold(program, program.ProposedEpoch, until, alone: false);
     }
 
     private void Hold(GuardedProgram program, ulong epoch, TimeSpan until, bool alone)
@@ -241,8 +265,11 @@ public sealed partial class LeaseEngine
     {
         var tooFew = program.Answered.Count < program.Majority;
         if (program.Phase == LeasePhase.Proposing)
+        {
             PostToOthers(program, new Ballot(BallotKind.Release, program.Id, program.Generation) { Epoch = program.ProposedEpoch });
-        if (program.Phase == LeasePhase.Proposing && program.Backing is { } own && own.Claim.Holder == _self) program.Backing = null;
+            if (program.Backing is { } own && own.Claim.Holder == _self) program.Backing = null;
+            if (program.ProposedEpoch > program.Known.Epoch) program.Known = (program.ProposedEpoch, _self); // an epoch is asked for once
+        }
         if (tooFew) program.AloneSince ??= program.RoundBegan;
         program.Failures = Math.Min(program.Failures + 1, MaxFailures);
         Fail(program, Max(program.NextTry, _now + _options.Stagger * (_random.NextDouble() * program.Failures / 2) + MinPause));
@@ -271,7 +298,9 @@ public sealed partial class LeaseEngine
     {
         if (program.Held is not { } held) return;
         program.Held = null;
-        if (program.Backing is { } own && own.Claim.Holder == _self) program.Backing = null;
+        // What ended without warning takes a moment to stand still, in which this node votes for nobody else either.
+        if (why == LeaseLoss.Expired && !Skips(LeaseChecks.OwnStop)) program.Backing = new LeaseBacking(new LeaseClaim(_self, held.Epoch), Max(held.Until, _now) + _options.StopTime, Holds: false);
+        else if (program.Backing is { } own && own.Claim.Holder == _self) program.Backing = null;
         program.AloneSince = null;
         Fail(program, _now + DrawStagger());
         _effects.Add(new LeaseEffect.Lost(program.Id, held.Epoch, why, by));
@@ -281,7 +310,8 @@ public sealed partial class LeaseEngine
 
     private TimeSpan NextWake()
     {
-        var at = TimeSpan.MaxValue;
+        // Often enough to notice that the machine slept.
+        var at = _programs.Count == 0 ? TimeSpan.MaxValue : _now + _options.RenewEvery;
         foreach (var program in _programs.Values)
         {
             if (program.Held is { } held)

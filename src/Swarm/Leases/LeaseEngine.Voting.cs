@@ -69,8 +69,8 @@ public sealed partial class LeaseEngine
 
     private BallotRefusal WhyNot(GuardedProgram program, PeerId from, Ballot ballot, bool continues)
     {
-        if (ballot.Generation != program.Generation && !Skips(LeaseChecks.Generation)) return BallotRefusal.Generation;
-        if (program.Sealed && !Skips(LeaseChecks.Seal)) return BallotRefusal.Sealed;
+        if (ballot.Generation != program.Generation) return BallotRefusal.Generation;
+        if (program.Sealed) return BallotRefusal.Sealed;
         if (!IsSole(program) && _now < _started + _options.Backing && !Skips(LeaseChecks.Youth)) return BallotRefusal.Young;
         if (BackedAnother(program, from) && !Skips(LeaseChecks.OneBacking)) return BallotRefusal.Held;
         return _now < program.VotesFrom && !continues && !Skips(LeaseChecks.Youth) ? BallotRefusal.Young : BallotRefusal.None;
@@ -92,7 +92,7 @@ public sealed partial class LeaseEngine
             Distrust(from, program, Misbehaviour.EpochLeap, []);
             return false;
         }
-        if (Skips(LeaseChecks.LowEpoch)) return true;
+        if (program.Released == new LeaseClaim(from, ballot.Epoch)) return false; // asked before it was given back, and late
         // The last digit says whose epoch it is; the holder of an earlier generation keeps its own.
         if (!program.IsEpochOf(from, ballot.Epoch) && !ballot.Flags.HasFlag(BallotFlags.Continues) && program.Known != (ballot.Epoch, from)) return false;
         return ballot.Epoch > program.Known.Epoch || (ballot.Epoch == program.Known.Epoch && (program.Known.Holder is null || program.Known.Holder == from));
@@ -100,8 +100,11 @@ public sealed partial class LeaseEngine
 
     private void OnRelease(GuardedProgram program, PeerId from, Ballot ballot)
     {
-        if (ballot.Generation != program.Generation || program.Backing is not { } backing || backing.Claim != new LeaseClaim(from, ballot.Epoch)) return;
-        program.Backing = null;
+        if (ballot.Generation != program.Generation) return;
+        var claim = new LeaseClaim(from, ballot.Epoch);
+        program.Released = claim;
+        if (program.Backing?.Claim == claim) program.Backing = null;
+        else if (ballot.Holder != _self) return;
         if (ballot.Holder == _self) OnWish(program.Id);
         else program.NextTry = _now + DrawStagger() + (ballot.Holder is null ? TimeSpan.Zero : PromiseTime);
     }

@@ -58,9 +58,9 @@ public sealed partial class LeaseEngine
     {
         _effects.Clear();
         _started ??= now;
-        var slept = _wakeAt < now - _options.SleepGap;
-        _now = now > _now ? now : _now;
-        EndLeases(slept);
+        NoticeJump(now);
+        _now = now;
+        EndLeases();
         switch (input)
         {
             case LeaseInput.Watch watch:
@@ -112,7 +112,8 @@ public sealed partial class LeaseEngine
         }
         var generation = program.Generation;
         program.Guardians = [.. watch.Guardians.Distinct().Order()];
-        (program.Generation, program.WhenAlone, program.CanRun, program.Sealed) = (watch.Generation, watch.WhenAlone, watch.CanRun, watch.Sealed);
+        program.Sealed = watch.Sealed || (program.Sealed && watch.Generation == generation);
+        (program.Generation, program.WhenAlone, program.CanRun) = (watch.Generation, watch.WhenAlone, watch.CanRun);
         if (watch.EpochFloor > program.Known.Epoch) program.Known = (watch.EpochFloor, null);
         if (!program.Guards(_self))
         {
@@ -176,7 +177,7 @@ public sealed partial class LeaseEngine
         program.Wished = true;
         program.Stagger = TimeSpan.Zero;
         program.NextTry = _now;
-        program.Failures = program.Unknowns = 0;
+        program.Failures = program.QuickRetries = 0;
     }
 
     private void OnHeard(LeaseInput.Heard heard)
@@ -220,7 +221,11 @@ public sealed partial class LeaseEngine
 
     private TimeSpan DrawStagger() => _options.Stagger * _random.NextDouble();
 
-    private bool IsPlausible(GuardedProgram program, ulong epoch) => epoch <= program.Known.Epoch || epoch - program.Known.Epoch <= _options.MaxEpochLeap;
+    private bool IsPlausible(GuardedProgram program, ulong epoch)
+    {
+        var known = Math.Max(program.Known.Epoch, program.EpochBase);
+        return epoch <= known || epoch - known <= _options.MaxEpochLeap;
+    }
 
     private static TimeSpan Max(TimeSpan left, TimeSpan right) => left > right ? left : right;
 

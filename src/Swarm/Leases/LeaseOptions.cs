@@ -30,8 +30,8 @@ public sealed record LeaseOptions
     /// <summary>The same while gossip believes that a silent guardian is awake. Default 8 s: gossip finds a sleeper among three in 6 s.</summary>
     public TimeSpan AwakeGrace { get; init; } = TimeSpan.FromSeconds(8);
 
-    /// <summary>Without any input for so long beyond the time asked for, the machine slept or stood still: graces begin again. Default 2 s.</summary>
-    public TimeSpan SleepGap { get; init; } = TimeSpan.FromSeconds(2);
+    /// <summary>Without any input for so long beyond the time asked for, the machine slept or stood still: it does not vote for one backing. Default 3 s; a lease survives no more.</summary>
+    public TimeSpan SleepGap { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>How far an epoch may be above the highest known one. Default 2^20: no honest swarm skips as many, and 2^44 such leaps are left.</summary>
     public ulong MaxEpochLeap { get; init; } = 1 << 20;
@@ -39,7 +39,7 @@ public sealed record LeaseOptions
     /// <summary>How long a guardian backs a holder after its vote, and keeps from voting after a start: longer than the lease by what clocks may differ, and the time to stop.</summary>
     public TimeSpan Backing => Lease * ((1 + MaxDrift) / (1 - MaxDrift)) + StopTime;
 
-    /// <summary>Rounds that tests leave out, to see that the simulator notices.</summary>
+    /// <summary>Rules that tests leave out, to see that the simulator notices.</summary>
     internal LeaseChecks Without { get; init; }
 
     /// <summary>Checks the values.</summary>

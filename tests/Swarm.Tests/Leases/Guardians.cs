@@ -69,6 +69,9 @@ internal sealed class Guardians
         }
     }
 
+    /// <summary>Says something in a guardian's name.</summary>
+    public void Post(PeerId from, PeerId to, LeaseMessage message) => _wire.Enqueue((from, to, message));
+
     /// <summary>Delivers everything, through bytes.</summary>
     public void Settle()
     {

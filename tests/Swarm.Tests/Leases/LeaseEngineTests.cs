@@ -101,6 +101,171 @@ public sealed class LeaseEngineTests
         Assert.Equal(LeaseLoss.Released, guardians.Effects<LeaseEffect.Lost>(holder).Single().Why);
     }
 
+    [Fact]
+    public void A_guardian_that_started_less_than_a_lease_ago_does_not_vote()
+    {
+        var guardians = Held(3, WhenAlone.Stop, out var holder);
+        var others = guardians.Peers.Where(peer => peer != holder).ToList();
+        foreach (var peer in others) guardians.Restart(peer);
+        var started = guardians.Now;
+        foreach (var peer in others) guardians.Do(peer, Watch(guardians, 1));
+        // The holder cannot renew, since both forgot that they back it; nobody else gets a majority while it runs.
+        Assert.True(guardians.RunUntil(() => !guardians.Holders.Any(), Soon));
+        Assert.True(guardians.RunUntil(() => guardians.Holders.Any(), Soon));
+        Assert.True(guardians.Now - started >= guardians.Options.Backing);
+    }
+
+    [Theory]
+    [InlineData(0, true)] // an epoch that nobody has had
+    [InlineData(-10, false)] // used before
+    [InlineData(1, false)] // somebody else's
+    [InlineData(1 << 30, false)] // out of all proportion
+    public void A_voter_backs_nobody_with_an_epoch_that_is_not_good(int off, bool good)
+    {
+        var guardians = Held(3, WhenAlone.Stop, out var holder);
+        guardians.Do(holder, new LeaseInput.Drain());
+        guardians.Do(holder, new LeaseInput.Release(Guardians.Program, null));
+        var (liar, voter) = (guardians.Peers[1], guardians.Peers[2]);
+        guardians.Do(voter, new LeaseInput.Drain());
+        guardians.Do(liar, new LeaseInput.Drain());
+        guardians.Settle(); // epoch 1 was the holder's, the next of the second is 2
+        guardians.OnTheWay = (from, _, message) => from == liar ? message : null;
+        LeaseEffect? answer = null;
+        var ballot = new Ballot(BallotKind.Propose, Guardians.Program, 1) { Number = 99, Round = 5, Epoch = (ulong)Math.Max(0, 12 + off), Time = guardians.Options.Lease };
+        foreach (var epoch in new[] { ballot with { Epoch = 12 }, ballot })
+        {
+            // The second is asked for after the first was backed and given back.
+            var effects = guardians[voter].Handle(new LeaseInput.Received(liar, new LeaseMessage(liar, 1, 1, [epoch])), guardians.Now);
+            answer = effects.OfType<LeaseEffect.Send>().First();
+            if (good) break;
+            guardians[voter].Handle(new LeaseInput.Received(liar, new LeaseMessage(liar, 1, 2, [new Ballot(BallotKind.Release, Guardians.Program, 1) { Epoch = 12 }])), guardians.Now);
+        }
+        var said = Assert.IsType<LeaseEffect.Send>(answer).Message.Ballots.Single();
+        Assert.Equal(good ? BallotKind.Accept : BallotKind.Refuse, said.Kind);
+        if (!good) Assert.Equal(BallotRefusal.Epoch, said.Refusal);
+    }
+
+    [Fact]
+    public void Two_holders_by_the_votes_of_a_liar_end_when_they_meet_and_the_liar_is_named()
+    {
+        var guardians = Held(3, WhenAlone.Stop, out var first);
+        var (liar, second) = (guardians.Peers[1], guardians.Peers[2]);
+        var number = 0UL;
+        var split = true;
+        guardians.OnTheWay = (from, to, message) =>
+        {
+            if (split && from != liar && to != liar) return null;
+            if (to != liar) return message;
+            // The liar's engine hears nothing: it promises and votes for everybody.
+            var answers = message.Ballots.Where(ballot => ballot.Kind is BallotKind.Prepare or BallotKind.Propose).Select(ballot => new Ballot(BallotKind.Promise, ballot.Program, ballot.Generation)
+            {
+                Kind = ballot.Kind == BallotKind.Prepare ? BallotKind.Promise : BallotKind.Accept,
+                Number = ballot.Number,
+                Round = ballot.Round,
+                Epoch = ballot.Kind == BallotKind.Prepare ? 0 : ballot.Epoch,
+                Holder = ballot.Kind == BallotKind.Prepare ? null : from,
+            }).ToList();
+            if (answers.Count > 0) guardians.Post(liar, from, new LeaseMessage(liar, 1, ++number, answers));
+            return null;
+        };
+        guardians.Do(liar, new LeaseInput.Drain());
+        Assert.True(guardians.RunUntil(() => guardians.Holders.Count() == 2, TimeSpan.FromSeconds(15)));
+        guardians.RunFor(TimeSpan.FromSeconds(5));
+        split = false;
+        Assert.True(guardians.RunUntil(() => guardians.Holders.Count() <= 1, guardians.Options.Lease + TimeSpan.FromSeconds(1)));
+        var named = guardians.Seen.Select(seen => seen.Effect).OfType<LeaseEffect.Misbehaved>().First();
+        Assert.Equal(liar, named.Peer);
+        Assert.Equal(2, named.Evidence.Count);
+        // The two who are left are a majority.
+        Assert.True(guardians.RunUntil(() => guardians.Holders.Count() == 1, TimeSpan.FromSeconds(15)));
+    }
+
+    [Fact]
+    public void A_set_of_another_generation_takes_over_without_a_second_holder()
+    {
+        var guardians = Held(3, WhenAlone.Stop, out var holder);
+        foreach (var peer in guardians.Peers) guardians.Do(peer, Watch(guardians, 1) with { Sealed = true });
+        guardians.RunFor(TimeSpan.FromSeconds(1));
+        foreach (var peer in guardians.Peers) guardians.Do(peer, Watch(guardians, 2));
+        guardians.RunFor(TimeSpan.FromSeconds(20));
+        Assert.Equal([holder], guardians.Holders);
+        Assert.DoesNotContain(guardians.Seen, seen => seen.Effect is LeaseEffect.Lost);
+        // Whoever knows the old one only is refused.
+        var late = guardians[guardians.Peers[1]].Handle(new LeaseInput.Received(guardians.Peers[2], new LeaseMessage(guardians.Peers[2], 1, 1, [new Ballot(BallotKind.Prepare, Guardians.Program, 1)])), guardians.Now);
+        Assert.Equal(BallotRefusal.Generation, late.OfType<LeaseEffect.Send>().First().Message.Ballots.Single().Refusal);
+    }
+
+    [Fact]
+    public void A_guardian_that_approved_a_later_set_votes_no_more()
+    {
+        var guardians = new Guardians(3);
+        guardians.GrowUp();
+        guardians.WatchAll(WhenAlone.Stop);
+        foreach (var peer in guardians.Peers.Skip(1)) guardians.Do(peer, Watch(guardians, 1) with { Sealed = true });
+        foreach (var peer in guardians.Peers.Skip(1)) guardians.Do(peer, Watch(guardians, 1)); // an older state of the feeds unseals nothing
+        guardians.Do(guardians.Peers[0], new LeaseInput.Wish(Guardians.Program));
+        guardians.RunFor(TimeSpan.FromSeconds(20));
+        Assert.Empty(guardians.Holders);
+    }
+
+    [Fact]
+    public void A_lease_counts_from_when_it_was_asked_for_and_late_answers_extend_nothing()
+    {
+        var guardians = new Guardians(3);
+        guardians.GrowUp();
+        guardians.WatchAll(WhenAlone.Stop);
+        var holder = guardians.Peers[0];
+        var late = new List<(PeerId From, LeaseMessage Message)>();
+        guardians.OnTheWay = (from, to, message) =>
+        {
+            if (to != holder || message.Ballots[0].Kind != BallotKind.Accept) return message;
+            late.Add((from, message));
+            return null;
+        };
+        guardians.Do(holder, new LeaseInput.Wish(Guardians.Program));
+        guardians.Settle();
+        var asked = guardians.Now;
+        guardians.RunFor(TimeSpan.FromMilliseconds(400));
+        guardians.OnTheWay = (_, _, message) => message;
+        foreach (var (from, message) in late) guardians.Post(from, holder, message);
+        guardians.Settle();
+        Assert.Equal(asked + guardians.Options.Lease, guardians.Effects<LeaseEffect.Acquired>(holder).Single().Until);
+
+        foreach (var peer in guardians.Peers.Skip(1)) guardians.Down.Add(peer);
+        guardians.RunFor(TimeSpan.FromSeconds(2));
+        guardians.Down.Clear();
+        guardians.OnTheWay = (_, to, message) => to == holder ? message : null;
+        foreach (var (from, message) in late) guardians.Post(from, holder, message);
+        guardians.RunFor(guardians.Options.Lease);
+        Assert.Empty(guardians.Effects<LeaseEffect.Renewed>(holder));
+        Assert.Single(guardians.Effects<LeaseEffect.Lost>(holder));
+    }
+
+    [Fact]
+    public void Ballots_of_all_programs_for_one_guardian_go_in_few_messages()
+    {
+        var guardians = new Guardians(3);
+        guardians.GrowUp();
+        var programs = Enumerable.Range(0, 200).Select(number => EntryHash.Of([1, (byte)number])).ToList();
+        foreach (var peer in guardians.Peers)
+        {
+            foreach (var program in programs) guardians.Do(peer, new LeaseInput.Watch(program, 1, guardians.Peers, WhenAlone.Stop, CanRun: true));
+        }
+        foreach (var program in programs) guardians.Do(guardians.Peers[0], new LeaseInput.Wish(program));
+        guardians.RunFor(TimeSpan.FromSeconds(3));
+        Assert.Equal(200, guardians[guardians.Peers[0]].Views.Count(view => view.IsOwn));
+        var sent = 0;
+        guardians.OnTheWay = (_, _, message) =>
+        {
+            sent++;
+            return message;
+        };
+        guardians.RunFor(guardians.Options.RenewEvery * 3);
+        Assert.True(sent <= 4 * 2 * 2 * 4, $"{sent} messages"); // 4 parts, two guardians, there and back, in at most 4 renewals
+    }
+
+    private static LeaseInput.Watch Watch(Guardians guardians, ulong generation) => new(Guardians.Program, generation, guardians.Peers, WhenAlone.Stop, CanRun: true);
+
     private static Guardians Held(int count, WhenAlone whenAlone, out PeerId holder)
     {
         var guardians = new Guardians(count);

@@ -1,0 +1,226 @@
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Simulation;
+
+/// <summary>The guardians of some programs, the network between them and the time. As in <see cref="SimWorld"/>, one seed gives one run.</summary>
+internal sealed class LeaseWorld
+{
+    private readonly PriorityQueue<Action, (TimeSpan At, long Number)> _events = new();
+    private readonly SortedDictionary<PeerId, LeaseNode> _byPeer = [];
+    private readonly Dictionary<(int, int), TimeSpan> _reachSince = [];
+    private long _eventNumber;
+
+    public LeaseWorld(SimRun run, LeaseChecks without)
+    {
+        Run = run;
+        Random = new Random(unchecked((int)(run.Seed ^ (run.Seed >> 32) ^ 0x6c65)));
+        Options = new LeaseOptions { Without = without };
+        Checkers = new LeaseCheckers(this);
+        Swarm = new SwarmId(EntryHash.Of([1]));
+    }
+
+    public SimRun Run { get; }
+
+    public Random Random { get; }
+
+    public LeaseOptions Options { get; }
+
+    public SimKeys Keys { get; } = new();
+
+    public SwarmId Swarm { get; }
+
+    public SimNetworkRules Network { get; } = new();
+
+    public LeaseCheckers Checkers { get; }
+
+    public IReadOnlyList<LeaseNode> Nodes { get; private set; } = [];
+
+    public IReadOnlyList<PeerId> FirstGuardians { get; private set; } = [];
+
+    public IReadOnlyList<EntryHash> Programs { get; private set; } = [];
+
+    public WhenAlone WhenAlone { get; set; } = WhenAlone.Stop;
+
+    public TimeSpan Now { get; private set; }
+
+    public long Messages { get; private set; }
+
+    public long Bytes { get; private set; }
+
+    public ulong Trace { get; private set; } = 14_695_981_039_346_656_037;
+
+    public SimFailureException Fail(string what) => new(what, Run, Now);
+
+    /// <summary>Hosts with clocks that are wrong by up to 1 %, of which the first few guard all programs.</summary>
+    public void Populate(int nodes, int guardians, int programs)
+    {
+        Nodes = [.. Enumerable.Range(0, nodes).Select(index => new LeaseNode(this, index, Keys.Signer(index)))];
+        Programs = [.. Enumerable.Range(0, programs).Select(number => EntryHash.Of([2, (byte)number]))];
+        FirstGuardians = [.. Nodes.Take(guardians).Select(node => node.Peer)];
+        foreach (var node in Nodes)
+        {
+            _byPeer[node.Peer] = node;
+            node.Rate = Random.Next(3) == 0 ? (Random.Next(2) == 0 ? 0.99 : 1.01) : 0.99 + 0.02 * Random.NextDouble();
+            node.Begin(TimeSpan.FromHours(1 + 1000 * Random.NextDouble()));
+        }
+        foreach (var node in Nodes) node.Start();
+        GossipEverySecond();
+    }
+
+    public LeaseNode NodeOf(PeerId peer) => _byPeer[peer];
+
+    public void After(TimeSpan delay, Action action) => _events.Enqueue(action, (Now + delay, _eventNumber++));
+
+    public void Send(LeaseNode from, PeerId to, byte[] bytes)
+    {
+        Messages++;
+        Bytes += bytes.Length;
+        Note((ulong)from.Index << 32 | (uint)bytes.Length);
+        var target = NodeOf(to);
+        if (!Reaches(from, target) || Random.NextDouble() < Network.Loss) return;
+        Deliver(from, target, bytes);
+        if (Random.NextDouble() < Network.Duplicates) Deliver(from, target, bytes);
+    }
+
+    public bool Reaches(LeaseNode from, LeaseNode to) => !Network.Blocked.Contains((from.Index, to.Index));
+
+    /// <summary>Since when two hosts have been up and reached each other, directly or through one that is up; null when they do not.</summary>
+    public TimeSpan? ReachSince(LeaseNode one, LeaseNode other) => _reachSince.TryGetValue((Math.Min(one.Index, other.Index), Math.Max(one.Index, other.Index)), out var since) ? since : null;
+
+    public void RunFor(TimeSpan time)
+    {
+        var until = Now + time;
+        while (_events.TryPeek(out _, out var next) && next.At <= until) Step();
+        Now = until;
+    }
+
+    public bool RunUntil(Func<bool> condition, TimeSpan atMost)
+    {
+        var until = Now + atMost;
+        while (!condition())
+        {
+            if (!_events.TryPeek(out _, out var next) || next.At > until) return false;
+            Step();
+        }
+        return true;
+    }
+
+    /// <summary>A host goes down for up to so long: often shorter than a lease.</summary>
+    public void CrashFor(LeaseNode node, TimeSpan time)
+    {
+        if (!node.IsUp) return;
+        node.Crash();
+        NoteReach();
+        After(time, () =>
+        {
+            if (node.IsUp) return;
+            node.Start();
+            NoteReach();
+        });
+    }
+
+    public void SuspendFor(LeaseNode node, TimeSpan time)
+    {
+        if (!node.IsAwake) return;
+        node.Suspend();
+        NoteReach();
+        After(time, () =>
+        {
+            node.Resume();
+            NoteReach();
+        });
+    }
+
+    public void Block(LeaseNode from, LeaseNode to)
+    {
+        Network.Blocked.Add((from.Index, to.Index));
+        NoteReach();
+    }
+
+    public void Unblock()
+    {
+        Network.Blocked.Clear();
+        NoteReach();
+    }
+
+    public void Heal()
+    {
+        Network.Loss = 0;
+        Network.Duplicates = 0;
+        Network.MaxDelay = TimeSpan.FromMilliseconds(60);
+        foreach (var node in Nodes)
+        {
+            node.Resume();
+            if (!node.IsUp) node.Start();
+            if (node.Drained) node.Handle(new LeaseInput.Drain(false));
+            node.Drained = false;
+        }
+        Unblock();
+    }
+
+    public void Note(ulong value) => Trace = unchecked((Trace ^ value) * 1_099_511_628_211);
+
+    public SimReport Report() => new()
+    {
+        Run = Run,
+        Simulated = Now,
+        Messages = Messages,
+        Bytes = Bytes,
+        Entries = Checkers.Acquisitions,
+        AgreementRounds = double.NaN,
+        RestBytesPerSecond = double.NaN,
+        Trace = Trace,
+        Options = new GossipOptions(),
+    };
+
+    private void Deliver(LeaseNode from, LeaseNode to, byte[] bytes)
+    {
+        var delay = Network.MinDelay + (Network.MaxDelay - Network.MinDelay) * Random.NextDouble();
+        After(delay, () => to.Receive(from.Peer, bytes));
+    }
+
+    // What gossip does: feeds spread to whoever is reached, and presence tells who runs what and who is there, through one more member if need be.
+    private void GossipEverySecond()
+    {
+        foreach (var from in Nodes.Where(node => node.IsAwake))
+        {
+            foreach (var to in Nodes.Where(node => node.IsAwake && node != from))
+            {
+                if (Reaches(from, to) && to.Feeds.Learn(from.Feeds)) to.Watch();
+                var hears = ReachesThroughAny(from, to);
+                to.Handle(new LeaseInput.Reachable(from.Peer, hears));
+                if (!hears || from.Lies) continue;
+                foreach (var (program, run) in from.Runs.Where(run => run.Value.Until > from.Clock).ToList()) to.Handle(new LeaseInput.Heard(program, from.Peer, run.Epoch));
+                foreach (var (program, epoch) in from.Floors) to.Floors[program] = Math.Max(epoch, to.Floors.GetValueOrDefault(program));
+            }
+        }
+        After(TimeSpan.FromSeconds(0.7 + 0.6 * Random.NextDouble()), GossipEverySecond);
+    }
+
+    private bool ReachesThroughAny(LeaseNode from, LeaseNode to) =>
+        Reaches(from, to) || Nodes.Any(other => other is { IsAwake: true, Lies: false } && Reaches(from, other) && Reaches(other, to));
+
+    private void NoteReach()
+    {
+        for (var i = 0; i < Nodes.Count; i++)
+        {
+            for (var j = i + 1; j < Nodes.Count; j++)
+            {
+                var (one, other) = (Nodes[i], Nodes[j]);
+                if (one.IsAwake && other.IsAwake && ReachesThroughAny(one, other) && ReachesThroughAny(other, one)) _reachSince.TryAdd((i, j), Now);
+                else _reachSince.Remove((i, j));
+            }
+        }
+    }
+
+    private void Step()
+    {
+        _events.TryDequeue(out var action, out var at);
+        Now = at.At;
+        Note((ulong)at.At.Ticks);
+        if (_reachSince.Count == 0) NoteReach();
+        action!();
+        Checkers.OnStep();
+    }
+}
