@@ -7,6 +7,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
     ["blake3"] = Blake3Benchmark.RunAsync,
     ["connections"] = ConnectionsBenchmark.RunAsync,
     ["deploy"] = DeployBenchmark.RunAsync,
+    ["failover"] = FailoverBenchmark.RunAsync,
     ["idle"] = IdleBenchmark.RunAsync,
     ["latency"] = LatencyBenchmark.RunAsync,
     ["list"] = ListBenchmark.RunAsync,

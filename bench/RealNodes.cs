@@ -16,18 +16,22 @@ internal sealed class RealNodes : IDisposable
     /// <summary>Starts oak (which does not host), elm and fir in one swarm called friends.</summary>
     public RealNodes(int count)
     {
-        string[] names = ["oak", "elm", "fir", "ash", "yew"];
         for (var i = 0; i < count; i++)
         {
-            _homes.Add(Path.Combine(_folder, names[i]));
-            Run(i, ["up", "--name", names[i], "--port", "0", "--listen", "127.0.0.1", .. i == 0 ? ["--no-host"] : Array.Empty<string>()]);
+            _homes.Add(Path.Combine(_folder, Names[i]));
+            Up(i);
         }
         if (count < 2) return;
         var ticket = Run(0, "create", "--name", "friends", "--json").GetProperty("ticket").GetString()!;
         for (var i = 1; i < count; i++) Run(i, "join", ticket);
     }
 
+    public static IReadOnlyList<string> Names { get; } = ["oak", "elm", "fir", "ash", "yew"];
+
     public string Home(int node) => _homes[node];
+
+    /// <summary>Starts a node, also one that was down; the first does not host.</summary>
+    public void Up(int node) => Run(node, ["up", "--name", Names[node], "--port", "0", "--listen", "127.0.0.1", .. node == 0 ? ["--no-host"] : Array.Empty<string>()]);
 
     public string Folder => _folder;
 

@@ -23,7 +23,7 @@ public sealed class FailoverTests
         foreach (var name in new[] { "oak", "elm", "fir", "ash" }) homes[name] = Up(lan, place, name);
         Place.Swarm("friends", homes["oak"], homes["elm"], homes["fir"], homes["ash"]);
         UntilAwake(homes["oak"], 4);
-        Pc.Run(homes["oak"], "deploy", "friends", recorder.Bot).Ok();
+        Pc.Run(homes["oak"], "deploy", "friends", recorder.Bot()).Ok();
         var run = recorder.WaitForRun(0, "the first run");
 
         // Its daemon is killed.
@@ -77,7 +77,7 @@ public sealed class FailoverTests
         var homes = new Dictionary<string, string> { ["elm"] = Up(lan, place, "elm"), ["fir"] = Up(lan, place, "fir") };
         Place.Swarm("friends", homes["elm"], homes["fir"]);
         UntilAwake(homes["elm"], 2);
-        Pc.Run(homes["elm"], "deploy", "friends", recorder.Bot).Ok();
+        Pc.Run(homes["elm"], "deploy", "friends", recorder.Bot()).Ok();
         var first = recorder.WaitForRun(0, "the first run");
 
         var at = Recorder.Now;

@@ -3,8 +3,8 @@ using System.Globalization;
 
 namespace PeoplesCloud.EndToEnd.Tests;
 
-/// <summary>One run of the recorded program: one process, from its first to its last word. Times are CLOCK_BOOTTIME, which all hosts of this machine share.</summary>
-internal sealed record RecordedRun(string Id, string Host, double First, double Last);
+/// <summary>One run of a recorded program: one process, from its first to its last word. Times are CLOCK_BOOTTIME, which all hosts of this machine share.</summary>
+internal sealed record RecordedRun(string Program, string Id, string Host, double First, double Last);
 
 /// <summary>
 /// Counts from outside what runs where: the program itself says every 20 ms who it is and when, to an observer that takes no part in the swarm and
@@ -16,6 +16,7 @@ internal sealed class Recorder : IDisposable
 
     private readonly Lan _lan;
     private readonly IReadOnlyList<string> _hosts;
+    private readonly Place _place;
     private readonly string _file;
     private readonly Process _listener;
 
@@ -38,22 +39,22 @@ internal sealed class Recorder : IDisposable
             """);
         _listener = Pc.Start("", "/usr/bin/env", [.. lan.On("observer"), "python3", script, _file], null);
         Assert.Equal("listens", _listener.StandardOutput.ReadLine());
-        Bot = Path.GetDirectoryName(place.File("recorded-bot/bot.py", $"""
-            import socket, time, uuid
-            me = uuid.uuid4().hex[:8]
-            door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            print("I am " + me, flush=True)
-            while True:
-                try:
-                    door.sendto(("%s %.3f" % (me, time.clock_gettime(time.CLOCK_BOOTTIME))).encode(), ("{Lan.ObserverAddress}", {Port}))
-                except OSError:
-                    pass
-                time.sleep(0.02)
-            """))!;
+        _place = place;
     }
 
-    /// <summary>The folder of the program that says what it is.</summary>
-    public string Bot { get; }
+    /// <summary>A folder with a program that says what it is.</summary>
+    public string Bot(string name = "recorded-bot") => Path.GetDirectoryName(_place.File($"{name}/bot.py", $"""
+        import socket, time, uuid
+        me = "{name}/" + uuid.uuid4().hex[:8]
+        door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        print("I am " + me, flush=True)
+        while True:
+            try:
+                door.sendto(("%s %.3f" % (me, time.clock_gettime(time.CLOCK_BOOTTIME))).encode(), ("{Lan.ObserverAddress}", {Port}))
+            except OSError:
+                pass
+            time.sleep(0.02)
+        """))!;
 
     /// <summary>CLOCK_BOOTTIME now, in seconds.</summary>
     public static double Now => double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture);
@@ -67,7 +68,7 @@ internal sealed class Recorder : IDisposable
             if (line.Split(' ') is not [var id, var text, var by] || !double.TryParse(text, CultureInfo.InvariantCulture, out var time)) continue; // the end of the file, half written
             runs[id] = runs.TryGetValue(id, out var run)
                 ? run with { First = Math.Min(run.First, time), Last = Math.Max(run.Last, time) }
-                : new RecordedRun(id, _hosts.FirstOrDefault(host => _lan.ObservedAddressOf(host) == by) ?? by, time, time);
+                : new RecordedRun(id.Split('/')[0], id, _hosts.FirstOrDefault(host => _lan.ObservedAddressOf(host) == by) ?? by, time, time);
         }
         return [.. runs.Values.OrderBy(run => run.First)];
     }
@@ -83,6 +84,17 @@ internal sealed class Recorder : IDisposable
         }
     }
 
+    /// <summary>Waits until a program is heard at a moment after one, and says by which run.</summary>
+    public RecordedRun WaitForRunOf(string program, double after, string what)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            if (Runs().LastOrDefault(run => run.Program == program && run.Last > after) is { } found) return found;
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(90), $"{what} did not happen; heard of {string.Join(", ", Runs())}");
+        }
+    }
+
     /// <summary>Waits until a run is heard at a moment after one.</summary>
     public void WaitUntilHeard(string id, double after)
     {
@@ -90,14 +102,14 @@ internal sealed class Recorder : IDisposable
         while (Runs().Single(run => run.Id == id).Last <= after) Assert.True(clock.Elapsed < TimeSpan.FromSeconds(90), $"{id} is not heard any more");
     }
 
-    /// <summary>The longest time for which two runs were heard at once, in seconds; negative: the shortest pause between two.</summary>
+    /// <summary>The longest time for which two runs of one program were heard at once, in seconds; negative: the shortest pause between two.</summary>
     public double LongestOverlap(double since = 0)
     {
         var runs = Runs().Where(run => run.Last >= since).ToList();
         var longest = double.NegativeInfinity;
         for (var i = 0; i < runs.Count; i++)
         {
-            for (var j = i + 1; j < runs.Count; j++)
+            foreach (var j in Enumerable.Range(i + 1, runs.Count - i - 1).Where(j => runs[j].Program == runs[i].Program))
                 longest = Math.Max(longest, Math.Min(runs[i].Last, runs[j].Last) - Math.Max(runs[i].First, runs[j].First));
         }
         return longest;

@@ -98,7 +98,7 @@ internal sealed class ProgramService : IAsyncDisposable
         DeployResult result;
         try
         {
-            var programs = new ProgramSwarm(swarm, _mesh, _swarms.Self, _isConnected, _time);
+            var programs = new ProgramSwarm(swarm, _mesh, _locator, _swarms.Self, _isConnected, _time);
             result = await deployer.DeployAsync(programs, order, progress => steps.Add(progress.Text), cancellationToken);
         }
         finally
@@ -136,7 +136,7 @@ internal sealed class ProgramService : IAsyncDisposable
         var program = Find(swarm.State, programName, liveOnly: true);
         if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} stop it");
         var holder = _locator.HolderOf(swarm, program);
-        await new ProgramSwarm(swarm, _mesh, _swarms.Self, _isConnected, _time).AppendAsync(new ProgramStopped(program.Id), cancellationToken);
+        await new ProgramSwarm(swarm, _mesh, _locator, _swarms.Self, _isConnected, _time).AppendAsync(new ProgramStopped(program.Id), cancellationToken);
 
         // It is stopped for good from here on; what follows only makes it quick.
         string? hostName = null;

@@ -6,7 +6,7 @@ using PeoplesCloud.Swarm;
 namespace PeoplesCloud.Daemon.Hosting;
 
 /// <summary>One swarm as the programs wing sees it. What it appends is remembered for the host that is told next.</summary>
-internal sealed class ProgramSwarm(LocalSwarm swarm, ProgramMesh mesh, PeerId self, Func<PeerId, bool> isConnected, TimeProvider time) : IProgramSwarm
+internal sealed class ProgramSwarm(LocalSwarm swarm, ProgramMesh mesh, ProgramLocator locator, PeerId self, Func<PeerId, bool> isConnected, TimeProvider time) : IProgramSwarm
 {
     /// <inheritdoc/>
     public PeerId Self => self;
@@ -16,6 +16,9 @@ internal sealed class ProgramSwarm(LocalSwarm swarm, ProgramMesh mesh, PeerId se
 
     /// <inheritdoc/>
     public bool IsAwake(PeerId member) => swarm.IsAwake(member) || isConnected(member);
+
+    /// <inheritdoc/>
+    public PeerId? HolderOf(SwarmProgram program) => locator.HolderOf(swarm, program);
 
     /// <inheritdoc/>
     public async ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, CancellationToken cancellationToken)

@@ -195,7 +195,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         foreach (var replaced in attempt.Replaced)
         {
             if (attempt.StopsRecorded.Add(replaced.Id)) await RecordStopAsync(attempt.Swarm, replaced.Id);
-            if (replaced.Host is not { } host || host == chosen || !attempt.StopsDone.Add(replaced.Id)) continue;
+            if (attempt.Swarm.HolderOf(replaced) is not { } host || host == chosen || !attempt.StopsDone.Add(replaced.Id)) continue;
             using var timeout = new CancellationTokenSource(timeouts.Stop, time);
             try
             {

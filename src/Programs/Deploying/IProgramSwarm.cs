@@ -19,6 +19,9 @@ public interface IProgramSwarm
     /// <summary>Whether a member's presence says that it is awake; true for this node.</summary>
     bool IsAwake(PeerId member);
 
+    /// <summary>The member that runs a program now, as far as this node knows; null when nobody does.</summary>
+    PeerId? HolderOf(SwarmProgram program);
+
     /// <summary>Appends the entry and a ProgramPlaced of generation 1 for it, durable together; answers the entry's hash.</summary>
     ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, CancellationToken cancellationToken);
 

@@ -128,6 +128,8 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
 
     public bool IsAwake(PeerId member) => _swarm.Of(member).Awake;
 
+    public PeerId? HolderOf(SwarmProgram program) => program.Host;
+
     public ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, CancellationToken cancellationToken)
     {
         lock (_lock)
@@ -224,8 +226,13 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
         return node;
     }
 
-    private ProgramHost NewHost() => new(
-        _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), language => !Lacks.Contains(language.Name), new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance, _leases) { Images = _images };
+    private ProgramHost NewHost()
+    {
+        var host = new ProgramHost(
+            _options, Self, SealingKey, _runtime, OpenAsync, new IdleMeter(), language => !Lacks.Contains(language.Name), new Random(1), SystemDisk.Instance, _swarm.Time, NullLogger.Instance, _leases) { Images = _images };
+        host.Noted += host.Written; // in the feeds at once
+        return host;
+    }
 
     private Task<Stream> OpenAsync(Cid bundle, IReadOnlyList<PeerId> keepers, CancellationToken cancellationToken) =>
         new UnixFsReader(new BlockFetcher(Store, [.. keepers.Select(_swarm.Of)])).OpenAsync(bundle, null, cancellationToken);

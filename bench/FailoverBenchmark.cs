@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace PeoplesCloud.Bench;
+
+/// <summary>
+/// How long a program is away when its host dies (kill -9 of its daemon, whose sandboxes die with it), and when its host goes in order (pc down): from
+/// then until the first line that it prints on another host, as it stands in that host's log file. Four nodes of which three host, default settings; each
+/// node is back and may vote again before the next round.
+/// </summary>
+internal static class FailoverBenchmark
+{
+    private const int Nodes = 4;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>A node does not vote before whatever it voted for in its earlier life is over.</summary>
+    private static readonly TimeSpan Young = TimeSpan.FromSeconds(6);
+
+    public static async Task<int> RunAsync(string[] args)
+    {
+        var rounds = args is [var count, ..] ? int.Parse(count, CultureInfo.InvariantCulture) : 10;
+        using var nodes = new RealNodes(Nodes);
+        var bot = Directory.CreateDirectory(Path.Combine(nodes.Folder, "bot")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(bot, "bot.py"), "import time\nprint('I am here', flush=True)\nwhile True: time.sleep(60)\n");
+        await Task.Delay(Young);
+        nodes.Run(0, "deploy", "friends", bot);
+
+        var kills = new List<double>();
+        var downs = new List<double>();
+        for (var round = 0; round < rounds; round++)
+        {
+            kills.Add(await MoveAsync(nodes, kill: true));
+            downs.Add(await MoveAsync(nodes, kill: false));
+        }
+        Say("kill -9 of the daemon", kills);
+        Say("pc down", downs);
+        Console.WriteLine($"goals: p95 under 6 s after kill -9 ({Verdict(RealNodes.Percentile(kills, 0.95) < 6)}), under 1 s in order ({Verdict(RealNodes.Percentile(downs, 0.95) < 1)})");
+        return 0;
+    }
+
+    private static async Task<double> MoveAsync(RealNodes nodes, bool kill)
+    {
+        var host = HostOf(nodes);
+        var before = Enumerable.Range(1, Nodes - 1).ToDictionary(node => node, node => Starts(nodes, node));
+        using var daemon = Process.GetProcessById(nodes.PidOf(host));
+        var clock = Stopwatch.StartNew();
+        using var down = kill ? null : nodes.Start(host, "down");
+        if (kill) daemon.Kill();
+        while (!before.Any(one => one.Key != host && Starts(nodes, one.Key) > one.Value))
+        {
+            if (clock.Elapsed > Patience) throw new InvalidOperationException("nobody took the program over");
+            await Task.Delay(2);
+        }
+        var time = clock.Elapsed.TotalSeconds;
+        await daemon.WaitForExitAsync();
+        if (down is not null) await down.WaitForExitAsync();
+        nodes.Up(host);
+        await Task.Delay(Young);
+        return time;
+    }
+
+    private static int HostOf(RealNodes nodes)
+    {
+        var program = nodes.Run(0, "list", "friends", "--json").GetProperty("swarms")[0].GetProperty("programs")[0];
+        return RealNodes.Names.ToList().IndexOf(program.GetProperty("host").GetString()!);
+    }
+
+    // Each start of the program prints one line, which its host writes down at once.
+    private static int Starts(RealNodes nodes, int node)
+    {
+        var folder = new DirectoryInfo(Path.Combine(nodes.Home(node), "programs"));
+        return !folder.Exists ? 0 : folder.EnumerateFiles("log", SearchOption.AllDirectories).Sum(Count);
+
+        static int Count(FileInfo log)
+        {
+            using var file = new FileStream(log.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var reader = new StreamReader(file);
+            return reader.ReadToEnd().Split("I am here").Length - 1;
+        }
+    }
+
+    private static void Say(string what, List<double> samples) => Console.WriteLine(string.Create(
+        CultureInfo.InvariantCulture,
+        $"{what,-22} {samples.Count} times: p50 {RealNodes.Percentile(samples, 0.5):0.00} s, p95 {RealNodes.Percentile(samples, 0.95):0.00} s, longest {samples.Max():0.00} s"));
+
+    private static string Verdict(bool reached) => reached ? "reached" : "missed";
+}
