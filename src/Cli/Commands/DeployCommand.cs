@@ -9,7 +9,7 @@ internal static class DeployCommand
 {
     private static readonly Argument<string[]> WordsGiven = new("words")
     {
-        Description = "The swarm (may be left out when this node is in one only), the program's folder, and its language when it cannot be detected.",
+        Description = "The swarm (may be left out when this node is in one only), the program's folder or its only file, and its language when it cannot be detected.",
         HelpName = "[SWARM] PATH [LANGUAGE]",
         Arity = new ArgumentArity(1, 3),
     };
@@ -43,7 +43,7 @@ internal static class DeployCommand
         {
             Synopsis = "<SWARM> <PATH> [LANGUAGE]",
             Details = """
-                Packs the folder, encrypts it, asks the swarm's hosts and starts it on the one with the lowest rank. Only the owner and the hosts that keep it can read it. It runs in a sandbox with limits on memory, processor, processes and disk, and sees the internet but neither the host nor its LAN.
+                Packs the folder (or a single file: a script or an executable), encrypts it, asks the swarm's hosts and starts it on the one with the lowest rank. Only the owner and the hosts that keep it can read it. It runs in a sandbox with limits on memory, processor, processes and disk, and sees the internet but neither the host nor its LAN.
 
                 A file pc.toml in the folder says the same as the options, and is read first: run = "python3 main.py", memory = "512MiB", ports = ["8080/http"], env = { MODE = "calm" }. A key or value that is not known is refused, with what was probably meant.
 
@@ -82,7 +82,8 @@ internal static class DeployCommand
         var swarm = invocation.SwarmOr(named);
         var request = new DeployRequest(Path.GetFullPath(path), language, invocation.Value(Name), invocation.Value(Host), SettingsOf(invocation));
         var events = invocation.Client.PostForEvents(Invocation.SwarmPath(swarm, "deploy"), request, json.DeployRequest, json.EventDeployReply);
-        var reply = ProgressView.Follow(events, "packing", terminal, invocation.Json, happened => ShowStep(happened, terminal, invocation.Json));
+        var installing = new InstallView(terminal, invocation.Json);
+        var reply = installing.During(() => ProgressView.Follow(events, "packing", terminal, invocation.Json, happened => ShowStep(happened, terminal, installing, invocation.Json)));
         if (invocation.Json)
         {
             invocation.WriteJson(reply, json.DeployReply);
@@ -123,8 +124,8 @@ internal static class DeployCommand
         table.Write(terminal, indent);
     }
 
-    private static void ShowStep(Event<DeployReply> happened, Terminal terminal, bool json)
+    private static void ShowStep(Event<DeployReply> happened, Terminal terminal, InstallView installing, bool json)
     {
-        if (!json && happened.Kind == "step" && happened.Text is { } text) terminal.Line(terminal.Dim(terminal.Safe(text)));
+        if (happened.Kind == "step" && happened.Text is { } text && !installing.Takes(text) && !json) terminal.Line(terminal.Dim(terminal.Safe(text)));
     }
 }

@@ -88,7 +88,9 @@ internal sealed class ProgramService : IAsyncDisposable
         swarm.RequireMembership();
         if (!Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
         PeerId? host = request.Host is null ? null : Membership.FindMember(swarm.State, request.Host).Peer;
-        var order = OrderReader.Read(request.Path, request.Settings, request.Language, request.Name, host);
+        using var file = SingleFile.Stage(request.Path, BundleLimits.Default);
+        var order = OrderReader.Read(file?.Folder ?? request.Path, request.Settings, request.Language, request.Name ?? file?.Name, host);
+        if (file is not null) order = file.Started(order);
 
         // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do. Until they do, the hold keeps it.
         using var hold = _holds.Open(_blocks);

@@ -107,7 +107,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
         _installed?.Dispose();
         _installed = null;
         if (Language.Find(spec.Deployed.Language) is not { } language || PackageList.Of(AppFolder, language) is not { } list) return;
-        _installed = await packages.RequireAsync(list, AppFolder, language, place, spec.Deployed.Limits.ToRunLimits(), line => Log.Say($"{list.Installer.Name}: {line}"), cancellationToken);
+        _installed = await packages.RequireAsync(list, AppFolder, language, place, InstallBudget.Of(spec.Deployed.Limits.ToRunLimits(), options.Policy()), line => Log.Say($"{list.Installer.Name}: {line}"), cancellationToken);
     }
 
     private ValueTask SayAsync(string line)

@@ -3,7 +3,7 @@ using System.Globalization;
 using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Languages;
-using PeoplesCloud.Programs.Logs;
+using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
 
 namespace PeoplesCloud.Programs.Packages;
@@ -21,6 +21,24 @@ internal sealed class InstalledPackages(PackageInstaller installer, string folde
 
     /// <inheritdoc/>
     public void Dispose() => Interlocked.Exchange(ref _done, null)?.Invoke();
+}
+
+/// <summary>What an installer may use: what the program may, or what installers need if that is more and the host's owner allows it.</summary>
+/// <param name="Own">The program's limits.</param>
+/// <param name="Most">The most that the host's owner gives to one program.</param>
+/// <param name="Refusal">Why nothing is installed here at all; null when it is.</param>
+internal sealed record InstallBudget(RunLimits Own, RunLimits Most, string? Refusal = null)
+{
+    /// <summary>The budget of a program on a host whose owner's rules are these.</summary>
+    public static InstallBudget Of(RunLimits own, HostPolicy policy) =>
+        new(own, policy.Most, policy.Network == NetworkMode.None ? "allows programs no network, by which the packages that the program lists would come" : null);
+
+    /// <summary>The limits of an installation.</summary>
+    public RunLimits With(PackageLimits least) => Own with
+    {
+        MemoryBytes = Math.Max(Own.MemoryBytes, Math.Min(least.MemoryBytes, Most.MemoryBytes)),
+        Pids = Math.Max(Own.Pids, Math.Min(least.Pids, Most.Pids)),
+    };
 }
 
 /// <summary>
@@ -50,12 +68,12 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
     /// <param name="app">Its unpacked folder.</param>
     /// <param name="language">Its language.</param>
     /// <param name="place">Where it runs; the installer runs there too.</param>
-    /// <param name="own">The program's own limits, which the installer gets if they are higher than what it needs.</param>
+    /// <param name="budget">What the installer may use.</param>
     /// <param name="said">Hears each line that the installer says, as it is.</param>
     /// <param name="cancellationToken">Ends the installation.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.PackagesFailed"/> with the end of what the installer said, <see cref="ErrorCode.PackagesToolMissing"/>,
     /// <see cref="ErrorCode.PackagesRefused"/>, and what the runtime throws.</exception>
-    public async Task<InstalledPackages> RequireAsync(PackageList list, string app, Language language, RunPlace place, RunLimits own, Action<string> said, CancellationToken cancellationToken)
+    public async Task<InstalledPackages> RequireAsync(PackageList list, string app, Language language, RunPlace place, InstallBudget budget, Action<string> said, CancellationToken cancellationToken)
     {
         var key = list.KeyIn(app, place.Runtime.Name, place.Image, place.Image is null ? InterpreterOf(language) : null);
         var gate = _gates.GetOrAdd(key, _ => new SemaphoreSlim(1, 1));
@@ -64,8 +82,9 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
         {
             if (!await IsWholeAsync(key, cancellationToken))
             {
+                if (budget.Refusal is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal);
                 said($"installing what {list.File} lists, by {list.Installer.Name}{(list is { LockFile: null } && list.Installer == PackageInstaller.Npm ? "; without a lock file, the newest that fits" : "")}");
-                await InstallAsync(key, list, app, language, place, own, said, cancellationToken);
+                await InstallAsync(key, list, app, language, place, budget, said, cancellationToken);
             }
             return Use(key, list.Installer);
         }
@@ -114,7 +133,7 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
         return false;
     }
 
-    private async Task InstallAsync(string key, PackageList list, string app, Language language, RunPlace place, RunLimits own, Action<string> said, CancellationToken cancellationToken)
+    private async Task InstallAsync(string key, PackageList list, string app, Language language, RunPlace place, InstallBudget budget, Action<string> said, CancellationToken cancellationToken)
     {
         var fresh = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Unfinished}{key[..16]}-{Interlocked.Increment(ref _number)}"));
         var data = Path.Combine(fresh, "data");
@@ -124,7 +143,7 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
         {
             // 1. The installer runs like a program: same runtime, same limits or a little more, and network for this step alone.
             list.StageInto(app, source);
-            await RunAsync(Path.GetFileName(fresh), list, source, language, place, own, data, said, cancellationToken);
+            await RunAsync(Path.GetFileName(fresh), list, source, language, place, budget, data, said, cancellationToken);
 
             // 2. What it made is looked at, made readable, and written down.
             var packages = PackagesOf(data);
@@ -148,9 +167,9 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
         }
     }
 
-    private async Task RunAsync(string name, PackageList list, string source, Language language, RunPlace place, RunLimits own, string data, Action<string> said, CancellationToken cancellationToken)
+    private async Task RunAsync(string name, PackageList list, string source, Language language, RunPlace place, InstallBudget budget, string data, Action<string> said, CancellationToken cancellationToken)
     {
-        var runLimits = own with { MemoryBytes = Math.Max(own.MemoryBytes, limits.MemoryBytes), Pids = Math.Max(own.Pids, limits.Pids) };
+        var runLimits = budget.With(limits);
         var spec = new RunSpec(name, list.Installer.CommandFor(list, language), source, language.Environment, runLimits, NetworkMode.Internet) { DataFolder = data, Image = place.Image };
         var lines = new InstallerLines(said, limits.ErrorLines);
         using var timeout = new CancellationTokenSource(limits.Timeout, time);

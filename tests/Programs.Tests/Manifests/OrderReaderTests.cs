@@ -1,5 +1,7 @@
 using PeoplesCloud.Base;
+using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Deploying;
+using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Manifests;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Runtimes;
@@ -166,6 +168,39 @@ public sealed class OrderReaderTests : IDisposable
         _folder.With("Procfile", text);
         if (sentence is not null) Refused.With(ErrorCode.ManifestInvalid, sentence, () => OrderReader.Read(_folder.Path, null));
         else Assert.Equal(["/bin/sh", "-c", line!], OrderReader.Read(_folder.Path, null).Manifest.Command);
+    }
+
+    [Theory]
+    [InlineData("hello.py", null, "python3 -u ./hello.py", "py3")]
+    [InlineData("hello.py", "py2", "python2 -u ./hello.py", "py2")]
+    [InlineData("hello.mjs", null, "node ./hello.mjs", "nodejs")]
+    [InlineData("hello.sh", null, "/bin/sh ./hello.sh", "exec")]
+    [InlineData("hello", null, "./hello", "exec")]
+    public void A_single_file_is_a_program_of_its_own(string name, string? named, string command, string language)
+    {
+        _folder.With($"many/{name}", "text\n").With("many/pc.toml", "memory = 1\n").With("many/secret");
+        File.SetUnixFileMode(_folder[$"many/{name}"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        File.CreateSymbolicLink(_folder["link"], _folder[$"many/{name}"]);
+        string folder;
+        using (var file = SingleFile.Stage(_folder[$"many/{name}"], BundleLimits.Default)!)
+        {
+            folder = file.Folder;
+            Assert.Equal([name], Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName));
+            Assert.True(File.GetUnixFileMode(Path.Combine(folder, name)).HasFlag(UnixFileMode.UserExecute));
+            Assert.Equal("hello", file.Name);
+            var order = file.Started(OrderReader.Read(folder, null, named));
+            Assert.Equal(command, string.Join(' ', order.Manifest.Command!));
+            Assert.Equal(language, LanguageDetector.Detect(folder, order.Language, order.Manifest).Name);
+            // What the person says wins.
+            var own = new Dictionary<string, IReadOnlyList<string>> { ["run"] = ["cat hello"] };
+            Assert.Equal("cat hello", file.Started(OrderReader.Read(folder, own)).Manifest.Command![^1]);
+        }
+        Assert.False(Directory.Exists(folder));
+        SingleFile.Stage(_folder["link"], BundleLimits.Default)!.Dispose();
+        Assert.Null(SingleFile.Stage(_folder["many"], BundleLimits.Default));
+        Assert.Null(SingleFile.Stage(_folder["none"], BundleLimits.Default));
+        Assert.Null(SingleFile.Stage("/dev/null", BundleLimits.Default));
+        Refused.With(ErrorCode.BundleTooLarge, "a bundle holds at most 2 bytes", () => SingleFile.Stage(_folder[$"many/{name}"], new BundleLimits { MaxBytes = 2 }));
     }
 
     public void Dispose() => _folder.Dispose();

@@ -2,6 +2,7 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Packages;
+using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Runtimes;
 
@@ -13,6 +14,7 @@ public sealed class PackageCacheTests : IDisposable
     private readonly TestFolder _folder = new();
     private readonly FakeRuntime _runtime = new();
     private readonly List<string> _said = [];
+    private HostPolicy _policy = new();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -49,6 +51,23 @@ public sealed class PackageCacheTests : IDisposable
         Assert.Equal(NetworkMode.Internet, installer.Spec.Network);
         await InstallAsync(installer, "requests.py", "theirs");
         Assert.Equal("theirs", await File.ReadAllTextAsync(Path.Combine((await asking).Folder, "requests.py"), Token));
+    }
+
+    [Fact]
+    public async Task The_host_s_owner_decides_about_network_and_memory_of_installers_too()
+    {
+        var cache = NewCache();
+        _policy = new HostPolicy { Most = new RunLimits { MemoryBytes = 300L << 20, Pids = 150 } };
+        var asking = RequireAsync(cache, "requests\n");
+        var installer = await _runtime.NextAsync();
+        Assert.Equal((300L << 20, 150), (installer.Spec.Limits.MemoryBytes, installer.Spec.Limits.Pids));
+        await InstallAsync(installer, "requests.py", "");
+        (await asking).Dispose();
+
+        _policy = new HostPolicy { Network = NetworkMode.None };
+        await Refused.WithAsync(ErrorCode.HostRefuses, "allows programs no network", () => RequireAsync(cache, "flask\n"));
+        // What is here already needs no network.
+        (await RequireAsync(cache, "requests\n")).Dispose();
     }
 
     [Theory]
@@ -175,7 +194,7 @@ public sealed class PackageCacheTests : IDisposable
     {
         _folder.With("app/requirements.txt", requirements);
         var list = PackageList.Of(_folder["app"], Language.Python3)!;
-        return cache.RequireAsync(list, _folder["app"], Language.Python3, new RunPlace(_runtime), new RunLimits(), _said.Add, Token);
+        return cache.RequireAsync(list, _folder["app"], Language.Python3, new RunPlace(_runtime), InstallBudget.Of(new RunLimits(), _policy), _said.Add, Token);
     }
 
     private async Task<InstalledPackages> InstalledAsync(PackageCache cache, string requirements)
