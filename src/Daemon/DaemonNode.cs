@@ -237,6 +237,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
         if (runtime is IAsyncDisposable disposable) Owns(disposable.DisposeAsync);
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
+        var docker = await DockerHost.OpenAsync(_config, home.Paths, Self, _time, loggers.CreateLogger("Docker"), cancellationToken);
+        if (docker is not null) Owns(docker.DisposeAsync);
         var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin };
         var clock = new BootTimeProvider();
@@ -245,7 +247,10 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (dead is not null) Owns(dead.Dispose);
         var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));
         var programHost = new ProgramHost(
-            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"), leases);
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"), leases)
+        {
+            Images = docker,
+        };
         Owns(programHost.DisposeAsync);
         Owns(leases.DisposeAsync);
         var recorder = new RunRecorder(Swarms, programHost.Written, _time, loggers.CreateLogger("Leases"));
@@ -293,6 +298,11 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor.Run("memory", FailurePolicy.Restart, ct => RestingMemory.RunAsync(_time, ct));
         var rotation = new KeyRotation(Swarms, _time, Logger);
         _supervisor.Run("key rotation", FailurePolicy.Restart, rotation.RunAsync);
+        if (docker is not null)
+        {
+            docker.Changed += Swarms.Say;
+            _supervisor.Run("docker", FailurePolicy.Restart, docker.RunAsync);
+        }
         _supervisor.Run("presence", FailurePolicy.Restart, ct => presence.RunAsync(Swarms, ct));
         foreach (var left in programHost.LeftOver((swarm, program) => Swarms.Find(swarm)?.State.Programs.GetValueOrDefault(program))) recorder.Note(left);
         _supervisor.Run("runs", FailurePolicy.Restart, recorder.RunAsync);

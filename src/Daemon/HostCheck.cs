@@ -1,6 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Home;
+using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Docker;
 using PeoplesCloud.Runtimes.Sandbox;
 
 namespace PeoplesCloud.Daemon;
@@ -12,6 +16,28 @@ public static class HostCheck
     public static async Task<IReadOnlyList<RuntimeReport>> ProbeAsync(string home, CancellationToken cancellationToken)
     {
         await using var runtime = RuntimeOf(home);
+        return await runtime.ProbeAsync(cancellationToken);
+    }
+
+    /// <summary>What holds in the containers of the engine that the owner opened to programs; one line when there is none.</summary>
+    public static async Task<IReadOnlyList<RuntimeReport>> ProbeDockerAsync(string home, CancellationToken cancellationToken)
+    {
+        var environment = DaemonConfig.ProcessEnvironment();
+        string setting;
+        try
+        {
+            setting = DaemonConfig.Load(configFile: null, new Dictionary<string, string?>(StringComparer.Ordinal) { ["home"] = home }, environment).Docker;
+        }
+        catch (PcException e)
+        {
+            return [new RuntimeReport("docker", Holds: false, e.Message)];
+        }
+        if (DockerSocket.Find(setting, environment, File.Exists) is not { } socket)
+        {
+            var there = DockerSocket.Find(DockerSocket.Auto, environment, File.Exists);
+            return [new RuntimeReport("docker", Holds: false, there is null ? "there is none; programs that need no container image do without" : $"the one at {there} is not open to programs; to open it, set docker = \"auto\" under [host] in the configuration")];
+        }
+        await using var runtime = new DockerRuntime(DockerHost.OptionsOf(socket, new HomePaths(home), "doctor"), TimeProvider.System, NullLogger.Instance);
         return await runtime.ProbeAsync(cancellationToken);
     }
 

@@ -167,9 +167,9 @@ public interface IRun : IAsyncDisposable
 
     /// <summary>
     /// Says until when the command may run unless this is said again, as time since boot (CLOCK_BOOTTIME). Where it would outlive the daemon, as in
-    /// Docker, a guard ends it then. Nothing where it ends with the daemon anyway.
+    /// Docker, a guard ends it then; null, as before the first word, lets it end a while after the daemon. Nothing where it ends with the daemon anyway.
     /// </summary>
-    void RunsUntil(TimeSpan sinceBoot)
+    void RunsUntil(TimeSpan? sinceBoot)
     {
     }
 

@@ -22,6 +22,7 @@ internal static class ConfigReader
         ["ws_port"] = "PC_WS_PORT",
         ["listen"] = "PC_LISTEN",
         ["host"] = "PC_HOST",
+        ["host.docker"] = "PC_HOST_DOCKER",
         ["limits.programs"] = "PC_LIMITS_PROGRAMS",
         ["limits.connections"] = "PC_LIMITS_CONNECTIONS",
         ["limits.log_mib"] = "PC_LIMITS_LOG_MIB",
@@ -64,6 +65,7 @@ internal static class ConfigReader
             WebSocketPort = values.Integer("ws_port", 0, 65535),
             Listen = values.Addresses("listen") ?? ["0.0.0.0", "::"],
             Hosts = values.Boolean("host") ?? true,
+            Docker = values.Docker("host.docker") ?? DockerSocket.Off,
             HostRules = values.HostRules(),
             Limits = new DaemonLimits
             {
@@ -148,6 +150,13 @@ internal static class ConfigReader
             if (Text(key) is not { } text) return null;
             if (ByteSize.TryParse(text, out var bytes) && bytes >= least && bytes <= most) return bytes;
             problems.Add($"{key} = '{Printable(text)}': bytes such as 500MB or 20GiB, at least {least}, or none");
+            return null;
+        }
+
+        public string? Docker(string key)
+        {
+            if (Text(key) is not { } text || DockerSocket.IsSetting(text)) return Text(key);
+            problems.Add($"{key} = '{Printable(text)}': {DockerSocket.Range}");
             return null;
         }
 

@@ -41,6 +41,9 @@ public sealed class HomePaths(string home)
     /// <summary>Programs that run here.</summary>
     public string Programs => Path.Combine(Home, "programs");
 
+    /// <summary>Notes on containers that run here.</summary>
+    public string Docker => Path.Combine(Home, "docker");
+
     /// <summary>Logs of the daemon.</summary>
     public string Logs => Path.Combine(Home, "logs");
 

@@ -33,6 +33,9 @@ internal sealed class LeaseContext
     /// <summary>Since this node began.</summary>
     public TimeSpan Now => Clock.GetElapsedTime(_origin);
 
+    /// <summary>A moment of <see cref="Now"/> as time since the machine's boot, which other processes understand too.</summary>
+    public TimeSpan SinceBoot(TimeSpan moment) => Clock.GetElapsedTime(0, _origin) + moment;
+
     /// <summary>This node.</summary>
     public required PeerId Self { get; init; }
 

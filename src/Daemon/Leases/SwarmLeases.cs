@@ -344,6 +344,7 @@ internal sealed class SwarmLeases : IDisposable
     {
         var program = _swarm.State.Programs.GetValueOrDefault(acquired.Program);
         _held = _held.SetItem(acquired.Program, new LeaseHere(acquired.Epoch, acquired.Until, acquired.Alone, program?.Generation ?? 0, IsShared(acquired.Program)));
+        TellRun(acquired.Program);
         LeaseLog.Acquired(_context.Logger, NameOf(acquired.Program), acquired.Epoch, acquired.Alone ? ", without a majority" : "");
         if (_waiting.Remove(acquired.Program, out var waiting)) waiting.TrySetResult(acquired.Epoch);
         else _context.Reconcile(_swarm);
@@ -354,9 +355,13 @@ internal sealed class SwarmLeases : IDisposable
     {
         if (!_held.TryGetValue(renewed.Program, out var held)) return;
         _held = _held.SetItem(renewed.Program, held with { Epoch = renewed.Epoch, Until = renewed.Until, Alone = renewed.Alone, IsShared = IsShared(renewed.Program) });
+        TellRun(renewed.Program);
         _context.HeldChanged();
         if (held.Alone != renewed.Alone || held.Epoch != renewed.Epoch) _context.Say();
     }
+
+    // A container outlives this process: its guard is told until when it may.
+    private void TellRun(EntryHash program) => _context.Host().RunsUntil(program, _held[program] is { IsShared: true } held ? _context.SinceBoot(held.Until) : null);
 
     private void LostLocked(LeaseEffect.Lost lost)
     {

@@ -42,6 +42,7 @@ internal sealed class HostedProgram : IDisposable
     private ITimer? _alarm;
     private IRun? _run;
     private long _runBegan;
+    private long _until; // ticks since boot, 0 while nothing was said
     private bool _launchedOnce;
     private bool _disposed;
 
@@ -109,6 +110,13 @@ internal sealed class HostedProgram : IDisposable
 
     /// <summary>Completes when it is over and that was told; set by its host.</summary>
     public Task Told { get; set; } = Task.CompletedTask;
+
+    /// <summary>Says until when its lease lets it run, as time since boot; also for processes that are started later. Null: nobody else may run it.</summary>
+    public void RunsUntil(TimeSpan? sinceBoot)
+    {
+        Interlocked.Exchange(ref _until, sinceBoot?.Ticks ?? 0);
+        _run?.RunsUntil(sinceBoot);
+    }
 
     /// <summary>Starts it; call once.</summary>
     public void Start(bool resumed)
@@ -287,6 +295,7 @@ internal sealed class HostedProgram : IDisposable
             var run = await _runtime.StartAsync(_workplace.RunSpec, Write, CancellationToken.None);
             Meter.Begin(run);
             (_run, _runBegan) = (run, _time.GetTimestamp());
+            if (Interlocked.Read(ref _until) is > 0 and var until) run.RunsUntil(TimeSpan.FromTicks(until));
             _begun.TrySetResult();
             Post(new SupervisorInput.Launched());
         }

@@ -8,6 +8,9 @@ public interface IImageRuntime
     /// <summary>Runs them: <see cref="RunSpec.Image"/> is named, and an empty command is the image's own.</summary>
     IRuntime Runtime { get; }
 
+    /// <summary>Whether it can be asked now; quick.</summary>
+    bool Answers => true;
+
     /// <summary>Whether an image is on this host, by what was seen last; quick.</summary>
     bool Has(string image);
 

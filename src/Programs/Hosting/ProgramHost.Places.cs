@@ -9,7 +9,16 @@ public sealed partial class ProgramHost
     /// <summary>Runs container images; null when this host has no Docker.</summary>
     public IImageRuntime? Images { get; init; }
 
-    private bool CanRun(Language language) => language.IsImage ? Images is not null : _canRun(language) || (language.Image is { } image && Images?.Has(image) == true);
+    /// <summary>
+    /// Says until when a program's lease lets it run, as time since boot (CLOCK_BOOTTIME). What outlives the daemon, a container, is ended then by
+    /// whoever guards it, unless this is said again. Null when nobody else may run it: it ends a while after this daemon. Nothing when it is not here.
+    /// </summary>
+    public void RunsUntil(EntryHash id, TimeSpan? sinceBoot)
+    {
+        if (_programs.TryGetValue(id, out var program)) program.RunsUntil(sinceBoot);
+    }
+
+    private bool CanRun(Language language) => language.IsImage ? Images is { Answers: true } : _canRun(language) || (language.Image is { } image && Images?.Has(image) == true);
 
     private RunPlace Place(string languageName, ProgramManifest manifest)
     {
@@ -21,7 +30,7 @@ public sealed partial class ProgramHost
         if (manifest.Runtime == "sandbox" && (manifest.Image is not null || language.IsImage)) return sandbox with { Refusal = "its sandbox runs no container images" };
         if (!wantsImage && _canRun(language)) return sandbox;
         if (manifest.Runtime == "sandbox") return sandbox with { Refusal = $"its sandbox cannot run {language.Name}" };
-        if (Images is not { } images) return sandbox with { Refusal = wantsImage ? "has no Docker" : $"cannot run {language.Name}" };
+        if (Images is not { Answers: true } images) return sandbox with { Refusal = wantsImage ? "has no Docker" : $"cannot run {language.Name}" };
         if (manifest.Image is null && language.IsImage) return new RunPlace(images.Runtime, Builder: images);
         if ((manifest.Image ?? language.Image) is not { } image) return sandbox with { Refusal = "knows no container image for it; name one" };
         // What nobody asked for by name is not fetched: the offer would be a promise about somebody else's server.

@@ -12,6 +12,9 @@ namespace PeoplesCloud.Runtimes.Docker;
 /// </summary>
 public static class DockerGuard
 {
+    /// <summary>The first argument of a process of this program that is a guard; the second is the engine's socket.</summary>
+    public const string Word = "docker-guard";
+
     /// <summary>What it says when it guards.</summary>
     internal const string Ready = "ready";
 

@@ -13,6 +13,8 @@ namespace PeoplesCloud.Runtimes.Docker;
 /// <summary>The engine's images: looks for them, has them fetched, builds them from a Dockerfile.</summary>
 internal sealed class DockerImages(DockerClient client, DockerOptions options, TimeProvider time)
 {
+    private static readonly string[] NameMembers = ["RepoTags", "RepoDigests"];
+
     /// <summary>The image of a name, fetched when it is not here.</summary>
     /// <returns>Its id, so that a tag that moves meanwhile changes nothing, and what it says about itself.</returns>
     /// <exception cref="PcException"><see cref="ErrorCode.DockerImageMissing"/>.</exception>
@@ -37,6 +39,22 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
         {
             return null;
         }
+    }
+
+    /// <summary>The names and digests of all images.</summary>
+    public async Task<IReadOnlyList<string>> NamesAsync(CancellationToken cancellationToken)
+    {
+        var list = await client.CallAsync(HttpMethod.Get, "/images/json", body: null, cancellationToken);
+        return
+        [
+            .. from image in list.EnumerateArray()
+               from member in NameMembers
+               let names = image.TryGetProperty(member, out var found) ? found : default
+               where names.ValueKind == JsonValueKind.Array
+               from name in names.EnumerateArray()
+               where name.ValueKind == JsonValueKind.String
+               select name.GetString(),
+        ];
     }
 
     /// <summary>Builds an image from a folder with a Dockerfile. Its steps have the limits of a run and no network.</summary>

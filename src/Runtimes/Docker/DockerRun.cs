@@ -62,7 +62,7 @@ internal sealed class DockerRun : IRun
     }
 
     /// <inheritdoc/>
-    public void RunsUntil(TimeSpan sinceBoot) => _engine.Guard.Keep(Container, sinceBoot);
+    public void RunsUntil(TimeSpan? sinceBoot) => _engine.Guard.Keep(Container, sinceBoot);
 
     /// <inheritdoc/>
     public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) =>

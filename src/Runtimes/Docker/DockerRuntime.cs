@@ -55,9 +55,19 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         DockerLog.Built(_engine.Logger, tag);
     }
 
-    /// <summary>Whether an image is on this host.</summary>
+    /// <summary>The names of the images on this host, as the engine writes them.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.DockerUnreachable"/>.</exception>
-    public async Task<bool> HasImageAsync(string name, CancellationToken cancellationToken) => await _images.FindAsync(name, cancellationToken) is not null;
+    public async Task<IReadOnlyList<string>> ImagesAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _images.NamesAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is DockerException || (e is not PcException && DockerEngine.IsLost(e)))
+        {
+            throw new PcException(ErrorCode.DockerUnreachable, $"Docker does not say which images it has: {e.Message}", inner: e);
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)

@@ -57,8 +57,8 @@ internal sealed class GuardKeeper : IAsyncDisposable
         }
     }
 
-    /// <summary>Says until when it may run, as time since boot; from then on no sign of life prolongs it.</summary>
-    public void Keep(string container, TimeSpan until)
+    /// <summary>Says until when it may run, as time since boot, which no sign of life prolongs; null for as long as there are signs of life.</summary>
+    public void Keep(string container, TimeSpan? until)
     {
         lock (_lock)
         {

@@ -113,7 +113,7 @@ public sealed class DockerIsolationTests(SharedDockerd docker, FarNetwork far) :
         await runtime.BuildAsync(_folder, "pc-built:test", new RunLimits(), line => { said.Add(line); return ValueTask.CompletedTask; }, Token);
 
         Assert.Contains("built", said);
-        Assert.True(await runtime.HasImageAsync("pc-built:test", Token));
+        Assert.Contains("pc-built:test", await runtime.ImagesAsync(Token));
         var (output, _) = await RunAsync(Spec() with { Image = "pc-built:test" });
         Assert.Equal("from the folder\nmore\n", output);
     }
@@ -129,7 +129,7 @@ public sealed class DockerIsolationTests(SharedDockerd docker, FarNetwork far) :
         Assert.Equal(ErrorCode.DockerBuildFailed, error.Code);
         Assert.Contains("no such wheel", error.Message, StringComparison.Ordinal);
         Assert.Contains("9", error.Message, StringComparison.Ordinal);
-        Assert.False(await runtime.HasImageAsync("pc-failed:test", Token));
+        Assert.DoesNotContain("pc-failed:test", await runtime.ImagesAsync(Token));
     }
 
     [Fact]

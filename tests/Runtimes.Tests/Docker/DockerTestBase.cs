@@ -45,9 +45,6 @@ public sealed class SharedDockerd : IAsyncDisposable
 /// <summary>What tests of the Docker runtime share.</summary>
 internal static class DockerTestBase
 {
-    /// <summary>The first argument of a process of this program that is a guard; the second is the engine's socket.</summary>
-    public const string GuardWord = "docker-guard";
-
     private static int _owners;
 
     /// <summary>Options of a runtime of its own.</summary>
@@ -56,7 +53,7 @@ internal static class DockerTestBase
         Socket = socket,
         Owner = $"tests-{Environment.ProcessId}-{Interlocked.Increment(ref _owners)}",
         Folder = Path.Combine(folder, "docker"),
-        Guard = [Environment.ProcessPath!, GuardWord],
+        Guard = [Environment.ProcessPath!, DockerGuard.Word],
         DefaultImage = Dockerd.Image,
         Pulls = false,
     };
