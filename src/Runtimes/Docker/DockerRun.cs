@@ -10,6 +10,10 @@ namespace PeoplesCloud.Runtimes.Docker;
 /// <summary>A command that runs in a container.</summary>
 internal sealed class DockerRun : IRun
 {
+    // As a shell says it: there is such a program and it cannot be run, there is none.
+    private const int CannotRun = 126;
+    private const int NotFound = 127;
+
     private static readonly TimeSpan ExecEndInterval = TimeSpan.FromMilliseconds(10);
 
     private readonly DockerEngine _engine;
@@ -75,14 +79,7 @@ internal sealed class DockerRun : IRun
     /// <inheritdoc/>
     public ValueTask ThawAsync() => SetFrozenAsync("unpause");
 
-    /// <summary>Runs another process in the container, with the same user and limits.</summary>
-    /// <param name="command">Program and arguments.</param>
-    /// <param name="input">Its input, read until its end.</param>
-    /// <param name="output">Receives its output, as in <see cref="IRuntime.StartAsync"/>.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>The exit code.</returns>
-    /// <exception cref="IOException">The run has ended.</exception>
-    /// <exception cref="PcException"><see cref="ErrorCode.DockerRefused"/>.</exception>
+    /// <inheritdoc/>
     public async ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
     {
         if (command.Count == 0) throw new ArgumentException("a command has a first word", nameof(command));
@@ -97,17 +94,26 @@ internal sealed class DockerRun : IRun
             await using var attachment = await _engine.Client.AttachAsync($"/exec/{DockerClient.Escape(id)}/start", new JsonObject { ["Detach"] = false, ["Tty"] = false }, cancellationToken);
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var sent = SendAsync(input, attachment, ended.Token);
-            // Given up: the connection ends, and with its input and output the command, which the run's end ends for certain.
-            using var given = cancellationToken.Register(() => _ = attachment.DisposeAsync().AsTask());
-            await attachment.PumpAsync(output, e => DockerLog.OutputDropped(_engine.Logger, e));
+            var givenUp = Task.CompletedTask;
+            var unheard = new ExecStart(output);
+            using (cancellationToken.Register(() => givenUp = GiveUpAsync(id, attachment)))
+                await attachment.PumpAsync(unheard.ReceiveAsync, e => DockerLog.OutputDropped(_engine.Logger, e));
+            await givenUp;
             await ended.CancelAsync();
             await sent;
             cancellationToken.ThrowIfCancellationRequested();
-            return await ExitCodeOfAsync(id, cancellationToken);
+            var code = await ExitCodeOfAsync(id, cancellationToken);
+            // A signal may have been the end of it all, of which the engine's answer may be a moment behind.
+            if (code > 128 && (IsEnding || await _engine.StateAsync(Container, cancellationToken) is not { Running: true })) throw new IOException("the program has ended");
+            return code == CannotRun && unheard.IsNotFound ? NotFound : code;
         }
         catch (DockerException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.Conflict)
         {
             throw new IOException("the program has ended", e);
+        }
+        catch (PcException e) when (e.Code == ErrorCode.DockerUnreachable)
+        {
+            throw new IOException("Docker went away, and the program with it", e);
         }
         catch (DockerException e)
         {
@@ -127,6 +133,8 @@ internal sealed class DockerRun : IRun
         Volatile.Write(ref _outOfMemory, 1);
         await KillAsync();
     }
+
+    private bool IsEnding => Volatile.Read(ref _stopping) != 0 || Volatile.Read(ref _outOfMemory) != 0 || _over.Task.IsCompleted;
 
     private async Task<RunExit> EndAsync()
     {
@@ -211,6 +219,27 @@ internal sealed class DockerRun : IRun
         }
     }
 
+    /// <summary>
+    /// Ends a further command and what it started. The engine has no word for that, and closing its input ends only those that read it; where this
+    /// daemon may not kill it, it ends with the run.
+    /// </summary>
+    private async Task GiveUpAsync(string exec, DockerAttachment attachment)
+    {
+        await TryAsync(async () =>
+        {
+            var state = await _engine.Client.CallAsync(HttpMethod.Get, $"/exec/{DockerClient.Escape(exec)}/json", body: null, CancellationToken.None);
+            var open = new Stack<int>([state.GetProperty("Pid").GetInt32()]);
+            while (open.TryPop(out var pid))
+            {
+                if (HostProcess.Of(pid, Container) is not { } process) continue;
+                // Its children are found through it, as long as it lives.
+                foreach (var child in ProcessTree.Children(pid)) open.Push(child);
+                _ = process.Kill();
+            }
+        });
+        await attachment.DisposeAsync();
+    }
+
     /// <summary>The output ends a moment before the engine knows how the command did.</summary>
     private async Task<int> ExitCodeOfAsync(string exec, CancellationToken cancellationToken)
     {
@@ -244,6 +273,21 @@ internal sealed class DockerRun : IRun
         catch (Exception e) when (e is DockerException || DockerEngine.IsLost(e))
         {
             DockerLog.CleanupFailed(_engine.Logger, _spec.Id, e.Message);
+        }
+    }
+
+    /// <summary>Docker 20 says in the output, and with 126, that there is no such program: what comes first is looked at as it passes.</summary>
+    private sealed class ExecStart(Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output)
+    {
+        private bool _begun;
+
+        public bool IsNotFound { get; private set; }
+
+        public ValueTask ReceiveAsync(OutputKind kind, ReadOnlyMemory<byte> bytes)
+        {
+            if (!_begun) IsNotFound = bytes.Span.IndexOf("executable file not found"u8) >= 0 || bytes.Span.IndexOf("no such file or directory"u8) >= 0;
+            _begun = true;
+            return output(kind, bytes);
         }
     }
 }

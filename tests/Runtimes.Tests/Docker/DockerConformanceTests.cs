@@ -5,9 +5,6 @@ public sealed class DockerConformanceTests(SharedDockerd docker) : RuntimeConfor
 {
     protected override async ValueTask<IRuntime> CreateAsync() => new Borrowed(await docker.RuntimeAsync());
 
-    // The engine has no way to end a command that it runs beside another, and its answers for one that does not exist differ by version.
-    protected override bool KeepsFurtherCommands => false;
-
     /// <summary>The runtime of all tests, which none of them ends.</summary>
     private sealed class Borrowed(IRuntime runtime) : IRuntime
     {

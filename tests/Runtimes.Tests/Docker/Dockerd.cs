@@ -138,8 +138,8 @@ public sealed class Dockerd : IAsyncDisposable
             await using var tar = new TarWriter(input, TarEntryFormat.Gnu, leaveOpen: true);
             foreach (var folder in new[] { "bin", "etc", "usr", "usr/bin", "tmp", "proc", "sys", "dev" }) await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.Directory, folder) { Mode = (UnixFileMode)0b111_101_101 });
             await AddAsync(tar, Find("busybox")!, "bin/busybox");
-            foreach (var applet in new[] { "sh", "tar", "echo", "true", "sleep", "cat", "ls", "cp" }) await LinkAsync(tar, $"bin/{applet}", "busybox");
-            var programs = new[] { "/usr/bin/python3", "/usr/bin/node" };
+            foreach (var applet in new[] { "sh", "tar", "echo", "true", "sleep", "cat", "ls", "cp", "id", "stat", "grep", "printf", "readlink", "unshare" }) await LinkAsync(tar, $"bin/{applet}", "busybox");
+            var programs = new[] { "/usr/bin/python3", "/usr/bin/node", "/usr/bin/pgrep" };
             foreach (var program in programs) await AddAsync(tar, program, program[1..]);
             var python = Path.Combine("/usr/lib", Path.GetFileName(new FileInfo(programs[0]).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? programs[0]));
             foreach (var library in Libraries([.. programs, .. Directory.EnumerateFiles(Path.Combine(python, "lib-dynload"))])) await AddAsync(tar, library, library[1..]);
