@@ -587,6 +587,27 @@ public enum ErrorCode
     /// <summary>A command could not be run beside a program.</summary>
     [ErrorInfo(ExitCode.Failed, "A command could not be run beside a program.", "See that the program runs: pc list. Then try again.")]
     ExecFailed = 6150,
+
+    // -- 6170 data of programs --------------------------------------------------------------------------------
+    /// <summary>A program's data folder could not be made ready on its host.</summary>
+    [ErrorInfo(ExitCode.Failed, "A program's data folder could not be made ready on its host.", "Free disk space on the host; its log says more: pc logs.")]
+    DataUnavailable = 6170,
+
+    /// <summary>A member sent data of a program that is not what its holder signed.</summary>
+    [ErrorInfo(ExitCode.Failed, "A member sent data of a program that is not what its holder signed.", "Nothing was changed; remove the member if it goes on: pc remove.")]
+    DataDamaged = 6171,
+
+    /// <summary>A guardian refuses a copy of a program's data.</summary>
+    [ErrorInfo(ExitCode.Refused, "A guardian refuses a copy of a program's data.", "See why in the message; the other guardians keep their copies.")]
+    DataRefused = 6172,
+
+    /// <summary>A member has newer data of a program than its host could have.</summary>
+    [ErrorInfo(ExitCode.Failed, "A member has newer data of a program than its host could have.", "The program runs elsewhere, or ran there last: pc list.")]
+    DataSuperseded = 6173,
+
+    /// <summary>No copy of that name is kept of the program's data.</summary>
+    [ErrorInfo(ExitCode.NotFound, "No copy of that name is kept of the program's data.", "See what there is: pc data.")]
+    DataNotFound = 6174,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

@@ -9,6 +9,7 @@ using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Contents;
+using PeoplesCloud.Daemon.Data;
 using PeoplesCloud.Daemon.Execs;
 using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Home;
@@ -23,6 +24,7 @@ using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Daemon.Tunnels;
 using PeoplesCloud.Daemon.Web;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Data;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Placing;
@@ -81,6 +83,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Who may run which program now.</summary>
     public LeaseService Leases { get; private set; } = null!;
+
+    /// <summary>The data of programs that run here or that this node guards.</summary>
+    public ProgramData ProgramData { get; private set; } = null!;
 
     /// <summary>Deploy, logs, stop.</summary>
     public ProgramService Programs { get; private set; } = null!;
@@ -246,8 +251,12 @@ internal sealed class DaemonNode : IAsyncDisposable
         var dead = _fences ? new DeadMansSwitch() : null;
         if (dead is not null) Owns(dead.Dispose);
         var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));
+        var dataSwarm = new DataSwarm(Swarms, _time, loggers.CreateLogger("Data"));
+        Owns(dataSwarm.DisposeAsync);
+        ProgramData = new ProgramData(home.Paths.ProgramsData, factory.Signer, factory.Verifier, new DataMesh(client), dataSwarm, _disk, DataLimits.Default, _time, loggers.CreateLogger("Data"));
+        Owns(ProgramData.DisposeAsync);
         var programHost = new ProgramHost(
-            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"), leases)
+            options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"), leases, ProgramData)
         {
             Images = docker,
         };
@@ -282,6 +291,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         {
             endpoints.Map(routes);
             new RunningMeshEndpoints(programHost, Stats).Map(routes);
+            new DataEndpoints(ProgramData).Map(routes);
         }, loggers);
         Owns(MeshApp.DisposeAsync);
         leases.Start(programHost, Programs.Reconcile); // its life as a voter begins: whoever asks is answered that it is young
@@ -295,6 +305,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(_supervisor.DisposeAsync);
         _supervisor.Run("gossip", FailurePolicy.Restart, gossip.RunAsync);
         if (_config.Content.LimitBytes is { } limit) _supervisor.Run("collector", FailurePolicy.Restart, ct => collector.RunAsync(limit, ct));
+        _supervisor.Run("data", FailurePolicy.Restart, ct => DataCollection.RunAsync(ProgramData, Swarms, _time, ct));
         _supervisor.Run("memory", FailurePolicy.Restart, ct => RestingMemory.RunAsync(_time, ct));
         var rotation = new KeyRotation(Swarms, _time, Logger);
         _supervisor.Run("key rotation", FailurePolicy.Restart, rotation.RunAsync);
@@ -336,6 +347,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(() => programHost.Changed -= Swarms.Say);
         Programs.Resume();
         _supervisor.Run("policy", FailurePolicy.Restart, ct => programHost.WatchPolicyAsync(ReconcileAll, ct));
+        Owns(programHost.DisposeAsync); // while the mesh still serves: guardians fetch the last changes of programs' data
 
         // 8. The world, if this node is open to it.
         if (_config.Gateway.Listen is { } listen)

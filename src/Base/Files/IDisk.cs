@@ -16,6 +16,9 @@ public interface IDisk
     /// <summary>Creates a file that must not exist and writes all of it. The caller flushes and disposes the handle.</summary>
     SafeFileHandle Create(string path, ReadOnlySpan<byte> bytes, UnixFileMode mode);
 
+    /// <summary>Writes more into a file that <see cref="Create"/> made.</summary>
+    void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset);
+
     /// <summary>Returns when a file's bytes are durable.</summary>
     void Flush(SafeFileHandle file);
 

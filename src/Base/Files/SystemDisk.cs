@@ -35,6 +35,9 @@ public partial class SystemDisk : IDisk
     }
 
     /// <inheritdoc/>
+    public virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset) => RandomAccess.Write(file, bytes, offset);
+
+    /// <inheritdoc/>
     public virtual void Flush(SafeFileHandle file) => RandomAccess.FlushToDisk(file);
 
     /// <inheritdoc/>

@@ -44,6 +44,9 @@ public sealed class HomePaths(string home)
     /// <summary>Notes on containers that run here.</summary>
     public string Docker => Path.Combine(Home, "docker");
 
+    /// <summary>Data of programs that run here or that this node guards.</summary>
+    public string ProgramsData => Path.Combine(Home, "programs-data");
+
     /// <summary>Logs of the daemon.</summary>
     public string Logs => Path.Combine(Home, "logs");
 

@@ -88,6 +88,7 @@ internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess acce
             MeshRight.Gossiper or MeshRight.Member => true,
             MeshRight.Deployer => member.MayDeployAndHost,
             MeshRight.Owner => member.MayDeployAndHost && program is not null && program.Owner == peer,
+            MeshRight.Keeper => member.MayDeployAndHost && program is not null && (program.Owner == peer || program.KeyOf(peer) is not null),
             MeshRight.Controller => program is not null && state.MayControl(peer, program),
             _ => false,
         };

@@ -38,8 +38,13 @@ internal sealed class MeshClient(HttpClient http, HttpClient bulk, TimeProvider 
     /// <exception cref="PcException"><see cref="ErrorCode.PeerUnreachable"/>, <see cref="ErrorCode.PeerFailed"/>, or the error that the peer answered.</exception>
     public async Task<byte[]> PostAsync(PeerId peer, string path, ReadOnlyMemory<byte> body, int maxReplyBytes, CancellationToken cancellationToken, TimeSpan? timeout = null)
     {
-        return await SendAsync(peer, path, body, maxReplyBytes, timeout ?? DefaultTimeout, cancellationToken) ?? throw Failed(peer, "it does not know what was asked for");
+        return await SendAsync(http, peer, path, body, maxReplyBytes, timeout ?? DefaultTimeout, cancellationToken) ?? throw Failed(peer, "it does not know what was asked for");
     }
+
+    /// <summary>Posts bytes for an answer with much data, over the connection for that.</summary>
+    /// <exception cref="PcException">As <see cref="PostAsync"/>.</exception>
+    public async Task<byte[]> PostForBulkAsync(PeerId peer, string path, ReadOnlyMemory<byte> body, int maxReplyBytes, TimeSpan timeout, CancellationToken cancellationToken) =>
+        await SendAsync(bulk, peer, path, body, maxReplyBytes, timeout, cancellationToken) ?? throw Failed(peer, "it does not know what was asked for");
 
     /// <summary>Gets a block's bytes with a header of the answer; null when the peer refuses or does not have it.</summary>
     public async Task<(byte[] Body, string? Header)?> GetBlockAsync(PeerId peer, string path, string header, int maxReplyBytes, CancellationToken cancellationToken)
@@ -140,13 +145,13 @@ internal sealed class MeshClient(HttpClient http, HttpClient bulk, TimeProvider 
         _versions[peer] = version;
     }
 
-    private async Task<byte[]?> SendAsync(PeerId peer, string path, ReadOnlyMemory<byte> body, int maxReplyBytes, TimeSpan timeout, CancellationToken cancellationToken)
+    private async Task<byte[]?> SendAsync(HttpClient through, PeerId peer, string path, ReadOnlyMemory<byte> body, int maxReplyBytes, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(timeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            using var response = await AskAsync(http, peer, path, body, linked.Token);
+            using var response = await AskAsync(through, peer, path, body, linked.Token);
             if (!response.IsSuccessStatusCode) throw await ErrorOfAsync(peer, response, linked.Token);
             return await ReadAsync(response.Content, maxReplyBytes, linked.Token) ?? throw Failed(peer, $"its answer is longer than {maxReplyBytes} bytes");
         }

@@ -25,6 +25,9 @@ internal enum MeshRight
     /// <summary>The owner of {program} in {swarm}, or an admin.</summary>
     Controller,
 
+    /// <summary>Whoever holds a key of {program} and may still deploy and host: its owner, its host, its guardians.</summary>
+    Keeper,
+
     /// <summary>Whoever may read the block {cid}: see <see cref="Storage.ContentAccess"/>.</summary>
     Reader,
 }

@@ -7,7 +7,8 @@ namespace PeoplesCloud.Programs.Bundles;
 /// What statx(2) says about a file, without following a symbolic link. .NET tells neither sockets from files nor one inode from
 /// another; statx has one layout on every processor, stat has not.
 /// </summary>
-internal readonly partial record struct FileStatus(FileKind Kind, bool Executable, long Bytes, ulong Inode, ulong Device, long ModifiedSeconds, uint ModifiedNanoseconds)
+internal readonly partial record struct FileStatus(FileKind Kind, bool Executable, long Bytes, ulong Inode, ulong Device, long ModifiedSeconds, uint ModifiedNanoseconds,
+    long ChangedSeconds, uint ChangedNanoseconds)
 {
     private const int CurrentFolder = -100;
     private const int NoFollow = 0x100;
@@ -20,6 +21,9 @@ internal readonly partial record struct FileStatus(FileKind Kind, bool Executabl
 
     /// <summary>Reads an open file's status.</summary>
     public static bool TryRead(SafeFileHandle file, out FileStatus status, out int error) => TryRead((int)file.DangerousGetHandle(), "", EmptyPath, out status, out error);
+
+    /// <summary>Reads the status of a name in an open folder.</summary>
+    public static bool TryRead(SafeFileHandle folder, string name, out FileStatus status, out int error) => TryRead((int)folder.DangerousGetHandle(), name, NoFollow, out status, out error);
 
     private static bool TryRead(int folder, string path, int flags, out FileStatus status, out int error)
     {
@@ -52,7 +56,9 @@ internal readonly partial record struct FileStatus(FileKind Kind, bool Executabl
             MemoryMarshal.Read<ulong>(raw[32..]),
             MemoryMarshal.Read<ulong>(raw[136..]),
             MemoryMarshal.Read<long>(raw[112..]),
-            MemoryMarshal.Read<uint>(raw[120..]));
+            MemoryMarshal.Read<uint>(raw[120..]),
+            MemoryMarshal.Read<long>(raw[96..]),
+            MemoryMarshal.Read<uint>(raw[104..]));
     }
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]

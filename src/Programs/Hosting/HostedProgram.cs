@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
+using PeoplesCloud.Programs.Data;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Runtimes;
@@ -29,6 +30,7 @@ internal sealed class HostedProgram : IDisposable
     private readonly ILogger _logger;
     private readonly Action _changed;
     private readonly Func<CancellationToken, Task<ulong>> _beforeFirstLaunch;
+    private readonly IProgramData? _programData;
     private readonly Channel<SupervisorInput> _inputs = Channel.CreateUnbounded<SupervisorInput>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _preparing = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -43,6 +45,7 @@ internal sealed class HostedProgram : IDisposable
     private IRun? _run;
     private long _runBegan;
     private long _until; // ticks since boot, 0 while nothing was said
+    private IProgramDataRun? _data;
     private bool _launchedOnce;
     private bool _disposed;
 
@@ -55,8 +58,10 @@ internal sealed class HostedProgram : IDisposable
     /// <param name="logger">For what nobody foresaw.</param>
     /// <param name="changed">Called after each change of <see cref="Status"/>.</param>
     /// <param name="beforeFirstLaunch">Has the lease and ends an older version, when the bundle is unpacked and before the process starts; answers the lease's epoch.</param>
-    public HostedProgram(Workplace workplace, RestartPolicy policy, Random random, IRuntime runtime, TimeProvider time, ILogger logger, Action changed, Func<CancellationToken, Task<ulong>> beforeFirstLaunch)
+    /// <param name="data">Keeps the data of programs that have some; null where nothing does.</param>
+    public HostedProgram(Workplace workplace, RestartPolicy policy, Random random, IRuntime runtime, TimeProvider time, ILogger logger, Action changed, Func<CancellationToken, Task<ulong>> beforeFirstLaunch, IProgramData? data = null)
     {
+        _programData = data;
         _workplace = workplace;
         _supervisor = new ProgramSupervisor(policy, random);
         _runtime = runtime;
@@ -86,6 +91,9 @@ internal sealed class HostedProgram : IDisposable
 
     /// <summary>The epoch of the lease under which it runs; null before it was launched for the first time.</summary>
     public ulong? Epoch { get; private set; }
+
+    /// <summary>How old the data was with which it began; null when it has none, or has not begun yet.</summary>
+    public DataAge? DataAge => _data?.Age;
 
     /// <summary>How its last process ended; null while none has.</summary>
     public RunExit? LastExit { get; private set; }
@@ -198,11 +206,26 @@ internal sealed class HostedProgram : IDisposable
         EndRestarts(_failure ?? OverBefore("restarted"));
         while (_restartsAsked.TryDequeue(out var late)) late.Done.TrySetException(OverBefore("restarted"));
         await AllWork();
+        await HandDataOverAsync();
         Dispose();
         _workplace.CleanUp(Finished, LastRestart);
         _firstStart.TrySetException(_failure ?? OverBefore("started"));
         _ = _firstStart.Task.Exception; // Nobody may be waiting for it.
         _changed();
+    }
+
+    // Before anybody hears that it is over: the next host begins with what is handed over here.
+    private async Task HandDataOverAsync()
+    {
+        if (_data is null) return;
+        try
+        {
+            await _data.DisposeAsync();
+        }
+        catch (Exception failed)
+        {
+            Failed(failed);
+        }
     }
 
     private bool CarryOut(SupervisorEffect effect)
@@ -291,8 +314,10 @@ internal sealed class HostedProgram : IDisposable
         {
             if (!_launchedOnce) Epoch = await _beforeFirstLaunch(_stopping.Token);
             _launchedOnce = true;
+            if (_programData is not null && Spec.Deployed.Manifest.Data) _data ??= await _programData.BeginAsync(Spec, Epoch!.Value, Log.Say, _stopping.Token);
             _stopping.Token.ThrowIfCancellationRequested(); // its lease may be lost already
-            var run = await _runtime.StartAsync(_workplace.RunSpec, Write, CancellationToken.None);
+            var run = await _runtime.StartAsync(_workplace.RunSpec with { DataFolder = _data?.Folder }, Write, CancellationToken.None);
+            _data?.Started(run);
             Meter.Begin(run);
             (_run, _runBegan) = (run, _time.GetTimestamp());
             if (Interlocked.Read(ref _until) is > 0 and var until) run.RunsUntil(TimeSpan.FromTicks(until));
@@ -317,6 +342,7 @@ internal sealed class HostedProgram : IDisposable
             Meter.End();
             Log.FinishLines();
             await run.DisposeAsync();
+            if (_data is not null) await _data.EndedAsync();
         }
         catch (Exception failed)
         {

@@ -102,7 +102,7 @@ public sealed partial class ProgramHost
 
     private void Note(HostedProgram program, RunEnd? end)
     {
-        var detail = end is null ? null : program.Status.Detail;
+        var detail = end is not null ? program.Status.Detail : program.DataAge is { } age ? $"data: {age}" : null;
         Noted?.Invoke(new RunNote(program.Spec, program.Epoch ?? 0, _time.GetUtcNow(), end, detail, end is null ? null : program.LastExit?.ExitCode, end is null ? RunUse.None : program.Meter.Read()));
     }
 }

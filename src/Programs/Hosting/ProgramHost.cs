@@ -5,6 +5,7 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Base.Files;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Data;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Programs.Packages;
@@ -34,6 +35,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
     private readonly IDisk _disk;
     private readonly PackageCache _packages;
     private readonly IProgramLeases _leases;
+    private readonly IProgramData? _data;
     private readonly Lock _lock = new();
     private ImmutableDictionary<EntryHash, HostedProgram> _programs = ImmutableDictionary<EntryHash, HostedProgram>.Empty;
     private ImmutableDictionary<EntryHash, ProgramStatus> _finished = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
@@ -54,8 +56,10 @@ public sealed partial class ProgramHost : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
     /// <param name="leases">The right to run programs; null for <see cref="PlacedLeases"/>.</param>
-    public ProgramHost(ProgramHostOptions options, PeerId self, X25519Key key, IRuntime runtime, OpenBundle open, IHostMeter meter, Func<Language, bool> canRun, Random random, IDisk disk, TimeProvider time, ILogger logger, IProgramLeases? leases = null)
+    /// <param name="data">Keeps the data of programs; null when nothing does, and their data/ is gone with their run.</param>
+    public ProgramHost(ProgramHostOptions options, PeerId self, X25519Key key, IRuntime runtime, OpenBundle open, IHostMeter meter, Func<Language, bool> canRun, Random random, IDisk disk, TimeProvider time, ILogger logger, IProgramLeases? leases = null, IProgramData? data = null)
     {
+        _data = data;
         _leases = leases ?? new PlacedLeases(self);
         _options = options;
         _self = self;
@@ -299,7 +303,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
 
             RemoveOldLogs();
             var workplace = NewWorkplace(spec, place);
-            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => BeforeLaunchAsync(spec, namesake, cancellationToken));
+            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => BeforeLaunchAsync(spec, namesake, cancellationToken), _data);
             program.Start(resumed);
             program.Told = NoteRunAsync(program);
             _programs = _programs.SetItem(spec.Id, program);

@@ -20,11 +20,18 @@ public sealed class DefaultDenyTests
         "/mesh/v1/swarms/{swarm}/ask Deployer",
         "/mesh/v1/swarms/{swarm}/entries Gossiper",
         "/mesh/v1/swarms/{swarm}/gossip Gossiper",
+        "/mesh/v1/swarms/{swarm}/lease Gossiper",
         "/mesh/v1/swarms/{swarm}/links Member",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/chunks Keeper",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/notice Keeper",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/state Keeper",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/version Keeper",
         "/mesh/v1/swarms/{swarm}/programs/{program}/logs Controller",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/restart Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/start Owner",
         "/mesh/v1/swarms/{swarm}/programs/{program}/status Member",
         "/mesh/v1/swarms/{swarm}/programs/{program}/stop Controller",
+        "/mesh/v1/swarms/{swarm}/stats Member",
     ];
 
     // Goal: nobody reaches an endpoint of the mesh without the right that it declares. Method: walk all endpoints that are
@@ -41,22 +48,24 @@ public sealed class DefaultDenyTests
         await using var guest = await new MeshPeer("guest", oak).AdmittedAsync(swarm, Role.Guest);
         await using var member = await new MeshPeer("member", oak).AdmittedAsync(swarm, Role.Member);
         await using var owner = await new MeshPeer("owner", oak).AdmittedAsync(swarm, Role.Member);
+        await using var keeper = await new MeshPeer("keeper", oak).AdmittedAsync(swarm, Role.Member);
         await using var admin = await new MeshPeer("admin", oak).AdmittedAsync(swarm, Role.Admin);
         Assert.Equal(400, (await removed.AskAsync("POST", $"/mesh/v1/swarms/{swarm.Id}/entries", [0])).Status); // in, and on an open connection
         await oak.Node.Membership.RemoveAsync("friends", "removed", TestContext.Current.CancellationToken);
-        var program = Deploy(owner, swarm, oak);
+        var program = Deploy(owner, swarm, oak, keeper, guest);
         var cid = await AddBlockAsync(oak, "friends");
 
-        MeshPeer[] all = [stranger, neighbour, removed, guest, member, owner, admin];
+        MeshPeer[] all = [stranger, neighbour, removed, guest, member, owner, keeper, admin];
         var allowed = new Dictionary<MeshRight, MeshPeer[]>
         {
             [MeshRight.Stranger] = all,
-            [MeshRight.Gossiper] = [guest, member, owner, admin],
-            [MeshRight.Member] = [guest, member, owner, admin],
-            [MeshRight.Deployer] = [member, owner, admin],
+            [MeshRight.Gossiper] = [guest, member, owner, keeper, admin],
+            [MeshRight.Member] = [guest, member, owner, keeper, admin],
+            [MeshRight.Deployer] = [member, owner, keeper, admin],
             [MeshRight.Owner] = [owner],
+            [MeshRight.Keeper] = [owner, keeper],
             [MeshRight.Controller] = [owner, admin],
-            [MeshRight.Reader] = [guest, member, owner, admin],
+            [MeshRight.Reader] = [guest, member, owner, keeper, admin],
         };
         var wrong = new List<string>();
         var endpoints = EndpointsOf(oak.Node.MeshApp);
@@ -138,9 +147,9 @@ public sealed class DefaultDenyTests
         return node.Node.Swarms.Require(name);
     }
 
-    private static EntryHash Deploy(MeshPeer owner, LocalSwarm swarm, TestNode host)
+    private static EntryHash Deploy(MeshPeer owner, LocalSwarm swarm, TestNode host, params IEnumerable<MeshPeer> keepers)
     {
-        var deployed = new ProgramDeployed("bot", Cid.V0(new byte[32]), 1, "py3", new ProgramLimits(1 << 28, 1000, 64, 1 << 28, "none"), []);
+        var deployed = new ProgramDeployed("bot", Cid.V0(new byte[32]), 1, "py3", new ProgramLimits(1 << 28, 1000, 64, 1 << 28, "none"), [.. keepers.Select(keeper => new SealedKey(keeper.Id, new byte[81]))]);
         var entries = owner.Write(swarm, _ => deployed, written => new ProgramPlaced(written[0].Hash, host.Node.Self, 1));
         Assert.Equal(host.Node.Self, swarm.State.Programs[entries[0].Hash].Host);
         return entries[0].Hash;

@@ -29,4 +29,10 @@ internal abstract record Expected(string About)
 
     /// <summary>A program has finished here and is not started again, or is.</summary>
     public sealed record Finished(string LocalName, bool Is) : Expected($"mark of {LocalName}");
+
+    /// <summary>The next host that begins on this home finds these files of a program, and nothing else.</summary>
+    public sealed record ProgramFiles(string Files) : Expected("data of a program");
+
+    /// <summary>A conflict of a program's data is kept whole.</summary>
+    public sealed record KeptConflict(string Name, string Files) : Expected($"conflict {Name}");
 }

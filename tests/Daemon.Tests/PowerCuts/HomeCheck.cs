@@ -33,6 +33,7 @@ internal static class HomeCheck
 
         var pins = new PinSet(open.Paths.Pins, Disk);
         foreach (var pin in expected.OfType<Expected.Pinned>()) Assert.Equal((pin.Root, pin.Is), (pin.Root, pins.Contains(pin.Root)));
+        await DataCuts.CheckAsync(open.Paths.ProgramsData, expected);
         foreach (var mark in expected.OfType<Expected.Finished>()) Assert.Equal(mark.Is, File.Exists(Path.Combine(open.Paths.Programs, mark.LocalName, "finished")));
     }
 

@@ -12,6 +12,7 @@ public sealed class PowerCutTests(Recordings recordings, ITestOutputHelper outpu
     {
         ["SQLite, pc.db-journal: names"] = "SQLite's own; this journal guards the first page of a new database only, before anybody was told anything",
         ["Workplace.Mark: bytes"] = "the file is empty",
+        ["DataScanner.Copy: names"] = "what a program itself writes and flushes is not noted by the handle through which it is flushed again",
     };
 
     [Theory]
@@ -20,12 +21,14 @@ public sealed class PowerCutTests(Recordings recordings, ITestOutputHelper outpu
     [InlineData("database")]
     [InlineData("pins")]
     [InlineData("blocks")]
+    [InlineData("data")]
     [InlineData("oak")]
     [InlineData("elm")]
     public async Task A_cut_after_any_step_loses_nothing_that_was_told_and_leaves_no_half_state(string name)
     {
         var recording = recordings[name];
-        Assert.Null(await recording.FindLossAsync());
+        var loss = await recording.FindLossAsync();
+        Assert.True(loss is null, loss);
         output.WriteLine($"{name}: {recording.Trace.Steps.Count} steps, {recording.Looked} states");
     }
 

@@ -42,7 +42,7 @@ internal sealed class Recording : IDisposable
     }
 
     /// <summary>Who flushed something, each once.</summary>
-    public IReadOnlyList<string> Flushes => [.. Trace.Steps.Select(FlushedBy).OfType<string>().Where(by => !by.StartsWith(nameof(Recordings), StringComparison.Ordinal)).Distinct(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Flushes => [.. Trace.Steps.Select(FlushedBy).OfType<string>().Where(by => !by.StartsWith(nameof(Recordings), StringComparison.Ordinal) && !by.StartsWith(nameof(DataCuts), StringComparison.Ordinal)).Distinct(StringComparer.Ordinal)];
 
     /// <summary>Cuts the power after every step and looks at what may be left; answers the first that is wrong, or null.</summary>
     /// <param name="without">Leaves out the flushes of this one.</param>

@@ -29,6 +29,7 @@ public sealed class Recordings : IAsyncLifetime
         RecordDatabase();
         await RecordPinsAsync();
         await RecordBlocksAsync();
+        await DataCuts.RecordAsync(Begin("data"));
         await RecordNodesAsync();
     }
 

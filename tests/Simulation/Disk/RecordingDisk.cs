@@ -28,6 +28,16 @@ public sealed partial class RecordingDisk(DiskTrace trace) : UnflushedDisk
     }
 
     /// <inheritdoc/>
+    public override void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+    {
+        lock (trace.Gate)
+        {
+            base.Write(file, bytes, offset);
+            if (_files.TryGetValue(file, out var number)) trace.Note(new DiskStep.Written((int)number, offset, bytes.ToArray()));
+        }
+    }
+
+    /// <inheritdoc/>
     public override void Flush(SafeFileHandle file)
     {
         if (_files.TryGetValue(file, out var number)) trace.Note(new DiskStep.Flushed((int)number, $"{Caller()}: bytes"));
