@@ -1,4 +1,3 @@
-using PeoplesCloud.Base;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Logs;
 
@@ -63,9 +62,9 @@ internal sealed class InstallWatch(IProgramMesh mesh, ProgramSpec program, PeerI
                 if (line.Source == LogSource.Pc && Array.Exists(Marks, mark => line.Text.StartsWith(mark, StringComparison.Ordinal))) told(line.Text);
             }
         }
-        catch (Exception unreadable) when (unreadable is PcException or IOException or OperationCanceledException or HttpRequestException)
+        catch (Exception)
         {
-            // Said by the start itself, if it matters.
+            // Whatever it is, the start itself says it if it matters; watching it never makes it fail.
         }
     }
 }

@@ -84,11 +84,7 @@ public static class OrderReader
     private static string? Schedule(ProgramSettings settings)
     {
         if (settings.Text("schedule") is not { } text) return null;
-        var fields = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        var possible = fields is [['@', ..]]
-            ? fields[0] is "@hourly" or "@daily" or "@weekly" or "@monthly" or "@yearly"
-            : fields.Length == 5 && fields.All(field => field.All(character => char.IsAsciiLetterOrDigit(character) || character is '*' or ',' or '-' or '/'));
-        if (possible) return string.Join(' ', fields);
+        if (ScheduleText.IsPossible(text)) return string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         settings.Refuse("schedule", "minute hour day month weekday as cron has them, such as \"*/15 * * * *\", or @hourly, @daily, @weekly, @monthly, @yearly");
         return null;
     }

@@ -63,6 +63,14 @@ public sealed class OrderReaderTests : IDisposable
         Assert.Equal(expected, order.Manifest);
     }
 
+    [Theory]
+    [InlineData("0 0 1 1 0")]
+    [InlineData("5,10-20/5,*/7 23 31 DEC sun-sat")]
+    [InlineData("  0  12 * *  mon-fri ")]
+    [InlineData("@daily")]
+    public void Schedules_are_as_cron_has_them(string schedule) =>
+        Assert.Equal(string.Join(' ', schedule.Split(' ', StringSplitOptions.RemoveEmptyEntries)), Read($"schedule = \"{schedule}\"").Manifest.Schedule);
+
     [Fact]
     public void Flags_win_over_pc_toml()
     {
@@ -103,6 +111,13 @@ public sealed class OrderReaderTests : IDisposable
     [InlineData("image = \"--privileged\"", "the image is no reference")]
     [InlineData("schedule = \"every day\"", "schedule = \"every day\": minute hour day month weekday")]
     [InlineData("schedule = \"* * * *\"", "such as \"*/15 * * * *\"")]
+    [InlineData("schedule = \"99 * * * *\"", "schedule = \"99 * * * *\"")]
+    [InlineData("schedule = \"* 24 * * *\"", "schedule = ")]
+    [InlineData("schedule = \"* * 0 * *\"", "schedule = ")]
+    [InlineData("schedule = \"* * * mon *\"", "schedule = ")]
+    [InlineData("schedule = \"30-10 * * * *\"", "schedule = ")]
+    [InlineData("schedule = \"*/0 * * * *\"", "schedule = ")]
+    [InlineData("schedule = \"@reboot\"", "schedule = ")]
     [InlineData("when-alone = \"maybe\"", "when-alone = \"maybe\": run or stop")]
     [InlineData("env = { PATH = \"/tmp\" }", "PATH is set by the host")]
     [InlineData("secrets = [\"A B\"]", "a name of an environment variable is not made of letters")]
