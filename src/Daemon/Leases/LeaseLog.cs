@@ -35,6 +35,9 @@ internal static partial class LeaseLog
     [LoggerMessage(1148, LogLevel.Warning, "Could not write down a run of {Program}: {Why}")]
     public static partial void RunNotRecorded(ILogger logger, string program, string why);
 
+    [LoggerMessage(1150, LogLevel.Warning, "Could not change the guardians of {Program}: {Why}")]
+    public static partial void GuardiansNotChanged(ILogger logger, string program, string why);
+
     [LoggerMessage(1149, LogLevel.Warning, "Took no lease message of {Peer}: {Why}")]
     public static partial void Refused(ILogger logger, PeerId peer, string why);
 }

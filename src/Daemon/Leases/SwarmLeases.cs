@@ -31,6 +31,7 @@ internal sealed class SwarmLeases : IDisposable
     private readonly Lock _gate = new();
     private readonly ITimer _alarm;
     private readonly Dictionary<EntryHash, LeaseInput.Watch> _watched = [];
+    private readonly Dictionary<EntryHash, ulong> _sealed = []; // the generation in which this node votes no more
     private readonly Dictionary<EntryHash, TaskCompletionSource<ulong>> _waiting = [];
     private readonly Dictionary<EntryHash, TimeSpan> _excusedUntil = [];
     private readonly HashSet<EntryHash> _ended = []; // stopped or finished; their leases linger
@@ -106,6 +107,26 @@ internal sealed class SwarmLeases : IDisposable
 
     /// <summary>Looks at everything anew: the feeds, and what this host would run.</summary>
     public void Look() => Look(_swarm);
+
+    /// <summary>This node votes no more in a generation of a program's guardians: it is about to approve the next.</summary>
+    public void Seal(EntryHash program, ulong generation)
+    {
+        lock (_gate)
+        {
+            _sealed[program] = generation;
+            UpdateLocked();
+        }
+    }
+
+    /// <summary>It did not approve after all.</summary>
+    public void Unseal(EntryHash program)
+    {
+        lock (_gate)
+        {
+            _sealed.Remove(program);
+            UpdateLocked();
+        }
+    }
 
     /// <summary>This node takes no further lease, or does again.</summary>
     public void Drain(bool draining)
@@ -229,7 +250,7 @@ internal sealed class SwarmLeases : IDisposable
         return new LeaseInput.Watch(program.Id, program.GuardianGeneration, program.Guardians, program.WhenAlone, CanRun(program))
         {
             EpochFloor = epoch,
-            Sealed = program.IsSealedBy(_context.Self),
+            Sealed = program.IsSealedBy(_context.Self) || (_sealed.TryGetValue(program.Id, out var generation) && generation == program.GuardianGeneration),
         };
     }
 
@@ -264,6 +285,7 @@ internal sealed class SwarmLeases : IDisposable
         _watched.Remove(id);
         _over.Remove(id);
         _ended.Remove(id);
+        _sealed.Remove(id);
         HandleLocked(new LeaseInput.Unwatch(id));
     }
 

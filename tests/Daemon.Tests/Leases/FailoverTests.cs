@@ -99,6 +99,28 @@ public sealed class FailoverTests
     }
 
     [Fact]
+    public async Task A_guardian_that_was_removed_is_replaced_and_the_program_goes_on()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir", "ash");
+        var first = await swarm.DeployAsync(Bot);
+        var (removed, other) = first switch { "elm" => ("fir", "ash"), "fir" => ("elm", "ash"), _ => ("elm", "fir") };
+        await using var yew = await TestNode.StartAsync("yew", hosts: true);
+        var ticket = (await swarm.Oak.Client.PostAsync("/v1/swarms/friends/invite", new InviteRequest("member", 1, 1), TestNode.Json.InviteRequest, TestNode.Json.InviteReply)).Ticket;
+        await yew.JoinAsync(ticket);
+        await swarm[first].WaitForAsync("friends", list => list.Members.Any(member => member is { Name: "yew", State: "awake", Hosts: true }));
+        await swarm.Oak.Client.PostAsync("/v1/swarms/friends/remove", new RemoveRequest(removed), TestNode.Json.RemoveRequest, TestNode.Json.RemoveReply);
+
+        var wanted = new[] { first, other, "yew" }.Order(StringComparer.Ordinal).ToList();
+        foreach (var node in new[] { swarm.Oak, swarm[first], swarm[other], yew })
+            await node.WaitForAsync("friends", list => list.Programs is [{ State: "running", Guardians: { } guardians }] && guardians.SequenceEqual(wanted));
+        // The new one holds the key and has the bundle: it takes the program when both others are told to give it away.
+        await yew.WaitForBlocksAsync();
+        await DrainAsync(swarm[other]);
+        Assert.Equal("yew", Assert.Single((await DrainAsync(swarm[first])).Programs).To);
+        await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Host: "yew" }]);
+    }
+
+    [Fact]
     public async Task What_only_one_host_guards_starts_at_once_when_its_daemon_is_back()
     {
         await using var swarm = await Friends.StartAsync("elm");

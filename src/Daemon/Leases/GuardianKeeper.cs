@@ -1,0 +1,87 @@
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Bundles;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Swarm;
+
+namespace PeoplesCloud.Daemon.Leases;
+
+/// <summary>
+/// Keeps the sets of guardians up: when a guardian is no member any more, the holder proposes a set with others in its place, and gives those the
+/// bundle's key; each guardian approves a proposal that drops nobody who is still a member. Who only sleeps is not replaced: it may be back with votes
+/// that it gave, and a set that changes with every night would be one more thing to go wrong.
+/// </summary>
+internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, X25519Key key, TimeProvider time, ILogger logger)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    /// <summary>Looks until it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            foreach (var swarm in swarms.All.Where(swarm => swarm.Me is { MayDeployAndHost: true } && swarm.IsSettled))
+            {
+                foreach (var program in swarm.State.Programs.Values.Where(program => program is { Stopped: false, Finished: false } && program.Guardians.Contains(swarms.Self)))
+                    await LookAsync(swarm, program, cancellationToken);
+            }
+        }
+    }
+
+    private async Task LookAsync(LocalSwarm swarm, SwarmProgram program, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (program.PendingGuardians.Count > 0) await ApproveAsync(swarm, program, cancellationToken);
+            else if (leases.Of(swarm.Id)?.EpochOf(program.Id) is not null && Proposal(swarm, program) is { } set) await swarm.AppendAsync(set, cancellationToken);
+        }
+        catch (PcException refused)
+        {
+            LeaseLog.GuardiansNotChanged(logger, program.Deployed.Name, refused.Message); // somebody else was quicker, or the disk refuses
+        }
+    }
+
+    // One of a generation only, and nothing is voted in the old generation from before it is written on.
+    private async Task ApproveAsync(LocalSwarm swarm, SwarmProgram program, CancellationToken cancellationToken)
+    {
+        if (program.IsSealedBy(swarms.Self) || leases.Of(swarm.Id) is not { } own) return;
+        var kept = program.Guardians.Where(guardian => IsHost(swarm.State, guardian)).ToList();
+        if (program.PendingGuardians.FirstOrDefault(pending => kept.All(pending.Set.Guardians.Contains)) is not { } good) return;
+        own.Seal(program.Id, program.GuardianGeneration);
+        try
+        {
+            await swarm.AppendAsync(new GuardiansApproved(program.Id, good.Entry), cancellationToken);
+        }
+        catch (PcException)
+        {
+            own.Unseal(program.Id);
+            throw;
+        }
+    }
+
+    private GuardiansSet? Proposal(LocalSwarm swarm, SwarmProgram program)
+    {
+        // A program of an earlier version goes with its host.
+        if (program.Deployed.Guardians.Count == 0 && !program.GuardiansWereSet) return null;
+        var state = swarm.State;
+        var kept = program.Guardians.Where(guardian => IsHost(state, guardian)).ToList();
+        if (kept.Count == program.Guardians.Count || kept.Count == 0) return null;
+        var others = state.ActiveMembers.Where(member => member.MayDeployAndHost && !kept.Contains(member.Peer) && HostsNow(swarm, member.Peer)).Select(member => member.Peer);
+        var added = Rendezvous.Guardians(program.Deployed.Bundle, swarms.Self, others).Where(peer => peer != swarms.Self).Take(program.Guardians.Count - kept.Count).ToList();
+        if (program.KeyOf(swarms.Self) is not { } box || !BundleKey.TryOpen(key, swarm.Id, program.Deployed.Bundle, box.Box, out var bundleKey)) return null;
+        using (bundleKey)
+        {
+            var keys = added.Select(peer => new SealedKey(peer, bundleKey.SealTo(state.Find(peer)!.X25519, swarm.Id, program.Deployed.Bundle))).ToList();
+            return new GuardiansSet(program.Id, program.GuardianGeneration + 1, [.. kept.Concat(added).Order()], keys);
+        }
+    }
+
+    private static bool IsHost(SwarmState state, PeerId peer) => state.Find(peer) is { MayDeployAndHost: true };
+
+    private bool HostsNow(LocalSwarm swarm, PeerId peer) =>
+        peer != swarms.Self && swarm.Presence.GetValueOrDefault(peer) is { Liveness: Liveness.Awake, Record.Info: { Hosts: true, Leaving: false } };
+}
