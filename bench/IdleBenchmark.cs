@@ -22,11 +22,11 @@ internal static class IdleBenchmark
         return 0;
     }
 
-    private static double RssMebibytes(int pid) =>
+    public static double RssMebibytes(int pid) =>
         double.Parse(File.ReadLines($"/proc/{pid}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
 
     // Fields 14 and 15, user and system, in ticks of 10 ms, ended threads included; the name before them may hold spaces.
-    private static double CpuMilliseconds(int pid)
+    public static double CpuMilliseconds(int pid)
     {
         var stat = File.ReadAllText($"/proc/{pid}/stat");
         var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');

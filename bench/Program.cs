@@ -11,6 +11,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
     ["idle"] = IdleBenchmark.RunAsync,
     ["latency"] = LatencyBenchmark.RunAsync,
     ["list"] = ListBenchmark.RunAsync,
+    ["many"] = ManyBenchmark.RunAsync,
     ["mesh"] = MeshBenchmark.RunAsync,
     ["relay"] = RelayBenchmark.RunAsync,
     ["sandbox"] = SandboxBenchmark.RunAsync,

@@ -6,6 +6,9 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// <summary>What all sandboxes of a runtime share.</summary>
 internal sealed record SandboxHost(SandboxOwner Owner, SandboxTools Tools, SandboxFolders Folders, Cgroups? Cgroups, TimeProvider Time, ILogger Logger)
 {
+    /// <summary>Ends runs that go over their memory.</summary>
+    public MemoryWatch Memory { get; } = new(Cgroups is { HasMemory: true }, Time);
+
     /// <summary>Logs that the receiver of a command's output failed.</summary>
     public void OutputFailed(Exception error) => SandboxLog.OutputDropped(Logger, error);
 

@@ -5,8 +5,6 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// <summary>A command that runs in a place of its own.</summary>
 internal sealed class SandboxRun : IRun
 {
-    private static readonly TimeSpan MemoryInterval = TimeSpan.FromMilliseconds(250);
-
     private static readonly TimeSpan FreezeInterval = TimeSpan.FromMilliseconds(2);
 
     private readonly SandboxSlot _slot;
@@ -106,8 +104,10 @@ internal sealed class SandboxRun : IRun
 
     private async Task<RunExit> EndAsync()
     {
-        await WatchMemoryAsync();
-        var code = await _slot.Shell.Ended;
+        int code;
+        // All of a run ends of which some went over the memory limit: half a program is no program, and is started again as a whole. Version 2
+        // of control groups does so by itself; version 1 ends one process and tells; without groups what all take together is measured.
+        using (_host.Memory.Add(() => _slot.IsOverMemory(_spec.Limits), EndForMemory)) code = await _slot.Shell.Ended;
         _last = _slot.UsageAtEnd(); // its group is gone after this
         var reason = Volatile.Read(ref _stopping) != 0 ? RunExitReason.Stopped
             : Volatile.Read(ref _outOfMemory) != 0 || (code != 0 && _slot.RanOutOfMemory()) ? RunExitReason.OutOfMemory
@@ -126,18 +126,9 @@ internal sealed class SandboxRun : IRun
         return new RunExit(code, reason);
     }
 
-    /// <summary>
-    /// Ends all of a run of which some went over the memory limit: half a program is no program, and is started again as a whole. Version 2
-    /// of control groups does so by itself; version 1 ends one process and tells; without groups what all take together is measured.
-    /// </summary>
-    private async Task WatchMemoryAsync()
+    private void EndForMemory()
     {
-        while (await Task.WhenAny(_slot.Shell.Ended, Task.Delay(MemoryInterval, _host.Time)) != _slot.Shell.Ended)
-        {
-            if (!_slot.IsOverMemory(_spec.Limits)) continue;
-            Volatile.Write(ref _outOfMemory, 1);
-            Kill();
-            return;
-        }
+        Volatile.Write(ref _outOfMemory, 1);
+        Kill();
     }
 }

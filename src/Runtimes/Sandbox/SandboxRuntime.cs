@@ -99,6 +99,7 @@ public sealed class SandboxRuntime : IRuntime, IAsyncDisposable
         if (_standby is not null) await _standby.DisposeAsync();
         if (_host is not null)
         {
+            _host.Memory.Dispose();
             _host.Cgroups?.Remove();
             _host.Folders.Remove();
         }

@@ -139,7 +139,11 @@ internal sealed class SandboxSlot : IAsyncDisposable
             shell.Kill();
             _ = await shell.Ended;
         }
-        if (_cgroup is not null) await RemoveGroupAsync(_cgroup);
+        if (_cgroup is not null)
+        {
+            await RemoveGroupAsync(_cgroup);
+            _cgroup.Dispose();
+        }
         _host.Folders.Release(Number);
     }
 

@@ -106,7 +106,7 @@ internal abstract class Cgroups
 }
 
 /// <summary>The group of one sandbox.</summary>
-internal abstract class Cgroup
+internal abstract class Cgroup : IDisposable
 {
     /// <summary>Files that a process writes 0 to in order to join.</summary>
     public abstract IReadOnlyList<string> JoinFiles { get; }
@@ -131,6 +131,9 @@ internal abstract class Cgroup
 
     /// <summary>Removes it; false while it has processes.</summary>
     public abstract bool TryRemove();
+
+    /// <summary>Closes what it holds open; the group itself stays or was removed before.</summary>
+    public abstract void Dispose();
 
     /// <summary>Writes one value to one file of a group.</summary>
     protected static void Set(string folder, string file, string value) => File.WriteAllText(Path.Combine(folder, file), value);

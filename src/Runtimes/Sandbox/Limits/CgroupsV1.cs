@@ -71,6 +71,8 @@ internal sealed class CgroupsV1 : Cgroups
 
     private sealed class Group(Dictionary<string, string> folders) : Cgroup
     {
+        private readonly KernelCounter? _outOfMemory = folders.TryGetValue(Memory, out var memory) ? new KernelCounter(Path.Combine(memory, "memory.oom_control"), "oom_kill") : null;
+
         private readonly string[] _distinct = [.. folders.Values.Distinct(StringComparer.Ordinal)];
 
         public override IReadOnlyList<string> JoinFiles => [.. _distinct.Select(folder => Path.Combine(folder, "cgroup.procs"))];
@@ -94,7 +96,7 @@ internal sealed class CgroupsV1 : Cgroups
         }
 
         // The fail counter stays 0 for a task that was killed while it waited; oom_kill counts.
-        public override bool RanOutOfMemory() => folders.TryGetValue(Memory, out var memory) && Get(memory, "memory.oom_control", "oom_kill") is > 0;
+        public override bool RanOutOfMemory() => _outOfMemory?.Read() is > 0;
 
         public override RunUsage Usage() => new(
             folders.TryGetValue(Memory, out var memory) ? Get(memory, "memory.usage_in_bytes") ?? -1 : -1,
@@ -115,5 +117,7 @@ internal sealed class CgroupsV1 : Cgroups
         public override void Kill() => Cgroups.Kill(_distinct[0]);
 
         public override bool TryRemove() => _distinct.Aggregate(seed: true, (all, folder) => Cgroups.TryRemove(folder) && all);
+
+        public override void Dispose() => _outOfMemory?.Dispose();
     }
 }

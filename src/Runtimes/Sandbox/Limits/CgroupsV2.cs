@@ -101,6 +101,8 @@ internal sealed class CgroupsV2 : Cgroups
 
     private sealed class Group(string folder, HashSet<string> controllers) : Cgroup
     {
+        private readonly KernelCounter _outOfMemory = new(Path.Combine(folder, "memory.events"), "oom_kill");
+
         public override IReadOnlyList<string> JoinFiles => [Path.Combine(folder, "cgroup.procs")];
 
         public override void Limit(RunLimits limits, int overheadPids)
@@ -116,7 +118,7 @@ internal sealed class CgroupsV2 : Cgroups
             if (controllers.Contains("cpu")) Set(folder, "cpu.max", string.Create(CultureInfo.InvariantCulture, $"{(long)(limits.Cpus * 100_000)} 100000"));
         }
 
-        public override bool RanOutOfMemory() => Get(folder, "memory.events", "oom_kill") is > 0;
+        public override bool RanOutOfMemory() => _outOfMemory.Read() is > 0;
 
         public override RunUsage Usage() => new(
             Get(folder, "memory.current") ?? -1,
@@ -139,5 +141,7 @@ internal sealed class CgroupsV2 : Cgroups
         }
 
         public override bool TryRemove() => Cgroups.TryRemove(folder);
+
+        public override void Dispose() => _outOfMemory.Dispose();
     }
 }
