@@ -583,6 +583,27 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Usage, "A length of time cannot be understood.", "Write it as 90m, 2h, 1h30m or 1d.")]
     DurationInvalid = 6133,
 
+    // -- 6140 secrets -----------------------------------------------------------------------------------------
+    /// <summary>A secret cannot be set so.</summary>
+    [ErrorInfo(ExitCode.Usage, "A secret environment variable cannot have this name or value.", "Names have letters, digits and _; values at most 16 KiB and no NUL.")]
+    SecretInvalid = 6140,
+
+    /// <summary>A program needs a secret that is not set.</summary>
+    [ErrorInfo(ExitCode.Refused, "The program needs a secret that is not set.", "Set it: pc secret set SWARM PROGRAM NAME -")]
+    SecretMissing = 6141,
+
+    /// <summary>This node cannot open the secrets of the program.</summary>
+    [ErrorInfo(ExitCode.Refused, "This node cannot open the secrets of the program: they are not sealed to it.", "Set them again on the owner's node: pc secret set SWARM PROGRAM NAME -")]
+    SecretNotSealed = 6142,
+
+    /// <summary>No secret of this name is set.</summary>
+    [ErrorInfo(ExitCode.NotFound, "No secret of this name is set.", "See their names: pc secret list SWARM PROGRAM")]
+    SecretUnknown = 6143,
+
+    /// <summary>The secrets of a program are more than an entry holds.</summary>
+    [ErrorInfo(ExitCode.Refused, "The secrets of the program are more than an entry of a feed holds.", "Take back what is not needed: pc secret remove; put large files into the program's folder.")]
+    SecretTooLarge = 6144,
+
     // -- 6150 running programs ----------------------------------------------------------------------------------
     /// <summary>A command could not be run beside a program.</summary>
     [ErrorInfo(ExitCode.Failed, "A command could not be run beside a program.", "See that the program runs: pc list. Then try again.")]

@@ -96,6 +96,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>Restart.</summary>
     public RunningService Running { get; private set; } = null!;
 
+    /// <summary>Secret environment variables.</summary>
+    public SecretService ProgramSecrets { get; private set; } = null!;
+
     /// <summary>What the owner of this host allows.</summary>
     public HostService HostOwner { get; private set; } = null!;
 
@@ -244,8 +247,10 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var docker = await DockerHost.OpenAsync(_config, home.Paths, Self, _time, loggers.CreateLogger("Docker"), cancellationToken);
         if (docker is not null) Owns(docker.DisposeAsync);
+        ProgramSecrets = new SecretService(Swarms, sealing, loggers.CreateLogger("Programs"));
+        Owns(ProgramSecrets.DisposeAsync);
         var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time);
-        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin };
+        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin, Secrets = ProgramSecrets.Open };
         var clock = new BootTimeProvider();
         Owns(clock.Dispose);
         var dead = _fences ? new DeadMansSwitch() : null;
@@ -269,7 +274,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var mesh = new ProgramMesh(client, programHost, Swarms, loggers.CreateLogger("Programs"));
         Owns(mesh.DisposeAsync);
         Locator = new ProgramLocator(Swarms, leases);
-        Programs = new ProgramService(Swarms, programHost, mesh, Locator, blocks, holds, access, IsConnected, NewSeed, _time, loggers.CreateLogger("Programs"));
+        Programs = new ProgramService(Swarms, programHost, mesh, Locator, blocks, holds, access, IsConnected, NewSeed, ProgramSecrets, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);

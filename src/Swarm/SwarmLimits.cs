@@ -33,6 +33,9 @@ public static class SwarmLimits
     /// <summary>Keys sealed in one deploy: the owner and the guardians.</summary>
     public const int MaxSealedKeys = 64;
 
+    /// <summary>The encrypted secrets of one program, in bytes. Beside them an entry still holds 64 keys and 64 parents.</summary>
+    public const int MaxSecretBoxBytes = 24 << 10;
+
     /// <summary>What an entry says of something done with a program, in UTF-8 bytes: a command's name and a number.</summary>
     public const int MaxControlDetailBytes = 120;
 

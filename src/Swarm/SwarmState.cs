@@ -132,6 +132,9 @@ public sealed record SwarmState
     /// <summary>Every program that was deployed, stopped ones included.</summary>
     public required ImmutableSortedDictionary<EntryHash, SwarmProgram> Programs { get; init; }
 
+    /// <summary>Secret environment variables, by owner and name of the programs that they are for: see <see cref="SecretsOf"/>.</summary>
+    public ImmutableSortedDictionary<string, ProgramSecrets> Secrets { get; init; } = ImmutableSortedDictionary.Create<string, ProgramSecrets>(StringComparer.Ordinal);
+
     /// <summary>Guardians that somebody says lied, in order.</summary>
     public ImmutableArray<Accusation> Accusations { get; init; } = [];
 
@@ -152,6 +155,9 @@ public sealed record SwarmState
 
     /// <summary>Those who are in, in order of their ids.</summary>
     public IEnumerable<Member> ActiveMembers => Members.Values.Where(member => member.IsActive);
+
+    /// <summary>The secrets of a member's programs of a name; null when none were set, or all were taken back.</summary>
+    public ProgramSecrets? SecretsOf(PeerId owner, string program) => Secrets.TryGetValue(ProgramSecrets.IdOf(owner, program), out var secrets) && secrets.Box.Length > 0 ? secrets : null;
 
     /// <summary>The active member, or null.</summary>
     public Member? Find(PeerId peer) => Members.TryGetValue(peer, out var member) && member.IsActive ? member : null;

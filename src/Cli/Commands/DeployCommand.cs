@@ -53,6 +53,7 @@ internal static class DeployCommand
             [
                 ("pc deploy friends ./my-bot", "Run ./my-bot on a member of friends; its language is detected."),
                 ("pc deploy friends ./my-bot py3 --host elm", "Run it on the member elm, as Python 3."),
+                ("pc deploy friends ./my-bot --env TOKEN=- --env-file .env", "With secrets: one is asked for, others are in a file."),
                 ("pc deploy friends ./web --port web=8080/http --memory 512MiB", "Run a web program with more memory."),
             ],
         };
@@ -61,6 +62,8 @@ internal static class DeployCommand
         command.Options.Add(Host);
         foreach (var (_, option) in Settings) command.Options.Add(option);
         command.Options.Add(Data);
+        command.Options.Add(SecretValues.EnvOption);
+        command.Options.Add(SecretValues.FileOption);
         return command.Runs(Run);
     }
 
@@ -80,7 +83,7 @@ internal static class DeployCommand
         var terminal = invocation.Terminal;
         var (named, path, language) = Split(invocation.Value(WordsGiven), Path.Exists);
         var swarm = invocation.SwarmOr(named);
-        var request = new DeployRequest(Path.GetFullPath(path), language, invocation.Value(Name), invocation.Value(Host), SettingsOf(invocation));
+        var request = new DeployRequest(Path.GetFullPath(path), language, invocation.Value(Name), invocation.Value(Host), SettingsOf(invocation), SecretValues.Of(invocation));
         var events = invocation.Client.PostForEvents(Invocation.SwarmPath(swarm, "deploy"), request, json.DeployRequest, json.EventDeployReply);
         var installing = new InstallView(terminal, invocation.Json);
         var reply = installing.During(() => ProgressView.Follow(events, "packing", terminal, invocation.Json, happened => ShowStep(happened, terminal, installing, invocation.Json)));

@@ -18,18 +18,21 @@ internal static class SecretCommand
 
     public static PcCommand Create()
     {
-        var command = new PcCommand("secret", "Set the secret with which others join a swarm.")
+        var command = new PcCommand("secret", "Secrets of a program, or the secret with which others join a swarm.")
         {
-            Synopsis = "[SWARM] (--secret -|@FILE|TEXT [--role ROLE] | --none)",
-            Details = "Whoever knows the swarm's name, the secret and the address of one of its admins can join, until the secret is set anew or taken back, or a member is removed, who may know it. "
+            Synopsis = "set|list|remove ... | [SWARM] (--secret -|@FILE|TEXT [--role ROLE] | --none)",
+            Details = "With set, list or remove: secret environment variables of a program (pc secret set --help). Without: the secret of a swarm. "
+                + "Whoever knows the swarm's name, the secret and the address of one of its admins can join, until the secret is set anew or taken back, or a member is removed, who may know it. "
                 + "The secret itself is kept nowhere: the admins keep a number that was made of it, and whoever steals that has to guess. Choose a sentence of a few random words. Wrong guesses are limited. Only admins can set it.",
             Examples =
             [
                 ("pc secret friends --secret -", "Ask for the new secret of the swarm friends; what is typed is not shown."),
                 ("pc secret friends --secret @secret.txt --role guest", "The first line of a file; who joins with it becomes a guest."),
+                ("pc secret set friends my-bot TOKEN -", "Ask for a secret of the program my-bot."),
                 ("pc secret friends --none", "Nobody joins friends by a secret any more."),
             ],
         };
+        foreach (var ofPrograms in ProgramSecretCommands.Create()) command.Subcommands.Add(ofPrograms);
         command.Arguments.Add(Swarm);
         command.Options.Add(Secret);
         command.Options.Add(None);

@@ -124,9 +124,14 @@ public sealed record PairInfo(string From, string To, string Route, string? Rela
 
 /// <summary>
 /// POST /v1/swarms/{swarm}/deploy. Path is absolute. Language null is detected; Host names a member, null chooses by rank. Settings: by the keys
-/// of pc.toml (docs/layouts/manifest.md), environment variables as env.NAME; they win over the file.
+/// of pc.toml (docs/layouts/manifest.md), environment variables as env.NAME; they win over the file. Secrets: secret environment variables, kept
+/// for later deploys of this name too.
 /// </summary>
-public sealed record DeployRequest(string Path, string? Language, string? Name, string? Host, IReadOnlyDictionary<string, IReadOnlyList<string>>? Settings = null);
+public sealed record DeployRequest(string Path, string? Language, string? Name, string? Host, IReadOnlyDictionary<string, IReadOnlyList<string>>? Settings = null, IReadOnlyDictionary<string, string>? Secrets = null)
+{
+    /// <summary>Without the secrets.</summary>
+    public override string ToString() => $"deploy {Path}";
+}
 
 /// <summary>The result of deploy.</summary>
 public sealed record DeployReply(string Program, string Hash, string Language, string Host, string HostPeerId, IReadOnlyList<Candidate> Candidates);

@@ -23,6 +23,7 @@ internal sealed class ProgramService : IAsyncDisposable
 
     private readonly SwarmRegistry _swarms;
     private readonly ProgramHost _host;
+    private readonly SecretService _secrets;
     private readonly ProgramMesh _mesh;
     private readonly ProgramLocator _locator;
     private readonly IBlockStore _blocks;
@@ -38,8 +39,9 @@ internal sealed class ProgramService : IAsyncDisposable
 
     /// <summary>Takes over the swarms that there are and those that come.</summary>
     public ProgramService(
-        SwarmRegistry swarms, ProgramHost host, ProgramMesh mesh, ProgramLocator locator, IBlockStore blocks, BlockHolds holds, ContentAccess access, Func<PeerId, bool> isConnected, Func<int> seed, TimeProvider time, ILogger logger)
+        SwarmRegistry swarms, ProgramHost host, ProgramMesh mesh, ProgramLocator locator, IBlockStore blocks, BlockHolds holds, ContentAccess access, Func<PeerId, bool> isConnected, Func<int> seed, SecretService secrets, TimeProvider time, ILogger logger)
     {
+        _secrets = secrets;
         _swarms = swarms;
         _host = host;
         _mesh = mesh;
@@ -91,6 +93,9 @@ internal sealed class ProgramService : IAsyncDisposable
         using var file = SingleFile.Stage(request.Path, BundleLimits.Default);
         var order = OrderReader.Read(file?.Folder ?? request.Path, request.Settings, request.Language, request.Name ?? file?.Name, host);
         if (file is not null) order = file.Started(order);
+
+        var name = ProgramName.Choose(order.Name, order.Path);
+        order = order with { Secrets = _secrets.ForDeploy(swarm, name, request.Secrets, order.Manifest.Secrets) };
 
         // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do. Until they do, the hold keeps it.
         using var hold = _holds.Open(_blocks);

@@ -21,17 +21,18 @@ internal sealed class ProgramSwarm(LocalSwarm swarm, ProgramMesh mesh, ProgramLo
     public PeerId? HolderOf(SwarmProgram program) => locator.HolderOf(swarm, program);
 
     /// <inheritdoc/>
-    public async ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, CancellationToken cancellationToken)
+    public async ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, SecretSet? secrets, CancellationToken cancellationToken)
     {
         await swarm.WaitUntilConfirmedAsync(cancellationToken);
-        var (program, placed) = swarm.Change(replica =>
+        var (program, entries) = swarm.Change(replica =>
         {
+            var before = secrets is null ? null : replica.Append(secrets, time.GetUtcNow());
             var first = replica.Append(deployed, time.GetUtcNow());
             var second = replica.Append(new ProgramPlaced(first.Hash, host, 1), time.GetUtcNow());
-            return ((first, second), (IReadOnlyList<StoredEntry>)[first, second]);
+            IReadOnlyList<StoredEntry> all = before is null ? [first, second] : [before, first, second];
+            return ((first, all), all);
         });
-        mesh.Remember(program.Hash, program);
-        mesh.Remember(program.Hash, placed);
+        foreach (var entry in entries) mesh.Remember(program.Hash, entry);
         // They vote on its lease as soon as they know of it; the host itself is given the entries with the start.
         mesh.Tell(swarm.Id, program.Hash, deployed.Guardians.Where(guardian => guardian != host && guardian != self));
         return program.Hash;

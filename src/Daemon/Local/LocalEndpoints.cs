@@ -41,6 +41,7 @@ internal sealed class LocalEndpoints(DaemonNode node)
         Post(routes, "/v1/swarms/{swarm}/programs/{program}/stop", StopAsync);
 
         new HostEndpoints(node.HostOwner).Map(routes);
+        new SecretEndpoints(node.ProgramSecrets).Map(routes);
 
         Post(routes, "/v1/add", AddAsync);
         Post(routes, "/v1/get", GetAsync);

@@ -20,6 +20,9 @@ public sealed record DeployOrder(string Path, string? Language = null, string? N
 
     /// <summary>What it asks for besides.</summary>
     public ProgramManifest Manifest { get; init; } = ProgramManifest.Empty;
+
+    /// <summary>Its secret environment variables; sealed to its keepers, in no message and no log.</summary>
+    public IReadOnlyDictionary<string, string> Secrets { get; init; } = System.Collections.Immutable.ImmutableDictionary<string, string>.Empty;
 }
 
 /// <summary>The steps of a deploy, in their order.</summary>

@@ -6,6 +6,7 @@ using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Packages;
 using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Secrets;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Deploying;
@@ -63,7 +64,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         if (placement.Order.Count == 0) throw NoHost(swarm.State, language, placement.Candidates);
 
         // 5. Record, 6. start; with the next candidate when a host fails to start it.
-        var attempt = new Attempt(swarm, packed, name, language, limits, order.Manifest, replaced, offers, placement, report) { Installs = packages is not null || language.IsImage };
+        var attempt = new Attempt(swarm, packed, name, language, limits, order.Manifest, replaced, offers, placement, report) { Secrets = order.Secrets, Installs = packages is not null || language.IsImage };
         var (program, host) = await StartOnFirstAbleAsync(attempt, cancellationToken);
 
         // 7. Report.
@@ -178,7 +179,9 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true }).Select(offer => offer.Peer));
         var keys = guardians.Prepend(swarm.Self).Distinct().Select(peer => SealFor(attempt, peer)).ToList();
         var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys) { Manifest = attempt.Manifest, Guardians = [.. guardians.Order()] };
-        var id = await swarm.AppendDeployedAsync(deployed, host, cancellationToken);
+        // Anew for each set of keepers, and before the entry that needs it: whoever hears of the program can start it.
+        var secrets = attempt.Secrets.Count == 0 ? null : SecretBox.Seal(swarm.State.Id, swarm.Self, attempt.Name, attempt.Secrets, keys.Select(key => swarm.State.Find(key.Peer)).OfType<Member>());
+        var id = await swarm.AppendDeployedAsync(deployed, host, secrets, cancellationToken);
         return new ProgramSpec(id, swarm.State.Id, swarm.Self, deployed, time.GetUtcNow());
     }
 
@@ -253,6 +256,8 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         PlacementResult Placement,
         Action<DeployProgress> Report)
     {
+        public required IReadOnlyDictionary<string, string> Secrets { get; init; }
+
         /// <summary>Whether a host has more to do than to unpack and start.</summary>
         public bool Installs { get; init; }
 

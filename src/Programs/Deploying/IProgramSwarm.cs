@@ -22,8 +22,8 @@ public interface IProgramSwarm
     /// <summary>The member that runs a program now, as far as this node knows; null when nobody does.</summary>
     PeerId? HolderOf(SwarmProgram program);
 
-    /// <summary>Appends the entry and a ProgramPlaced of generation 1 for it, durable together; answers the entry's hash.</summary>
-    ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, CancellationToken cancellationToken);
+    /// <summary>Appends the secrets when there are some, the entry, and a ProgramPlaced of generation 1 for it, durable together; answers the entry's hash.</summary>
+    ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, SecretSet? secrets, CancellationToken cancellationToken);
 
     /// <summary>Appends an entry: ProgramPlaced or ProgramStopped.</summary>
     ValueTask AppendAsync(EntryBody body, CancellationToken cancellationToken);

@@ -121,6 +121,15 @@ public sealed partial class ProgramHost
         return status;
     }
 
+    // Whoever is refused by its rules asks for no lease; that it waits for a rule is said all the same, after a restart too.
+    private void HoldIfRefused(SwarmState state, SwarmProgram program)
+    {
+        var spec = ProgramSpec.Of(state.Id, program);
+        if (program.Stopped || program.Finished || IsHere(program)) return;
+        if (RefusalOf(spec) is { } refusal) Hold(spec, refusal);
+        else LetGo(spec.Id);
+    }
+
     private void LetGo(EntryHash id)
     {
         lock (_lock)

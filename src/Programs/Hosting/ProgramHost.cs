@@ -196,6 +196,10 @@ public sealed partial class ProgramHost : IAsyncDisposable
                 MayStartAgain(program.Id);
                 LetGo(program.Id);
             }
+            else
+            {
+                HoldIfRefused(state, program);
+            }
             if (_leases.EpochOf(program) is null || !mayStart) continue;
             if (!IsHere(program)) Resume(state, ProgramSpec.Of(state.Id, program));
             else if (!program.Stopped) _ = RestartAsync(state, program.Id);

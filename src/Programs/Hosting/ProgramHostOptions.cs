@@ -27,6 +27,9 @@ public sealed record ProgramHostOptions
     /// <summary>Whether a member of a swarm is one of its admins. Default: nobody is.</summary>
     public Func<SwarmId, PeerId, bool> IsAdmin { get; init; } = (_, _) => false;
 
+    /// <summary>Opens the secret environment variables of a program that is about to start; throws when they cannot be had. Default: there are none.</summary>
+    public Func<ProgramSpec, IReadOnlyDictionary<string, string>> Secrets { get; init; } = _ => System.Collections.Immutable.ImmutableDictionary<string, string>.Empty;
+
     /// <summary>How many logs of programs that ended are kept. Default 32, at most 8 MiB each; the oldest goes first.</summary>
     public int KeptLogs { get; init; } = 32;
 

@@ -62,11 +62,13 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
         }
     }
 
-    // What the owner sets wins over what the language would set.
+    // What the owner sets wins over what the language would set, and what only keepers know over what everybody may. Made anew for each start, and
+    // handed to the runtime only: no file, no log and no argument of a process has it.
     private Dictionary<string, string> EnvironmentOf(Language language)
     {
         var environment = new Dictionary<string, string>(language.Environment, StringComparer.Ordinal);
         foreach (var (name, value) in spec.Deployed.Manifest.Environment) environment[name] = value;
+        foreach (var (name, value) in options.Secrets(spec)) environment[name] = value;
         _installed?.Installer.AddTo(environment);
         return environment;
     }

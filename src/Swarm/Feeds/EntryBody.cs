@@ -55,6 +55,9 @@ public enum EntryKind
     /// <summary><see cref="KeyRotated"/>.</summary>
     KeyRotated = 12,
 
+    /// <summary><see cref="Swarm.SecretSet"/>.</summary>
+    SecretSet = 16,
+
     /// <summary><see cref="Swarm.RunRecorded"/>.</summary>
     RunRecorded = 15,
 
@@ -103,6 +106,7 @@ public abstract record EntryBody(EntryKind Kind)
                 EntryKind.ProgramStopped => ProgramStopped.From(ProgramStoppedMessage.Parser.ParseWhole(body)),
                 EntryKind.KeyRotated => KeyRotated.From(KeyRotatedMessage.Parser.ParseWhole(body)),
                 EntryKind.ProgramControlled => ProgramControlled.From(ProgramControlledMessage.Parser.ParseWhole(body)),
+                EntryKind.SecretSet => SecretSet.From(SecretSetMessage.Parser.ParseWhole(body)),
                 EntryKind.JoinSecretSet => JoinSecretSet.From(JoinSecretSetMessage.Parser.ParseWhole(body)),
                 EntryKind.RunRecorded => RunRecorded.From(RunRecordedMessage.Parser.ParseWhole(body)),
                 EntryKind.GuardiansSet => GuardiansSet.From(GuardiansSetMessage.Parser.ParseWhole(body)),

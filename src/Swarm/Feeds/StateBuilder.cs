@@ -28,6 +28,7 @@ internal sealed class StateBuilder(SwarmId id)
     private readonly ImmutableSortedDictionary<PeerId, Member>.Builder _members = ImmutableSortedDictionary.CreateBuilder<PeerId, Member>();
     private readonly ImmutableSortedDictionary<EntryHash, IssuedTicket>.Builder _tickets = ImmutableSortedDictionary.CreateBuilder<EntryHash, IssuedTicket>();
     private readonly ImmutableSortedDictionary<EntryHash, SwarmProgram>.Builder _programs = ImmutableSortedDictionary.CreateBuilder<EntryHash, SwarmProgram>();
+    private readonly ImmutableSortedDictionary<string, ProgramSecrets>.Builder _secrets = ImmutableSortedDictionary.CreateBuilder<string, ProgramSecrets>(StringComparer.Ordinal);
     private readonly List<Accusation> _accusations = [];
     private readonly List<Node> _ticketEntries = [];
     private readonly List<Node> _memberChanges = []; // whoever came or went, in order; the genesis entry is not among them
@@ -126,6 +127,11 @@ internal sealed class StateBuilder(SwarmId id)
             case GuardianMisbehaved said:
                 if (!_programs.ContainsKey(said.Program)) return Objection.UnknownProgram;
                 return _accusations.Exists(accusation => (accusation.By, accusation.Said.Program, accusation.Said.Peer) == (author, said.Program, said.Peer)) ? Objection.Repeated : Objection.None;
+            case SecretSet { Of: { } of }:
+                if (SecretsBy(of) is not { } shared) return Objection.UnknownProgram;
+                return author == shared.Owner || shared.SealedKeyOf(author) is not null ? Objection.None : Objection.NotOwnerOrAdmin;
+            case SecretSet:
+                return member.MayDeployAndHost ? Objection.None : Objection.GuestMayNot;
             case KeyRotated:
                 return member.IsAdmin ? Objection.None : Objection.NotAdmin;
             case JoinSecretSet secret:
@@ -144,6 +150,7 @@ internal sealed class StateBuilder(SwarmId id)
         Members = _members.ToImmutable(),
         Tickets = _tickets.ToImmutable(),
         Programs = _programs.ToImmutable(),
+        Secrets = _secrets.ToImmutable(),
         Accusations = [.. _accusations],
         Key = new SwarmKeyState(_keyEntry?.KeyGeneration ?? 1, _keyEntry?.Entry.Hash, _keyEntry?.Entry.Body.CarriedKey, _keyIsStale),
         JoinSecret = _joinSecret is { } secret ? new JoinSecret(_joinSecretSetBy, secret, Closed: secret.Boxes.Count == 0 || secret.Removals != _removals) : null,
@@ -151,6 +158,8 @@ internal sealed class StateBuilder(SwarmId id)
         Forked = forked,
         Entries = (Counted, held - Counted),
     };
+
+    private ProgramSecrets? SecretsBy(EntryHash entry) => _secrets.Values.FirstOrDefault(secrets => secrets.Entry == entry);
 
     private Objection JudgeControl(Member member, EntryHash program)
     {
@@ -200,6 +209,13 @@ internal sealed class StateBuilder(SwarmId id)
                 break;
             case GuardiansApproved approved:
                 _programs[approved.Program] = GuardianSets.Approve(_programs[approved.Program], entry.Author, approved.Proposal, Find);
+                break;
+            case SecretSet { Of: { } of } more:
+                var sealedBefore = SecretsBy(of)!;
+                _secrets[ProgramSecrets.IdOf(sealedBefore.Owner, sealedBefore.Name)] = sealedBefore.With(more.Keys);
+                break;
+            case SecretSet set:
+                _secrets[ProgramSecrets.IdOf(entry.Author, set.Name)] = new ProgramSecrets(entry.Hash, entry.Author, set.Name, set.Box, set.Keys);
                 break;
             case GuardianMisbehaved said:
                 _accusations.Add(new Accusation(entry.Hash, entry.Author, said));

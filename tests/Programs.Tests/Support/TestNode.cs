@@ -130,10 +130,11 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
 
     public PeerId? HolderOf(SwarmProgram program) => program.Host;
 
-    public ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, CancellationToken cancellationToken)
+    public ValueTask<EntryHash> AppendDeployedAsync(ProgramDeployed deployed, PeerId host, SecretSet? secrets, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
+            if (secrets is not null) Append(secrets);
             var entry = Append(deployed);
             Append(new ProgramPlaced(entry.Hash, host, 1));
             return ValueTask.FromResult(entry.Hash);
