@@ -65,7 +65,7 @@ public sealed class BadInputTests
         }
 
         Pc.Run(oak, "deploy", "friends", place["nothing"]).Refused("PC6000", 4);
-        Pc.Run(oak, "deploy", "friends", place.File("file", "x")).Refused("PC6001", 1);
+        Pc.Run(oak, "deploy", "friends", place.File("file", "x")).Refused("PC6003", 1);
         place.File("unknown/readme.txt", "x");
         Pc.Run(oak, "deploy", "friends", place["unknown"]).Refused("PC6003", 1);
         Pc.Run(oak, "deploy", "friends", Bot("a"), "cobol").Refused("PC6002", 2);

@@ -43,6 +43,7 @@ public sealed class SingleFile : IDisposable
 
     /// <summary>The order with what starts the file, by its ending: .py and .js by their languages, .sh by a shell, anything else by itself.</summary>
     /// <param name="order">An order for <see cref="Folder"/>.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.LanguageNotDetected"/>: nothing says how it is started.</exception>
     public DeployOrder Started(DeployOrder order)
     {
         if (order.Manifest.Command is not null) return order;
@@ -52,7 +53,8 @@ public sealed class SingleFile : IDisposable
             ".py" => [order.Language == "py2" ? "python2" : "python3", "-u", file],
             ".js" or ".mjs" or ".cjs" => ["node", file],
             ".sh" => ["/bin/sh", file],
-            _ => [file],
+            _ when FileStatus.TryRead(Path.Combine(Folder, _file), out var status, out _) && status.Executable => [file],
+            _ => throw new PcException(ErrorCode.LanguageNotDetected, $"{Quoted.Text(_file)} is no program: it may not be executed, and its name ends neither in .py, .js nor .sh", $"chmod +x {Quoted.Text(_file)}, or say how it is started: --run"),
         };
         return order with { Manifest = order.Manifest with { Command = command } };
     }

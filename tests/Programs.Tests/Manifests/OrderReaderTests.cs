@@ -214,6 +214,9 @@ public sealed class OrderReaderTests : IDisposable
         SingleFile.Stage(_folder["link"], BundleLimits.Default)!.Dispose();
         Assert.Null(SingleFile.Stage(_folder["many"], BundleLimits.Default));
         Assert.Null(SingleFile.Stage(_folder["none"], BundleLimits.Default));
+        _folder.With("text", "hello");
+        using var text = SingleFile.Stage(_folder["text"], BundleLimits.Default)!;
+        Refused.With(ErrorCode.LanguageNotDetected, "is no program: it may not be executed", () => text.Started(OrderReader.Read(text.Folder, new Dictionary<string, IReadOnlyList<string>>())));
         Assert.Null(SingleFile.Stage("/dev/null", BundleLimits.Default));
         Refused.With(ErrorCode.BundleTooLarge, "a bundle holds at most 2 bytes", () => SingleFile.Stage(_folder[$"many/{name}"], new BundleLimits { MaxBytes = 2 }));
     }
