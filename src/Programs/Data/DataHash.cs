@@ -1,10 +1,12 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Content;
 
 namespace PeoplesCloud.Programs.Data;
 
 /// <summary>BLAKE3 of a piece of a file, or of a version's list of files: 32 bytes.</summary>
+[StructLayout(LayoutKind.Auto)]
 public readonly record struct DataHash(UInt128 High, UInt128 Low)
 {
     /// <summary>Length in bytes.</summary>

@@ -99,9 +99,9 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
             known[file.Path] = copied;
             entries.Add(copied.Entry);
         }
-        foreach (var path in changed)
+        foreach (var above in changed)
         {
-            using var folder = root.TryEnterPath(path);
+            using var folder = root.TryEnterPath(above);
             if (folder is not null) store.Disk.FlushFolder(folder.Path);
         }
         return (Sorted(entries), known, unsteady);

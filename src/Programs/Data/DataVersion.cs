@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using PeoplesCloud.Libp2p;
 
 namespace PeoplesCloud.Programs.Data;
@@ -6,6 +7,7 @@ namespace PeoplesCloud.Programs.Data;
 /// <param name="Deploy">When the program was deployed, in milliseconds since 1970 by its owner's clock: the same in every node's feeds, rising with each redeploy.</param>
 /// <param name="Epoch">The lease's epoch.</param>
 /// <param name="Number">Counts the versions of one epoch; the first is 1, and 0 is "nothing yet".</param>
+[StructLayout(LayoutKind.Auto)]
 public readonly record struct DataStamp(ulong Deploy, ulong Epoch, ulong Number) : IComparable<DataStamp>
 {
     /// <summary>Length in bytes.</summary>
@@ -33,6 +35,7 @@ public readonly record struct DataStamp(ulong Deploy, ulong Epoch, ulong Number)
 /// <summary>A version as others name it: its stamp and the hash of its list of files.</summary>
 /// <param name="Stamp">Which one.</param>
 /// <param name="Content">The hash of its entries: the same for the same files with the same bytes, whoever wrote them when.</param>
+[StructLayout(LayoutKind.Auto)]
 public readonly record struct DataOrigin(DataStamp Stamp, DataHash Content);
 
 /// <summary>What an entry is. Numbers are on the wire.</summary>

@@ -130,7 +130,7 @@ public sealed partial class ProgramData : IProgramData, IAsyncDisposable
         foreach (var (key, kept) in _kept)
         {
             var folder = Path.Combine(_folder, key.FolderName);
-            if (isLive(key) || kept.Run is not null || _time.GetUtcNow() - Directory.GetLastWriteTimeUtc(folder) < _limits.KeptAfterStop) continue;
+            if (isLive(key) || kept.Run is not null || _time.GetUtcNow() - new DateTimeOffset(Directory.GetLastWriteTimeUtc(folder), TimeSpan.Zero) < _limits.KeptAfterStop) continue;
             await kept.Gate.WaitAsync();
             try
             {

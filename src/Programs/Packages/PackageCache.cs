@@ -76,21 +76,27 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
     public async Task<InstalledPackages> RequireAsync(PackageList list, string app, Language language, RunPlace place, InstallBudget budget, Action<string> said, CancellationToken cancellationToken)
     {
         var key = list.KeyIn(app, place.Runtime.Name, place.Image, place.Image is null ? InterpreterOf(language) : null);
+        // Counted before anything is looked at: what is counted is not removed for another program's packages.
+        var installed = Use(key, list.Installer);
         var gate = _gates.GetOrAdd(key, _ => new SemaphoreSlim(1, 1));
-        await gate.WaitAsync(cancellationToken);
         try
         {
-            if (!await IsWholeAsync(key, cancellationToken))
+            await gate.WaitAsync(cancellationToken);
+            try
             {
-                if (budget.Refusal is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal);
-                said($"installing what {list.File} lists, by {list.Installer.Name}{(list is { LockFile: null } && list.Installer == PackageInstaller.Npm ? "; without a lock file, the newest that fits" : "")}");
-                await InstallAsync(key, list, app, language, place, budget, said, cancellationToken);
+                if (!await IsWholeAsync(key, cancellationToken)) await InstallAsync(key, list, app, language, place, budget, said, cancellationToken);
+                Directory.SetLastWriteTimeUtc(Path.Combine(folder, key), time.GetUtcNow().UtcDateTime);
+                return installed;
             }
-            return Use(key, list.Installer);
+            finally
+            {
+                gate.Release();
+            }
         }
-        finally
+        catch
         {
-            gate.Release();
+            installed.Dispose();
+            throw;
         }
     }
 
@@ -98,16 +104,15 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
     public void Collect()
     {
         if (!Directory.Exists(folder)) return;
-        foreach (var left in Directory.EnumerateDirectories(folder, Unfinished + "*")) Directory.Delete(left, recursive: true);
+        foreach (var left in Directory.EnumerateDirectories(folder, Unfinished + "*")) PackageTree.Remove(left);
     }
 
     private InstalledPackages Use(string key, PackageInstaller installer)
     {
         lock (_lock) _used[key] = _used.GetValueOrDefault(key) + 1;
-        Directory.SetLastWriteTimeUtc(Path.Combine(folder, key), time.GetUtcNow().UtcDateTime);
         return new InstalledPackages(installer, PackagesOf(Path.Combine(folder, key)), () =>
         {
-            lock (_lock) _used[key]--;
+            lock (_lock) if (--_used[key] == 0) _used.Remove(key);
         });
     }
 
@@ -129,12 +134,14 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
         {
             // Installed again below.
         }
-        Directory.Delete(kept, recursive: true);
+        PackageTree.Remove(kept);
         return false;
     }
 
     private async Task InstallAsync(string key, PackageList list, string app, Language language, RunPlace place, InstallBudget budget, Action<string> said, CancellationToken cancellationToken)
     {
+        if (budget.Refusal is { } refusal) throw new PcException(ErrorCode.HostRefuses, refusal);
+        said($"installing what {list.File} lists, by {list.Installer.Name}{(list is { LockFile: null } && list.Installer == PackageInstaller.Npm ? "; without a lock file, the newest that fits" : "")}");
         var fresh = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Unfinished}{key[..16]}-{Interlocked.Increment(ref _number)}"));
         var data = Path.Combine(fresh, "data");
         var source = Path.Combine(fresh, "source");
@@ -151,8 +158,8 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
             if (TooMuch(packages) is { } tooMuch) throw tooMuch;
             PackageTree.Settle(packages);
             Directory.Move(packages, PackagesOf(fresh));
-            Directory.Delete(data, recursive: true);
-            Directory.Delete(source, recursive: true);
+            PackageTree.Remove(data);
+            PackageTree.Remove(source);
             var digest = await PackageTree.DigestAsync(PackagesOf(fresh), cancellationToken);
             await File.WriteAllTextAsync(DigestOf(fresh), digest, cancellationToken);
 
@@ -163,7 +170,7 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
         }
         finally
         {
-            if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
+            if (Directory.Exists(fresh)) PackageTree.Remove(fresh);
         }
     }
 
@@ -199,7 +206,7 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
 
     private PcException? TooMuch(string data)
     {
-        var (bytes, entries) = PackageTree.Measure(data);
+        var (bytes, entries) = PackageTree.Measure(data, limits.MaxEntries + 1);
         // While packages are installed, archives and what was unpacked from them lie side by side.
         if (bytes > 2 * limits.MaxBytes || (Path.GetFileName(data) == "packages" && bytes > limits.MaxBytes)) return new PcException(ErrorCode.PackagesRefused, $"the packages take more than {Size.Text(limits.MaxBytes)}, this host's limit");
         return entries > limits.MaxEntries ? new PcException(ErrorCode.PackagesRefused, $"the packages have more than {limits.MaxEntries} files, this host's limit") : null;
@@ -213,10 +220,10 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
             var total = 0L;
             foreach (var entry in all)
             {
-                total += PackageTree.Measure(entry.FullName).Bytes;
+                total += PackageTree.Measure(entry.FullName, limits.MaxEntries + 2).Bytes;
                 if (total <= limits.MaxCacheBytes || entry.Name == kept || _used.GetValueOrDefault(entry.Name) > 0) continue;
                 _verified.Remove(entry.Name);
-                entry.Delete(recursive: true);
+                PackageTree.Remove(entry.FullName);
             }
         }
     }

@@ -11,13 +11,19 @@ namespace PeoplesCloud.Programs.Packages;
 /// </summary>
 internal static class PackageTree
 {
-    /// <summary>What a folder takes: bytes of its files, and entries. What vanishes while it is counted counts nothing.</summary>
-    public static (long Bytes, int Entries) Measure(string folder)
+    private const UnixFileMode Shared = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+
+    /// <summary>
+    /// What a folder takes: bytes of its files, and entries, of which it stops counting after a number: an installer at work may exchange a folder for a
+    /// link to all of the host between two looks. What vanishes meanwhile counts nothing.
+    /// </summary>
+    /// <exception cref="PcException">A folder in it cannot be looked into, so nobody knows what it takes (<see cref="ErrorCode.PackagesRefused"/>).</exception>
+    public static (long Bytes, int Entries) Measure(string folder, int mostEntries)
     {
         var (bytes, entries) = (0L, 0);
         foreach (var (_, status) in Walk(folder))
         {
-            entries++;
+            if (++entries > mostEntries) break;
             // Each file at least a block, so that many small ones are not free.
             bytes += status.Kind == FileKind.File ? Math.Max(status.Bytes, 4096) : 0;
         }
@@ -64,7 +70,28 @@ internal static class PackageTree
         return Convert.ToHexStringLower(all.GetHashAndReset());
     }
 
-    private const UnixFileMode Shared = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+    /// <summary>Removes a folder whatever modes its own folders have; nothing works in it any more.</summary>
+    public static void Remove(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            Open(folder);
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static void Open(string folder)
+    {
+        File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        foreach (var path in Directory.GetFileSystemEntries(folder))
+        {
+            if (FileStatus.TryRead(path, out var status, out _) && status.Kind == FileKind.Folder) Open(path);
+        }
+    }
 
     private static async Task<string> ContentAsync(string path, CancellationToken cancellationToken)
     {
@@ -93,9 +120,13 @@ internal static class PackageTree
         {
             return Directory.GetFileSystemEntries(folder);
         }
-        catch (DirectoryNotFoundException)
+        catch (Exception gone) when (gone is DirectoryNotFoundException || (gone is IOException && !Directory.Exists(folder)))
         {
             return []; // it went while an installer was at work
+        }
+        catch (UnauthorizedAccessException closed)
+        {
+            throw new PcException(ErrorCode.PackagesRefused, $"{Quoted.Text(folder)} cannot be looked into", inner: closed);
         }
     }
 }

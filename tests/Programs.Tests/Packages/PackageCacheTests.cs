@@ -148,6 +148,30 @@ public sealed class PackageCacheTests : IDisposable
         await Refused.WithAsync(ErrorCode.PackagesRefused, "neither file, folder nor link", () => asking);
     }
 
+    // As an ordinary user; root looks into everything.
+    [Fact]
+    public async Task A_folder_that_was_closed_hides_nothing_and_goes()
+    {
+        var asking = RequireAsync(NewCache(), "closed\n");
+        var installer = await _runtime.NextAsync();
+        var closed = Directory.CreateDirectory(Path.Combine(installer.Spec.DataFolder!, "packages", "closed")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(closed, "inside.py"), "", Token);
+        File.SetUnixFileMode(closed, UnixFileMode.None);
+        installer.Exit(0);
+        if (Environment.IsPrivilegedProcess) Assert.True(File.Exists(Path.Combine((await asking).Folder, "closed", "inside.py")));
+        else await Refused.WithAsync(ErrorCode.PackagesRefused, "cannot be looked into", () => asking);
+        Assert.Empty(Directory.EnumerateDirectories(_folder["packages"], "new-*"));
+    }
+
+    // The measure of an installer that exchanged a folder for a link to the host goes on no longer than the limit.
+    [Fact]
+    public void Counting_ends_at_the_limit()
+    {
+        for (var number = 0; number < 20; number++) _folder.With($"many/{number}");
+        Assert.Equal(11, PackageTree.Measure(_folder["many"], 10).Entries);
+        Assert.Equal(20, PackageTree.Measure(_folder["many"], 100).Entries);
+    }
+
     [Fact]
     public async Task The_longest_unused_go_first_and_what_a_program_uses_stays()
     {
