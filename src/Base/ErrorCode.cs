@@ -629,6 +629,16 @@ public enum ErrorCode
     /// <summary>No copy of that name is kept of the program's data.</summary>
     [ErrorInfo(ExitCode.NotFound, "No copy of that name is kept of the program's data.", "See what there is: pc data.")]
     DataNotFound = 6174,
+
+    // Audit: 6180 to 6189
+
+    /// <summary>A file is no copy of a swarm's feeds, or it cannot be read or written.</summary>
+    [ErrorInfo(ExitCode.Failed, "A file is no copy of a swarm's feeds, or it cannot be read or written.", "Make a copy with pc audit SWARM --save FILE.")]
+    AuditCopyInvalid = 6180,
+
+    /// <summary>A copy of a swarm's feeds was changed.</summary>
+    [ErrorInfo(ExitCode.Failed, "A copy of a swarm's feeds was changed, or parts of it are missing.", "Ask another member for a copy: pc audit SWARM --save FILE.")]
+    AuditTampered = 6181,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

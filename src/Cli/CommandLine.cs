@@ -36,6 +36,7 @@ internal static class CommandLine
         ("host", HostCommand.Create),
         ("pause", PauseCommand.Create),
         ("resume", ResumeCommand.Create),
+        ("audit", AuditCommand.Create),
         ("add", AddCommand.Create),
         ("get", GetCommand.Create),
         ("cat", CatCommand.Create),

@@ -376,6 +376,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new RunningEndpoints(Running, Stats, Execs, Logger, Stopping).Map(routes);
             new TunnelEndpoints(this).Map(routes);
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
+            new AuditEndpoints(Swarms).Map(routes);
         }, loggers);
         Owns(async () =>
         {

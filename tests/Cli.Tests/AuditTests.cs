@@ -1,0 +1,55 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Cli.Commands;
+using PeoplesCloud.Cli.Output;
+
+namespace PeoplesCloud.Cli.Tests;
+
+/// <summary>pc audit: what is shown, and what is refused.</summary>
+public sealed class AuditTests
+{
+    private static readonly AuditReply Whole = new(
+        "swarm", "friends",
+        [
+            new AuditEntry("h1", new DateTimeOffset(2044, 1, 2, 3, 4, 5, TimeSpan.Zero), "anna", "id", 1, "ProgramStopped", "p", "stopped bot (abcdefgh)", "counts"),
+            new AuditEntry("h2", new DateTimeOffset(2044, 1, 2, 3, 4, 6, TimeSpan.Zero), "ben", "id", 1, "MemberLeft", null, "left", "revoked"),
+        ],
+        [new AuditUse("bot (abcdefgh)", "p", "elm", 2, 61, 1.25, 640, 2048)], Verified: true, []);
+
+    [Fact]
+    public void Entries_use_and_the_verdict_are_shown()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        AuditView.Write(Whole, new Terminal(output, TextWriter.Null, false, false, false));
+        var lines = output.ToString().TrimEnd().Split('\n');
+        Assert.EndsWith("  anna stopped bot (abcdefgh)", lines[0], StringComparison.Ordinal);
+        Assert.EndsWith("  ben left [without effect: revoked]", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("bot (abcdefgh) on elm: 2 runs, 61 s, 1.", lines[2], StringComparison.Ordinal);
+        Assert.Equal("verified: every signature and every chain holds", lines[3]);
+    }
+
+    [Fact]
+    public void A_copy_that_was_changed_is_refused_with_the_names_of_its_entries()
+    {
+        AuditCommand.Check(Whole);
+        var thrown = Assert.Throws<PcException>(() => AuditCommand.Check(Whole with { Problems = [new AuditFinding("entry 3 of elm", "was changed: its signature does not hold", true), new AuditFinding("entry 4 of elm", "builds on it", false)] }));
+        Assert.Equal(ErrorCode.AuditTampered, thrown.Code);
+        Assert.Equal("this copy of friends is not whole: entry 3 of elm was changed: its signature does not hold (1 more build on them)", thrown.Message);
+    }
+
+    [Fact]
+    public void A_file_that_is_no_copy_is_refused()
+    {
+        Assert.Equal(ErrorCode.AuditCopyInvalid, Assert.Throws<PcException>(() => AuditCommand.Read("/dev/null/nothing")).Code);
+        Assert.Equal(ErrorCode.AuditCopyInvalid, Assert.Throws<PcException>(() => AuditCommand.Read("/dev/null")).Code);
+    }
+
+    [Fact]
+    public void Since_is_a_time_before_now_or_a_date()
+    {
+        var now = new DateTimeOffset(2044, 1, 2, 3, 4, 5, TimeSpan.Zero);
+        Assert.Equal(now.AddHours(-2), AuditCommand.SinceOf("2h", now));
+        Assert.Equal(new DateTimeOffset(2044, 1, 1, 0, 0, 0, TimeSpan.Zero), AuditCommand.SinceOf("2044-01-01", now));
+        Assert.Null(AuditCommand.SinceOf(null, now));
+        Assert.Equal(ErrorCode.Usage, Assert.Throws<PcException>(() => AuditCommand.SinceOf("yesterday evening", now)).Code);
+    }
+}
