@@ -1,6 +1,8 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Commands;
 using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Audits;
 
 namespace PeoplesCloud.Cli.Tests;
 
@@ -40,16 +42,16 @@ public sealed class AuditTests
     public void A_file_that_is_no_copy_is_refused()
     {
         Assert.Equal(ErrorCode.AuditCopyInvalid, Assert.Throws<PcException>(() => AuditCommand.Read("/dev/null/nothing")).Code);
-        Assert.Equal(ErrorCode.AuditCopyInvalid, Assert.Throws<PcException>(() => AuditCommand.Read("/dev/null")).Code);
+        Assert.Equal(ErrorCode.AuditCopyInvalid, Assert.Throws<PcException>(() => AuditReports.Of(AuditCommand.Read("/dev/null"), "it", new AuditFilter(null, null, null), verify: true)).Code);
     }
 
     [Fact]
     public void Since_is_a_time_before_now_or_a_date()
     {
         var now = new DateTimeOffset(2044, 1, 2, 3, 4, 5, TimeSpan.Zero);
-        Assert.Equal(now.AddHours(-2), AuditCommand.SinceOf("2h", now));
-        Assert.Equal(new DateTimeOffset(2044, 1, 1, 0, 0, 0, TimeSpan.Zero), AuditCommand.SinceOf("2044-01-01", now));
-        Assert.Null(AuditCommand.SinceOf(null, now));
-        Assert.Equal(ErrorCode.Usage, Assert.Throws<PcException>(() => AuditCommand.SinceOf("yesterday evening", now)).Code);
+        Assert.Equal(now.AddHours(-2), AuditReports.SinceOf("2h", now));
+        Assert.Equal(new DateTimeOffset(2044, 1, 1, 0, 0, 0, TimeSpan.Zero), AuditReports.SinceOf("2044-01-01", now));
+        Assert.Null(AuditReports.SinceOf(null, now));
+        Assert.Equal(ErrorCode.Usage, Assert.Throws<PcException>(() => AuditReports.SinceOf("yesterday evening", now)).Code);
     }
 }

@@ -1,9 +1,8 @@
 using System.CommandLine;
-using System.Globalization;
 using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Output;
-using PeoplesCloud.Programs.Policy;
-using PeoplesCloud.Swarm;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Audits;
 
 namespace PeoplesCloud.Cli.Commands;
 
@@ -66,58 +65,40 @@ internal static class AuditCommand
     private static int Run(Invocation invocation)
     {
         var verify = invocation.Value(Verify);
-        var since = SinceOf(invocation.Value(Since), TimeProvider.System.GetUtcNow());
-        var copy = invocation.Value(From) is { } file ? Read(file) : Ask(invocation);
-        if (invocation.Value(Save) is { } to) Write(to, copy);
-        var audit = SwarmAudit.Of(copy, verify ? new Ed25519Verifier() : null);
-        var reply = AuditView.Of(audit, new AuditFilter(invocation.Value(Program), invocation.Value(Member), since), verify);
+        var since = AuditReports.SinceOf(invocation.Value(Since), TimeProvider.System.GetUtcNow());
+        var file = invocation.Value(From);
+        var copy = file is not null ? Read(file) : invocation.Client.GetBytes(Invocation.SwarmPath(invocation.SwarmOr(invocation.Parsed.GetValue(SwarmGiven)), "audit"));
+        var reply = AuditReports.Of(copy, file ?? "the daemon's answer", new AuditFilter(invocation.Value(Program), invocation.Value(Member), since), verify);
+        if (invocation.Value(Save) is { } to) Write(to, copy!);
         if (invocation.Json) invocation.WriteJson(reply, AuditJson.Default.AuditReply);
         else AuditView.Write(reply, invocation.Terminal);
         if (verify) Check(reply);
         return 0;
     }
 
-    /// <summary>A time before now, or a date; UTC unless it says otherwise.</summary>
-    internal static DateTimeOffset? SinceOf(string? text, DateTimeOffset now)
-    {
-        if (text is null) return null;
-        if (Durations.TryParse(text, out var ago)) return now - ago;
-        return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date)
-            ? date
-            : throw new PcException(ErrorCode.Usage, $"--since: '{text}' is neither a time before now nor a date", "Write it as 2h, 7d, 2026-11-21 or 2026-11-21T10:00Z.");
-    }
-
-    /// <summary>Reads a copy from a file.</summary>
-    internal static AuditCopy Read(string file)
+    /// <summary>Reads a file; null when it is longer than any copy.</summary>
+    internal static byte[]? Read(string file)
     {
         try
         {
             using var stream = File.OpenRead(file);
-            if (stream.Length <= AuditCopy.MaxBytes)
-            {
-                var bytes = new byte[stream.Length];
-                stream.ReadExactly(bytes);
-                if (AuditCopy.TryDecode(bytes, out var copy)) return copy;
-            }
+            if (stream.Length > AuditReports.MaxBytes) return null;
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new PcException(ErrorCode.AuditCopyInvalid, $"{file} cannot be read: {e.Message}");
         }
-        throw new PcException(ErrorCode.AuditCopyInvalid, $"{file} is no copy that pc audit --save wrote, or it is cut off");
     }
 
-    private static AuditCopy Ask(Invocation invocation) =>
-        AuditCopy.TryDecode(invocation.Client.GetBytes(Invocation.SwarmPath(invocation.SwarmOr(invocation.Parsed.GetValue(SwarmGiven)), "audit")), out var copy)
-            ? copy
-            : throw new PcException(ErrorCode.AuditCopyInvalid, "the daemon's answer is no copy of a swarm's feeds");
-
-    private static void Write(string file, AuditCopy copy)
+    private static void Write(string file, byte[] copy)
     {
         try
         {
             using var stream = new FileStream(file, FileMode.CreateNew, FileAccess.Write);
-            stream.Write(copy.Encode());
+            stream.Write(copy);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
