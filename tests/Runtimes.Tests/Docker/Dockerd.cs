@@ -6,13 +6,15 @@ using PeoplesCloud.Runtimes.Sandbox;
 namespace PeoplesCloud.Runtimes.Tests.Docker;
 
 /// <summary>
-/// A Docker engine of the tests' own: dockerd with its own folders and socket in a network namespace of its own, so that neither the machine's
+/// A Docker engine of the tests' own, and of the benchmarks': dockerd with its own folders and socket in a network namespace of its own, so that neither the machine's
 /// engine nor its firewall is touched. It has no registry: its images are made of this machine's programs.
 /// </summary>
 public sealed class Dockerd : IAsyncDisposable
 {
     /// <summary>What dockerd is started by: on a machine without it the tests of Docker are skipped, and say so.</summary>
     private static readonly string? Program = Find("dockerd");
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("dockerd-").FullName;
     private Process? _process;
@@ -23,7 +25,7 @@ public sealed class Dockerd : IAsyncDisposable
     /// <summary>Why there is none here, null when there is.</summary>
     public static string? Obstacle { get; } =
         Program is null ? "dockerd is not installed"
-        : !Sandbox.Host.IsRoot ? "dockerd needs root"
+        : !Environment.IsPrivilegedProcess ? "dockerd needs root"
         : null;
 
     /// <summary>The engine's socket.</summary>
@@ -58,7 +60,7 @@ public sealed class Dockerd : IAsyncDisposable
         var patience = Stopwatch.StartNew();
         while (!await AnswersAsync())
         {
-            if (patience.Elapsed > 2 * RuntimeConformance.Patience) throw new InvalidOperationException($"dockerd did not start: {string.Join('\n', File.ReadLines(Log).TakeLast(5))}");
+            if (patience.Elapsed > Patience) throw new InvalidOperationException($"dockerd did not start: {string.Join('\n', File.ReadLines(Log).TakeLast(5))}");
             if (_process.HasExited)
             {
                 // It gives its containerd 15 s, which a busy machine may not have for it.
@@ -92,15 +94,15 @@ public sealed class Dockerd : IAsyncDisposable
         {
             // In order: it ends its containers and containerd, and unmounts what it has mounted.
             _ = LibC.kill(_process.Id, LibC.Terminate);
-            using var patience = new CancellationTokenSource(RuntimeConformance.Patience);
+            using var patience = new CancellationTokenSource(Patience);
             await _process.WaitForExitAsync(patience.Token);
             _process.Dispose();
         }
         KillContainerd();
-        foreach (var shim in Sandbox.Processes.With(_folder + "/")) _ = LibC.kill(shim, LibC.Kill);
+        foreach (var shim in ProcessesWith(_folder + "/")) _ = LibC.kill(shim, LibC.Kill);
         // One that was killed has left its mounts.
         foreach (var mount in File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')[1]).Where(mount => mount.StartsWith(_folder + "/", StringComparison.Ordinal)).Reverse())
-            _ = Sandbox.Host.Run("umount", "--lazy", mount);
+            _ = Output("umount", ["--lazy", mount]);
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -159,7 +161,34 @@ public sealed class Dockerd : IAsyncDisposable
 
     /// <summary>The files that programs are linked with, where the dynamic linker looks for them.</summary>
     private static IEnumerable<string> Libraries(IEnumerable<string> programs) =>
-        Sandbox.Host.Run("ldd", programs).Split('\n').Where(line => line.StartsWith('\t')).Select(line => line.Split(' ', '\t').FirstOrDefault(word => word.StartsWith('/'))).OfType<string>().Distinct();
+        Output("ldd", programs).Split('\n').Where(line => line.StartsWith('\t')).Select(line => line.Split(' ', '\t').FirstOrDefault(word => word.StartsWith('/'))).OfType<string>().Distinct();
+
+    private static string Output(string program, IEnumerable<string> words)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, words) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{program}: {errors.Result}");
+    }
+
+    private static IEnumerable<int> ProcessesWith(string text)
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), out var pid)) continue;
+            string line;
+            try
+            {
+                line = File.ReadAllText(Path.Combine(folder, "cmdline"));
+            }
+            catch (IOException)
+            {
+                continue; // It has ended.
+            }
+            if (line.Contains(text, StringComparison.Ordinal)) yield return pid;
+        }
+    }
 
     private static string? Find(string program) =>
         new[] { "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
