@@ -18,7 +18,8 @@ public sealed class WebProgramTests
         var (oak, elm, fir, ash) = (place.Up("oak", "--no-host"), place.Up("elm"), place.Up("fir"), place.Up("ash", "--no-host"));
         Place.Swarm("friends", oak, elm, fir, ash);
         var sample = Path.Combine(Pc.Root, "samples", "web-counter");
-        Pc.Run(oak, "deploy", "friends", sample, "--host", "elm").Ok();
+        // Hosts that have just started do not vote yet, so that another than the wanted one may get the lease. Then again.
+        Place.Until(() => Pc.Run(oak, "deploy", "friends", sample, "--host", "elm"), said => said.Exit == 0, "elm got it");
         Place.Until(() => Pc.Run(ash, "list").Ok(), said => said.Out.Contains("web-counter", StringComparison.Ordinal), "ash heard of it");
         Pc.Run(ash, "open", "friends", "web-counter", "22").Refused("PC6120", 4);
 
@@ -41,10 +42,8 @@ public sealed class WebProgramTests
                 Assert.Equal("2 2", await HearAsync(first));
             }
 
-            // Its host is ended; the person deploys it to another one, and the same addresses lead there.
+            // Its host is killed; the other one takes over, and the same addresses lead there.
             Place.Kill(elm);
-            Pc.Run(oak, "stop", "friends", "web-counter").Ok();
-            Pc.Run(oak, "deploy", "friends", sample, "--host", "fir").Ok();
             while (await open.StandardOutput.ReadLineAsync(Token) is { } line && !line.Contains("web-counter runs on fir now", StringComparison.Ordinal)) { }
             Assert.Contains("Visitors so far", await browser.GetStringAsync(new Uri($"http://127.0.0.1:{local}/"), Token));
             Assert.Contains("Visitors so far", await browser.GetStringAsync(url, Token));

@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
 
 namespace PeoplesCloud.Daemon.Tests.Tunnels;
@@ -35,7 +36,19 @@ internal sealed class Friends : IAsyncDisposable
     public async Task DeployAsync(string bot, string manifest, string name, string host)
     {
         using var folder = TestPrograms.Folder(bot, manifest);
-        await Oak.DeployAsync("friends", folder.Path, name, host);
+        using var patience = new CancellationTokenSource(TestNode.Patience);
+        while (true)
+        {
+            try
+            {
+                await Oak.DeployAsync("friends", folder.Path, name, host);
+                break;
+            }
+            catch (ApiException e) when (e.Reply.Code == $"PC{(int)ErrorCode.StartFailed}" && !patience.IsCancellationRequested)
+            {
+                // Hosts that have just started do not vote yet, so that another than the wanted one may get the lease. Then again.
+            }
+        }
         foreach (var node in _nodes) await node.WaitForAsync("friends", swarm => swarm.Programs.Any(program => program.Name == name && program.Host == host && program.State == "running"));
     }
 
