@@ -50,10 +50,6 @@ public sealed partial class ProgramHost
         return TakesNone ?? RefusalOf(spec)?.Text ?? Place(spec.Deployed.Language, spec.Deployed.Manifest).Refusal;
     }
 
-    /// <summary>What a program that is here took so far, and under which epoch; null when it is not here or has not run yet.</summary>
-    public (ulong Epoch, RunUse Use)? UseOf(EntryHash id) =>
-        _programs.TryGetValue(id, out var program) && program.Epoch is { } epoch ? (epoch, program.Meter.Read()) : null;
-
     // The lease first: an older version ends only when the newer one may run.
     private async Task<ulong> BeforeLaunchAsync(ProgramSpec spec, HostedProgram? older, CancellationToken cancellationToken)
     {
@@ -69,8 +65,8 @@ public sealed partial class ProgramHost
         await Task.WhenAny(program.Begun, program.Ended);
         if (program.Begun.IsCompleted)
         {
-            Journal(program);
             Note(program, null);
+            Journal(program); // after it: a run does not end before it began
         }
         await program.Ended;
         var end = program.Finished ? RunEnd.Finished : program.EndedFor ?? RunEnd.StartFailed;
