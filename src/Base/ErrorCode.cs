@@ -609,6 +609,14 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "A command could not be run beside a program.", "See that the program runs: pc list. Then try again.")]
     ExecFailed = 6150,
 
+    /// <summary>A new version of a program was not up, and the one before runs again.</summary>
+    [ErrorInfo(ExitCode.Failed, "A new version of a program was not up after 10 seconds, and the version before has taken over again.", "Read what the new version printed: pc logs, with the hash that pc history shows. Then correct it and update again.")]
+    UpdateRolledBack = 6151,
+
+    /// <summary>A program has no such version.</summary>
+    [ErrorInfo(ExitCode.NotFound, "A program has no such version.", "See its versions: pc history.")]
+    ProgramVersionUnknown = 6152,
+
     // -- 6170 data of programs --------------------------------------------------------------------------------
     /// <summary>A program's data folder could not be made ready on its host.</summary>
     [ErrorInfo(ExitCode.Failed, "A program's data folder could not be made ready on its host.", "Free disk space on the host; its log says more: pc logs.")]

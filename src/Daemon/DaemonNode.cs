@@ -43,7 +43,7 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>Direct addresses that are told, so that those through relays find room beside them: presence and tickets hold 16.</summary>
     private const int MaxDirectAddresses = 12;
 
-    /// <summary>How long stopping waits until what its programs did is written down.</summary>
+    /// <summary>How long stopping waits until what its programs did is written down, and for answers that are under way.</summary>
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
 
     private readonly DaemonConfig _config;
@@ -110,6 +110,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Stats.</summary>
     public StatsService Stats { get; private set; } = null!;
+
+    /// <summary>Versions of programs.</summary>
+    public VersionService Versions { get; private set; } = null!;
 
     /// <summary>Commands beside programs.</summary>
     public ExecService Execs { get; private set; } = null!;
@@ -278,6 +281,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(Programs.DisposeAsync);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);
+        Versions = new VersionService(Swarms, Programs, mesh, sealing);
         Stats = new StatsService(Swarms, programHost, Locator, client);
         Execs = new ExecService(Swarms, programHost, Locator, mesh, _host, loggers.CreateLogger("Programs"), Stopping);
         presence = new PresenceService(programHost, leases, () => Addresses, _time);
@@ -373,13 +377,16 @@ internal sealed class DaemonNode : IAsyncDisposable
         LocalApp = LocalPipeline.Build(home.Paths.Socket, routes =>
         {
             new LocalEndpoints(this).Map(routes);
-            new RunningEndpoints(Running, Stats, Execs, Logger, Stopping).Map(routes);
+            new RunningEndpoints(Running, Stats, Execs, Versions, Logger, Stopping).Map(routes);
             new TunnelEndpoints(this).Map(routes);
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
             new AuditEndpoints(Swarms).Map(routes);
         }, loggers);
         Owns(async () =>
         {
+            // Whoever reads a long answer is told that the node stops, before the connection ends.
+            using var patience = new CancellationTokenSource(LastWords, _time);
+            await LocalApp.StopAsync(patience.Token);
             await LocalApp.DisposeAsync();
             File.Delete(home.Paths.Socket);
         });
@@ -495,7 +502,7 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     // What the feeds name as deployed is kept for whoever starts it next.
     private IEnumerable<Cid> NeededBundles() =>
-        Swarms.All.SelectMany(swarm => swarm.State.Programs.Values).Where(program => !program.Stopped).Select(program => program.Deployed.Bundle);
+        Swarms.All.SelectMany(swarm => ProgramVersions.Kept(swarm.State)).Select(program => program.Deployed.Bundle);
 
     private bool IsAdmin(SwarmId swarm, PeerId member) => Swarms.Find(swarm)?.State.Find(member) is { IsAdmin: true };
 

@@ -28,8 +28,8 @@ public interface IProgramMesh
     /// <param name="host">The host.</param>
     /// <param name="swarm">The swarm.</param>
     /// <param name="program">The program.</param>
-    /// <param name="tail">How many of the last lines to begin with; 0 for none, negative for all that are kept.</param>
+    /// <param name="start">With which line to begin.</param>
     /// <param name="follow">Whether to go on with new lines until cancelled or the program has ended.</param>
     /// <param name="cancellationToken">Ends following.</param>
-    IAsyncEnumerable<LogLine> LogsAsync(PeerId host, SwarmId swarm, EntryHash program, int tail, bool follow, CancellationToken cancellationToken);
+    IAsyncEnumerable<LogLine> LogsAsync(PeerId host, SwarmId swarm, EntryHash program, LogStart start, bool follow, CancellationToken cancellationToken);
 }

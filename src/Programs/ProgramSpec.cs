@@ -61,3 +61,10 @@ public static class ProgramLimitsConversion
         limits.DiskBytes,
         network switch { NetworkMode.Internet => "internet", NetworkMode.Lan => "lan", _ => "none" });
 }
+
+/// <summary>What holds between two versions of a program.</summary>
+public static class ProgramVersionRules
+{
+    /// <summary>Whether a version may start while the one before still runs: it is reached by its ports, and they share no data.</summary>
+    public static bool MayStartBeside(this ProgramManifest newer, ProgramManifest older) => newer.Ports.Count > 0 && !newer.Data && !older.Data;
+}

@@ -59,13 +59,23 @@ internal static class DeployCommand
         };
         command.Arguments.Add(WordsGiven);
         command.Options.Add(Name);
+        AddOptions(command);
+        return command.Runs(Run);
+    }
+
+    /// <summary>Adds the options that say what a program asks for.</summary>
+    public static void AddOptions(Command command)
+    {
         command.Options.Add(Host);
         foreach (var (_, option) in Settings) command.Options.Add(option);
         command.Options.Add(Data);
         command.Options.Add(SecretValues.EnvOption);
         command.Options.Add(SecretValues.FileOption);
-        return command.Runs(Run);
     }
+
+    /// <summary>What is to be deployed: a folder and the options' values.</summary>
+    public static DeployRequest RequestOf(Invocation invocation, string path, string? language, string? name) =>
+        new(Path.GetFullPath(path), language, name, invocation.Value(Host), SettingsOf(invocation), SecretValues.Of(invocation));
 
     /// <summary>What the words mean: SWARM PATH LANGUAGE, SWARM PATH, PATH LANGUAGE or PATH.</summary>
     public static (string? Swarm, string Path, string? Language) Split(string[] words, Func<string, bool> exists) => words switch
@@ -83,7 +93,7 @@ internal static class DeployCommand
         var terminal = invocation.Terminal;
         var (named, path, language) = Split(invocation.Value(WordsGiven), Path.Exists);
         var swarm = invocation.SwarmOr(named);
-        var request = new DeployRequest(Path.GetFullPath(path), language, invocation.Value(Name), invocation.Value(Host), SettingsOf(invocation), SecretValues.Of(invocation));
+        var request = RequestOf(invocation, path, language, invocation.Value(Name));
         var events = invocation.Client.PostForEvents(Invocation.SwarmPath(swarm, "deploy"), request, json.DeployRequest, json.EventDeployReply);
         var installing = new InstallView(terminal, invocation.Json);
         var reply = installing.During(() => ProgressView.Follow(events, "packing", terminal, invocation.Json, happened => ShowStep(happened, terminal, installing, invocation.Json)));

@@ -22,7 +22,7 @@ internal static class LogsCommand
         var command = new PcCommand("logs", "Show what a program printed.")
         {
             Synopsis = "[-f] [--tail LINES] [-t] <SWARM> <PROGRAM>",
-            Details = "Shows the program's standard output and standard error as its host keeps them, and what the host says about it (started, ended, restarted) in lines that start with --. For the program's owner and for admins.",
+            Details = "Shows the program's standard output and standard error as its host keeps them, and what the host says about it (started, ended, restarted) in lines that start with --. With -f it goes on wherever the program goes: over restarts, to other hosts, to newer versions of the name; where lines may be missing, it says so. For the program's owner and for admins.",
             Examples = [("pc logs friends my-bot", "The last hundred lines."), ("pc logs -f friends my-bot", "The same, and on.")],
         };
         command.Arguments.Add(WordsGiven);

@@ -19,8 +19,27 @@ public sealed record ProgramUse(
     double? UpSeconds, double? Cores, double CoresAllowed, double? CpuSeconds, long? MemoryBytes, long MemoryBytesAllowed, int? Pids, int PidsAllowed,
     long? DiskBytes, long DiskBytesAllowed, long? LogBytes, long? LogBytesAllowed, string? Problem);
 
+/// <summary>The result of POST /v1/swarms/{swarm}/programs/{program}/update and .../rollback. Version: the number of the new one.</summary>
+public sealed record UpdateReply(DeployReply Deployed, int Version);
+
+/// <summary>POST /v1/swarms/{swarm}/programs/{program}/rollback. Version null: the last one that differs from the present one.</summary>
+public sealed record RollbackRequest(int? Version = null);
+
+/// <summary>Answer of GET /v1/swarms/{swarm}/programs/{program}/history: versions and what was done with them, oldest first.</summary>
+public sealed record HistoryReply(string Program, string Owner, IReadOnlyList<HistoryVersion> Versions, IReadOnlyList<HistoryControl> Controls);
+
+/// <summary>One version. State: live, finished, stopped. SameAs: the first version with the same bundle. Kept: its bundle is kept to run again.</summary>
+public sealed record HistoryVersion(int Version, string Id, string Hash, DateTimeOffset Deployed, string Language, long BundleBytes, string? Host, string State, int? SameAs, bool Kept);
+
+/// <summary>Something that was done with a version. Action: restart, exec, data.</summary>
+public sealed record HistoryControl(DateTimeOffset Time, string By, string Action, string Detail);
+
 /// <summary>Serialization of these messages, generated so that a command starts fast.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RestartReply))]
 [JsonSerializable(typeof(StatsReply))]
+[JsonSerializable(typeof(Event<UpdateReply>))]
+[JsonSerializable(typeof(UpdateReply))]
+[JsonSerializable(typeof(RollbackRequest))]
+[JsonSerializable(typeof(HistoryReply))]
 public sealed partial class RunningApiJson : JsonSerializerContext;

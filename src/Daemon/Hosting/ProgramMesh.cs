@@ -87,23 +87,65 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<LogLine> LogsAsync(PeerId host, SwarmId swarm, EntryHash program, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<LogLine> LogsAsync(PeerId host, SwarmId swarm, EntryHash program, LogStart start, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (host == swarms.Self)
         {
-            await foreach (var line in own.LogsAsync(program, tail, follow, cancellationToken)) yield return line;
+            await foreach (var line in own.LogsAsync(program, start, follow, cancellationToken)) yield return line;
             yield break;
         }
-        var path = $"{PathOf(swarm, program, "logs")}?tail={tail.ToString(CultureInfo.InvariantCulture)}&follow={(follow ? "true" : "false")}";
+        var path = $"{PathOf(swarm, program, "logs")}?{QueryOf(start)}&follow={(follow ? "true" : "false")}";
         await foreach (var bytes in client.LinesAsync(host, path, MaxLineBytes, cancellationToken)) yield return ParseLine(host, bytes.Span);
     }
+
+    /// <summary>Has a host watch a program until it has run for a time, or is over before.</summary>
+    public async ValueTask<TrialResult> WatchAsync(PeerId host, SwarmId swarm, EntryHash program, TimeSpan trial, CancellationToken cancellationToken)
+    {
+        if (host == swarms.Self) return await own.WatchAsync(program, trial, cancellationToken);
+        var path = string.Create(CultureInfo.InvariantCulture, $"{PathOf(swarm, program, "watch")}?seconds={(int)trial.TotalSeconds}");
+        var answer = await client.PostAsync(host, path, default, 16 << 10, cancellationToken, 3 * trial);
+        try
+        {
+            if (JsonSerializer.Deserialize(answer, StatsJson.Default.TrialMessage) is { } said) return new TrialResult(said.Up, said.Why is { } why ? MeshClient.Clean(why) : said.Up ? null : "is not up", said.Finished);
+        }
+        catch (JsonException)
+        {
+            // Said below.
+        }
+        throw new PcException(ErrorCode.PeerFailed, $"{host}: its answer could not be read");
+    }
+
+    /// <summary>What a program does on a host, as the host says: starting, running, restarting, stopped or failed.</summary>
+    public async ValueTask<string> StateOfAsync(PeerId host, SwarmId swarm, EntryHash program, CancellationToken cancellationToken)
+    {
+        if (host == swarms.Self)
+            return own.Programs.FirstOrDefault(status => status.Spec.Id == program) is { } here ? ProgramWords.Of(here.State) : throw new PcException(ErrorCode.ProgramNotFound, "it is not on this node");
+        await foreach (var line in client.LinesAsync(host, PathOf(swarm, program, "status"), MaxLineBytes, cancellationToken))
+        {
+            try
+            {
+                if (JsonSerializer.Deserialize(line.Span, MeshJson.Default.ProgramStatusMessage) is { State: not null } status) return status.State;
+            }
+            catch (JsonException)
+            {
+                // Said below.
+            }
+        }
+        throw new PcException(ErrorCode.PeerFailed, $"{host}: its answer could not be read");
+    }
+
+    // A host of an earlier version knows tail only: with none of the last lines it at least repeats nothing.
+    private static string QueryOf(LogStart start) =>
+        start.After is { } after ? string.Create(CultureInfo.InvariantCulture, $"tail=0&after={after}")
+        : start.OfRun ? "tail=0&from=run"
+        : string.Create(CultureInfo.InvariantCulture, $"tail={start.Tail}");
 
     private static LogLine ParseLine(PeerId host, ReadOnlySpan<byte> bytes)
     {
         try
         {
             if (JsonSerializer.Deserialize(bytes, MeshJson.Default.LogMessage) is { Text: not null } line && line.Time >= 0 && line.Time <= DateTime.MaxValue.Ticks)
-                return new LogLine(new DateTimeOffset(line.Time, TimeSpan.Zero), line.Source switch { "o" => LogSource.Out, "e" => LogSource.Err, _ => LogSource.Pc }, line.Text);
+                return new LogLine(new DateTimeOffset(line.Time, TimeSpan.Zero), line.Source switch { "o" => LogSource.Out, "e" => LogSource.Err, _ => LogSource.Pc }, line.Text) { IsNotice = line.Source is "n" };
         }
         catch (JsonException)
         {

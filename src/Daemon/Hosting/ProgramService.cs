@@ -88,15 +88,35 @@ internal sealed class ProgramService : IAsyncDisposable
     {
         var swarm = _swarms.Require(swarmName);
         swarm.RequireMembership();
+        var (order, file) = Read(swarm, request);
+        using (file) return ReplyOf(await DeployAsync(swarm, order, step, cancellationToken));
+    }
+
+    /// <summary>What a request wants deployed, and the single file that is staged for it, which is disposed after the deploy.</summary>
+    public (DeployOrder Order, SingleFile? File) Read(LocalSwarm swarm, DeployRequest request)
+    {
         if (!Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
         PeerId? host = request.Host is null ? null : Membership.FindMember(swarm.State, request.Host).Peer;
-        using var file = SingleFile.Stage(request.Path, BundleLimits.Default);
-        var order = OrderReader.Read(file?.Folder ?? request.Path, request.Settings, request.Language, request.Name ?? file?.Name, host);
-        if (file is not null) order = file.Started(order);
+        var file = SingleFile.Stage(request.Path, BundleLimits.Default);
+        try
+        {
+            var order = OrderReader.Read(file?.Folder ?? request.Path, request.Settings, request.Language, request.Name ?? file?.Name, host);
+            return (WithSecrets(swarm, file is null ? order : file.Started(order), request.Secrets), file);
+        }
+        catch
+        {
+            file?.Dispose();
+            throw;
+        }
+    }
 
-        var name = ProgramName.Choose(order.Name, order.Path);
-        order = order with { Secrets = _secrets.ForDeploy(swarm, name, request.Secrets, order.Manifest.Secrets) };
+    /// <summary>The order with the secrets that its program has, and new ones.</summary>
+    public DeployOrder WithSecrets(LocalSwarm swarm, DeployOrder order, IReadOnlyDictionary<string, string>? given) =>
+        order with { Secrets = _secrets.ForDeploy(swarm, ProgramName.Choose(order.Name, order.Path), given, order.Manifest.Secrets) };
 
+    /// <summary>Deploys what is wanted.</summary>
+    public async Task<DeployResult> DeployAsync(LocalSwarm swarm, DeployOrder order, Func<string, Task> step, CancellationToken cancellationToken)
+    {
         // A bundle needs no pin: what the feeds name as deployed is kept for as long as they do. Until they do, the hold keeps it.
         using var hold = _holds.Open(_blocks);
         var adder = new UnixFsAdder(new GrantingBlockStore(hold, _access, swarm.Id));
@@ -113,14 +133,17 @@ internal sealed class ProgramService : IAsyncDisposable
             await steps.WrittenAsync();
         }
         _mesh.Forget(result.Program.Id);
-        return new DeployReply(
-            result.Program.Name,
-            result.Program.Deployed.Bundle.ToString(),
-            result.Program.Deployed.Language,
-            result.HostName,
-            result.Host.ToString(),
-            [.. result.Candidates.Select(c => new Candidate(c.Name, c.Peer.ToString(), c.Rank is { } rank && double.IsFinite(rank) ? rank : null, c.Peer == result.Host, c.Why))]);
+        return result;
     }
+
+    /// <summary>What is said of a deploy.</summary>
+    public static DeployReply ReplyOf(DeployResult result) => new(
+        result.Program.Name,
+        result.Program.Deployed.Bundle.ToString(),
+        result.Program.Deployed.Language,
+        result.HostName,
+        result.Host.ToString(),
+        [.. result.Candidates.Select(c => new Candidate(c.Name, c.Peer.ToString(), c.Rank is { } rank && double.IsFinite(rank) ? rank : null, c.Peer == result.Host, c.Why))]);
 
     /// <summary>A program's log, from whoever hosts it.</summary>
     public async IAsyncEnumerable<Api.LogLine> LogsAsync(string swarmName, string programName, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -129,11 +152,20 @@ internal sealed class ProgramService : IAsyncDisposable
         swarm.RequireMembership();
         var program = Find(swarm.State, programName, liveOnly: false);
         if (!swarm.State.MayControl(_swarms.Self, program)) throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} read its log");
+        if (follow)
+        {
+            // Who names a program by the start of a hash means this one and no newer.
+            var byName = string.Equals(program.Deployed.Name, programName, StringComparison.Ordinal);
+            await foreach (var (from, line) in new LogFollower(swarm, _mesh, _locator, _swarms.Self, _time).FollowAsync(program, byName, tail, cancellationToken))
+                yield return Shown(line, from is { } keeper ? ProgramWords.NameOf(swarm.State, keeper) : "");
+            yield break;
+        }
         if (_locator.HolderOf(swarm, program) is not { } host) throw new PcException(ErrorCode.ProgramNotFound, $"{program.Deployed.Name} was not placed on a host yet");
-        var hostName = swarm.State.Members.TryGetValue(host, out var member) ? member.Name : host.ToString();
-        await foreach (var line in _mesh.LogsAsync(host, swarm.Id, program.Id, tail, follow, cancellationToken))
-            yield return new Api.LogLine(line.Time, line.Source switch { LogSource.Out => "out", LogSource.Err => "err", _ => "pc" }, line.Text, hostName);
+        var hostName = ProgramWords.NameOf(swarm.State, host);
+        await foreach (var line in _mesh.LogsAsync(host, swarm.Id, program.Id, tail, follow: false, cancellationToken)) yield return Shown(line, hostName);
     }
+
+    private static Api.LogLine Shown(Programs.Logs.LogLine line, string host) => new(line.Time, line.Source switch { LogSource.Out => "out", LogSource.Err => "err", _ => "pc" }, line.Text, host);
 
     /// <summary>Stops a program for good. Its host is told; when it sleeps, it stops the program when it hears of it.</summary>
     public async Task<StopReply> StopAsync(string swarmName, string programName, CancellationToken cancellationToken)
@@ -192,6 +224,10 @@ internal sealed class ProgramService : IAsyncDisposable
     private async Task EndAllAsync(SwarmId swarm, string why) =>
         await Task.WhenAll(_host.Programs.Where(program => program.Spec.Swarm == swarm).Select(program => _host.StopAsync(program.Spec.Id, why)));
 
+    // While a newer version is on trial beside the one that it replaces, the name is still the older one's.
+    private static List<SwarmProgram> NotOnTrial(List<SwarmProgram> live) =>
+        live.Count == 1 ? live : [.. live.Where(program => !live.Exists(other => other.Id == program.Deployed.Replaces))];
+
     /// <summary>The program of a name, or of the start of a hash; of several with one name the one that was not stopped, else the last.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.ProgramNotFound"/>, <see cref="ErrorCode.NameAmbiguous"/>.</exception>
     public static SwarmProgram Find(SwarmState state, string name, bool liveOnly)
@@ -199,7 +235,7 @@ internal sealed class ProgramService : IAsyncDisposable
         var programs = state.Programs.Values.Where(program => !program.Stopped || !liveOnly).ToList();
         // One name is one running program and any number of earlier ones.
         var named = programs.Where(program => string.Equals(program.Deployed.Name, name, StringComparison.Ordinal)).ToList();
-        if (named.Where(program => !program.Stopped).ToList() is { Count: > 0 } live) named = live;
+        if (named.Where(program => !program.Stopped).ToList() is { Count: > 0 } live) named = NotOnTrial(live);
         else if (named.Count > 1) named = [named.MaxBy(program => program.DeployedAt)!];
         if (named.Count == 0 && name.Length >= 6)
             named = [.. programs.Where(program => program.Deployed.Bundle.ToString().StartsWith(name, StringComparison.Ordinal) || program.Id.ToString().StartsWith(name, StringComparison.Ordinal))];

@@ -148,12 +148,15 @@ internal sealed class MeshEndpoints(
         var program = Caller(context).Program!;
         var follow = context.Request.Query["follow"] == "true";
         if (!int.TryParse(context.Request.Query["tail"], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var tail)) tail = -1;
+        var start = long.TryParse(context.Request.Query["after"], NumberStyles.None, CultureInfo.InvariantCulture, out var after) && after <= DateTime.MaxValue.Ticks ? LogStart.Behind(new DateTimeOffset(after, TimeSpan.Zero))
+            : context.Request.Query["from"] == "run" ? LogStart.Run
+            : LogStart.Last(tail);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
         try
         {
             using var writer = new NdjsonWriter<LogMessage>(context.Response, MeshJson.Default.LogMessage);
-            await foreach (var line in programs.LogsAsync(program.Id, tail, follow, stop.Token))
-                await writer.WriteAsync(new LogMessage(line.Time.UtcTicks, SourceName(line.Source), line.Text), stop.Token);
+            await foreach (var line in programs.LogsAsync(program.Id, start, follow, stop.Token))
+                await writer.WriteAsync(new LogMessage(line.Time.UtcTicks, line.IsNotice ? "n" : SourceName(line.Source), line.Text), stop.Token);
             await writer.StartAsync(stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

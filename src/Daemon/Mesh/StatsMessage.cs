@@ -6,7 +6,11 @@ namespace PeoplesCloud.Daemon.Mesh;
 internal sealed record StatsMessage(
     string Program, string State, string? Detail, int Restarts, double? UpSeconds, double? Cores, double? CpuSeconds, long? MemoryBytes, int? Pids, long? DiskBytes, long LogBytes, long LogBytesAllowed);
 
+/// <summary>The answer of POST .../watch.</summary>
+internal sealed record TrialMessage(bool Up, string? Why, bool Finished);
+
 /// <summary>Serialization of these bodies.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(IReadOnlyList<StatsMessage>))]
+[JsonSerializable(typeof(TrialMessage))]
 internal sealed partial class StatsJson : JsonSerializerContext;

@@ -1,4 +1,5 @@
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Swarm;
@@ -23,7 +24,18 @@ public sealed record DeployOrder(string Path, string? Language = null, string? N
 
     /// <summary>Its secret environment variables; sealed to its keepers, in no message and no log.</summary>
     public IReadOnlyDictionary<string, string> Secrets { get; init; } = System.Collections.Immutable.ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>The earlier version that is to run again instead of a folder; null for the folder.</summary>
+    public EarlierVersion? Earlier { get; init; }
+
+    /// <summary>Whether it starts while the version before runs, which the caller ends later; its host agrees only by <see cref="ProgramVersionRules.MayStartBeside"/>.</summary>
+    public bool Beside { get; init; }
 }
+
+/// <summary>A version that was deployed before.</summary>
+/// <param name="Deployed">Its entry.</param>
+/// <param name="Key">Its bundle's key, which the deploy disposes.</param>
+public sealed record EarlierVersion(ProgramDeployed Deployed, BundleKey Key);
 
 /// <summary>The steps of a deploy, in their order.</summary>
 public enum DeployStep

@@ -38,22 +38,24 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var report = progress ?? (_ => { });
 
         // 1. What is it, and may it be called so?
-        FolderScanner.RequireFolder(order.Path);
+        if (order.Earlier is null) FolderScanner.RequireFolder(order.Path);
         if (order.Manifest.Problem is { } problem) throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {problem}");
-        var language = LanguageDetector.Detect(order.Path, order.Language, order.Manifest);
+        var language = LanguageOf(order);
         var name = ProgramName.Choose(order.Name, order.Path);
         var replaced = Replaced(swarm, name);
         RequireMember(swarm.State, order.Host);
-        var packages = PackageList.Of(order.Path, language);
-        report(new DeployProgress(DeployStep.Detected, $"{name} is {language.Describe(order.Path, order.Manifest)}{(packages is null ? "" : $" with packages of {packages.File}")}"));
+        var packages = order.Earlier is null ? PackageList.Of(order.Path, language) : null;
+        report(new DeployProgress(DeployStep.Detected, order.Earlier is not null ? $"{name} goes back to an earlier version" : $"{name} is {language.Describe(order.Path, order.Manifest)}{(packages is null ? "" : $" with packages of {packages.File}")}"));
 
         // 2. Pack, encrypt and add, while the members are asked.
         var limits = order.Limits.ToProgramLimits(order.Network);
         using var stopAsking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var asking = AskAllAsync(swarm, new ProgramAsk(swarm.State.Id, language.Name, limits) { Manifest = order.Manifest, Name = name }, stopAsking.Token);
-        var packed = await PackAsync(order.Path, cid => IsUsable(swarm.State, replaced, cid), asking, stopAsking, cancellationToken);
+        var packed = order.Earlier is { } earlier
+            ? new PackedBundle(earlier.Deployed.Bundle, earlier.Key, earlier.Deployed.BundleBytes, 0)
+            : await PackAsync(order.Path, cid => IsUsable(swarm.State, replaced, cid), asking, stopAsking, cancellationToken);
         using var key = packed.Key;
-        report(new DeployProgress(DeployStep.Packed, $"packed and encrypted {packed.Entries} {(packed.Entries == 1 ? "file" : "files")}, {Size.Text(packed.Bytes)}: {packed.Cid}"));
+        if (order.Earlier is null) report(new DeployProgress(DeployStep.Packed, $"packed and encrypted {packed.Entries} {(packed.Entries == 1 ? "file" : "files")}, {Size.Text(packed.Bytes)}: {packed.Cid}"));
 
         // 3. Their answers.
         var offers = await asking;
@@ -64,7 +66,13 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         if (placement.Order.Count == 0) throw NoHost(swarm.State, language, placement.Candidates);
 
         // 5. Record, 6. start; with the next candidate when a host fails to start it.
-        var attempt = new Attempt(swarm, packed, name, language, limits, order.Manifest, replaced, offers, placement, report) { Secrets = order.Secrets, Installs = packages is not null || language.IsImage };
+        var attempt = new Attempt(swarm, packed, name, language, limits, order.Manifest, replaced, offers, placement, report)
+        {
+            Secrets = order.Secrets,
+            Installs = packages is not null || language.IsImage || order.Earlier is not null,
+            Before = Before(swarm, name, replaced),
+            Beside = order.Beside,
+        };
         var (program, host) = await StartOnFirstAbleAsync(attempt, cancellationToken);
 
         // 7. Report.
@@ -101,6 +109,16 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var owner = swarm.State.Members.TryGetValue(other.Owner, out var member) ? member.Name : other.Owner.ToString();
         throw new PcException(ErrorCode.NameTaken, $"{name} is a program of {owner} in {swarm.State.Name} already");
     }
+
+    // The live one, or else the last of this node's that had the name.
+    private static EntryHash? Before(IProgramSwarm swarm, string name, List<SwarmProgram> replaced) =>
+        (replaced is [var live, ..] ? live : swarm.State.Programs.Values
+            .Where(program => program.Owner == swarm.Self && string.Equals(program.Deployed.Name, name, StringComparison.Ordinal))
+            .MaxBy(program => (program.DeployedAt, program.Id)))?.Id;
+
+    private static Language LanguageOf(DeployOrder order) => order.Earlier is not { } earlier
+        ? LanguageDetector.Detect(order.Path, order.Language, order.Manifest)
+        : Language.Find(earlier.Deployed.Language) ?? throw new PcException(ErrorCode.LanguageUnknown, $"the language {Quoted.Text(earlier.Deployed.Language)} is not known here");
 
     private static void RequireMember(SwarmState state, PeerId? host)
     {
@@ -166,7 +184,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
             attempt.Report(new DeployProgress(DeployStep.Recorded, string.Create(CultureInfo.InvariantCulture, $"recorded for {program.Deployed.Keys.Count} keepers")));
 
             // The point of no return: the entry is written, so the deploy ends with a started program or with ProgramStopped.
-            await StopReplacedAsync(attempt, host);
+            if (!attempt.Beside) await StopReplacedAsync(attempt, host);
             if (await TryStartAsync(attempt, program, host)) return (program, host);
         }
         await RecordStopAsync(attempt.Swarm, program!.Id);
@@ -178,7 +196,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         var swarm = attempt.Swarm;
         var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true }).Select(offer => offer.Peer));
         var keys = guardians.Prepend(swarm.Self).Distinct().Select(peer => SealFor(attempt, peer)).ToList();
-        var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys) { Manifest = attempt.Manifest, Guardians = [.. guardians.Order()] };
+        var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys) { Manifest = attempt.Manifest, Guardians = [.. guardians.Order()], Replaces = attempt.Before };
         // Anew for each set of keepers, and before the entry that needs it: whoever hears of the program can start it.
         var secrets = attempt.Secrets.Count == 0 ? null : SecretBox.Seal(swarm.State.Id, swarm.Self, attempt.Name, attempt.Secrets, keys.Select(key => swarm.State.Find(key.Peer)).OfType<Member>());
         var id = await swarm.AppendDeployedAsync(deployed, host, secrets, cancellationToken);
@@ -260,6 +278,11 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
 
         /// <summary>Whether a host has more to do than to unpack and start.</summary>
         public bool Installs { get; init; }
+
+        /// <summary>The version that it takes over from.</summary>
+        public EntryHash? Before { get; init; }
+
+        public bool Beside { get; init; }
 
         public Dictionary<PeerId, string> Failures { get; } = [];
 

@@ -54,7 +54,7 @@ public sealed partial class ProgramHost
     private async Task<ulong> BeforeLaunchAsync(ProgramSpec spec, HostedProgram? older, CancellationToken cancellationToken)
     {
         var epoch = await _leases.AcquireAsync(spec, cancellationToken);
-        if (older is not null) await StopAsync(older.Spec.Id, "was replaced by a newer deploy");
+        if (older is not null && !StartsBeside(spec, older)) await StopAsync(older.Spec.Id, "was replaced by a newer deploy");
         return epoch;
     }
 

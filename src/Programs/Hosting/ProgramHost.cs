@@ -209,18 +209,18 @@ public sealed partial class ProgramHost : IAsyncDisposable
 
     /// <summary>The log of a program that is or was here.</summary>
     /// <param name="id">The program.</param>
-    /// <param name="tail">How many of the last lines to begin with; 0 for none, negative for all that are kept.</param>
+    /// <param name="start">With which line to begin.</param>
     /// <param name="follow">Whether to go on until the program has ended or <paramref name="cancellationToken"/> ends it.</param>
     /// <param name="cancellationToken">Ends following.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.ProgramNotFound"/>: it never was here, or its log is gone.</exception>
-    public async IAsyncEnumerable<LogLine> LogsAsync(EntryHash id, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<LogLine> LogsAsync(EntryHash id, LogStart start, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var folder = FolderOf(ProgramSpec.LocalNameOf(id));
         var running = _programs.TryGetValue(id, out var program) && !program.IsOver ? program.Log : null;
         if (running is null && !LogStore.ExistsIn(folder)) throw new PcException(ErrorCode.ProgramNotFound, "this host has no log of that program");
         using var ended = running is null ? new LogStore(folder, _options.Logs, _time) : null;
         ended?.Complete();
-        await foreach (var line in (running ?? ended!).ReadAsync(tail, follow, cancellationToken)) yield return line;
+        await foreach (var line in (running ?? ended!).ReadAsync(start, follow, cancellationToken)) yield return line;
     }
 
     /// <summary>Connects to a port of a program that runs here; null when it does not run now. The caller has checked that it may be.</summary>

@@ -292,7 +292,8 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         return TimeSpan.FromSeconds(Math.Min(doubled, policy.LongestPause.TotalSeconds) * jitter);
     }
 
-    private static string Described(RunExit exit) => exit.Reason switch
+    /// <summary>How a process ended, for people.</summary>
+    public static string Described(RunExit exit) => exit.Reason switch
     {
         RunExitReason.OutOfMemory => "used more memory than it may and was ended",
         RunExitReason.Signalled => string.Create(CultureInfo.InvariantCulture, $"was ended by signal {exit.ExitCode - 128}"),

@@ -17,4 +17,8 @@ public enum LogSource
 /// <param name="Time">When the host had the whole line, by the host's clock.</param>
 /// <param name="Source">Who wrote it.</param>
 /// <param name="Text">The text without its line end. It may hold any other character, escape sequences too: whoever shows it on a terminal escapes them.</param>
-public sealed record LogLine(DateTimeOffset Time, LogSource Source, string Text);
+public sealed record LogLine(DateTimeOffset Time, LogSource Source, string Text)
+{
+    /// <summary>Whether it is no line of the log but what a reader is told in between, of lines that are missing; its time names no line.</summary>
+    public bool IsNotice { get; init; }
+}

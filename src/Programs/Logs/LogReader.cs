@@ -54,6 +54,40 @@ internal sealed class LogReader : IDisposable
         return lines - ends;
     }
 
+    /// <summary>Goes to a place that is the begin of a line.</summary>
+    public void Seek(long position) => (_file.Position, _buffered) = (position, 0);
+
+    /// <summary>Goes behind the last line with a time; false, and to the begin, when there is none.</summary>
+    public bool SeekBehind(long ticks)
+    {
+        Span<byte> name = stackalloc byte[LogRecord.MaxPrefixBytes];
+        System.Buffers.Text.Utf8Formatter.TryFormat(ticks, name, out var digits);
+        name[digits] = (byte)' ';
+        name = name[..(digits + 1)];
+        long position = 0, found = 0;
+        var held = 0;
+        Seek(0);
+        while (_file.Read(_buffer, held, _buffer.Length - held) is > 0 and var read)
+        {
+            var rest = _buffer.AsSpan(0, held + read);
+            for (var end = rest.IndexOf((byte)'\n'); end >= 0; end = rest.IndexOf((byte)'\n'))
+            {
+                position += end + 1;
+                if (rest.StartsWith(name)) found = position;
+                rest = rest[(end + 1)..];
+            }
+            if (rest.Length == _buffer.Length)
+            {
+                position += rest.Length;
+                rest = [];
+            }
+            held = rest.Length;
+            rest.CopyTo(_buffer);
+        }
+        Seek(found);
+        return found > 0;
+    }
+
     /// <summary>Adds the whole lines of the next block; false at the end of what is written now.</summary>
     public bool Read(List<LogLine> lines)
     {

@@ -28,6 +28,8 @@ public sealed class LogStore : IDisposable
     private bool _ended;
     private bool _closed;
     private TaskCompletionSource _changed = NewSignal();
+    private readonly (long Generation, long Position) _opened;
+    private DateTimeOffset _last; // the time of the last line
 
     /// <summary>Opens or makes the log in a folder of the program's own.</summary>
     /// <exception cref="IOException">The folder cannot be written.</exception>
@@ -40,6 +42,7 @@ public sealed class LogStore : IDisposable
         Directory.CreateDirectory(folder);
         OpenCurrent();
         EndTornLine();
+        _opened = (_generation, _bytes);
     }
 
     /// <summary>Whether a folder holds a log.</summary>
@@ -102,12 +105,13 @@ public sealed class LogStore : IDisposable
     }
 
     /// <summary>Reads lines, beginning with some of the last ones.</summary>
-    /// <param name="tail">How many of the last lines; 0 for none, negative for all that are kept.</param>
+    /// <param name="start">With which.</param>
     /// <param name="follow">Whether to go on with lines as they are written, until the log is completed or <paramref name="cancellationToken"/> ends it.</param>
     /// <param name="cancellationToken">Ends following.</param>
-    public async IAsyncEnumerable<LogLine> ReadAsync(int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<LogLine> ReadAsync(LogStart start, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var reader = OpenReader(tail);
+        using var reader = OpenReader(start, out var isWhole);
+        if (!isWhole) yield return Notice("lines may be missing here: they are not kept any more");
         var lines = new List<LogLine>();
         while (true)
         {
@@ -124,7 +128,7 @@ public sealed class LogStore : IDisposable
             }
             if (reader.Generation < generation)
             {
-                if (MoveOn(reader)) yield return new LogLine(_time.GetUtcNow(), LogSource.Pc, "lines are missing here: the program wrote faster than they were read");
+                if (MoveOn(reader)) yield return Notice("lines are missing here: the program wrote faster than they were read");
             }
             else if (!follow || ended)
             {
@@ -150,6 +154,9 @@ public sealed class LogStore : IDisposable
 
     private void Add(DateTimeOffset time, LogSource source, ReadOnlySpan<byte> text)
     {
+        // A line's time is its name for whoever reads on later: no other line has it. A clock that was set back goes back all the same.
+        if (time <= _last && _last - time < TimeSpan.FromSeconds(1)) time = _last + TimeSpan.FromTicks(1);
+        _last = time;
         LogRecord.WritePrefix(_records, time, source);
         _records.Write(text);
         _records.Write("\n"u8);
@@ -212,19 +219,54 @@ public sealed class LogStore : IDisposable
         _bytes++;
     }
 
-    private LogReader OpenReader(int tail)
+    private LogReader OpenReader(LogStart start, out bool isWhole)
     {
+        isWhole = true;
         lock (_lock)
         {
             var current = LogReader.Open(OpenFile(CurrentFile), _generation, MaxRecordBytes);
-            var missing = current.SeekTail(tail);
-            if (missing == 0 || !File.Exists(PathOf(OlderFile))) return current;
+            var missing = 0;
+            if (start.After is { } after)
+            {
+                if (current.SeekBehind(after)) return current;
+                missing = -1;
+            }
+            else if (start.OfRun)
+            {
+                if (_generation == _opened.Generation)
+                {
+                    current.Seek(_opened.Position);
+                    return current;
+                }
+                missing = -1;
+            }
+            else
+            {
+                missing = current.SeekTail(start.Tail);
+            }
+            if (missing == 0 || !File.Exists(PathOf(OlderFile)))
+            {
+                isWhole = start.After is null;
+                if (missing < 0) current.Seek(0);
+                return current;
+            }
             current.Dispose();
             var older = LogReader.Open(OpenFile(OlderFile), _generation - 1, MaxRecordBytes);
-            older.SeekTail(missing);
+            if (start.After is { } line) isWhole = older.SeekBehind(line);
+            else if (start.OfRun) isWhole = SeekRun(older);
+            else older.SeekTail(missing);
             return older;
         }
     }
+
+    private bool SeekRun(LogReader older)
+    {
+        var isThere = older.Generation == _opened.Generation;
+        older.Seek(isThere ? _opened.Position : 0);
+        return isThere;
+    }
+
+    private LogLine Notice(string text) => new(_time.GetUtcNow(), LogSource.Pc, text) { IsNotice = true };
 
     // True when a whole file was missed.
     private bool MoveOn(LogReader reader)

@@ -27,7 +27,8 @@ public sealed class LogStoreTests : IDisposable
         Out(log, "never ended");
         Assert.Equal(["o one", "e oops", "o two", "p started"], await TextsAsync(log));
         Assert.Equal(first, (await ReadAsync(log, -1))[0].Time);
-        Assert.Equal(first + TimeSpan.FromSeconds(1), (await ReadAsync(log, -1))[2].Time);
+        Assert.Equal(first + TimeSpan.FromSeconds(1), (await ReadAsync(log, -1))[1].Time);
+        Assert.Equal(first + TimeSpan.FromSeconds(1) + TimeSpan.FromTicks(1), (await ReadAsync(log, -1))[2].Time);
         log.FinishLines();
         log.FinishLines();
         Assert.Equal(["o never ended"], await TextsAsync(log, 1));
@@ -201,11 +202,66 @@ public sealed class LogStoreTests : IDisposable
         Assert.Equal("o again", lines[1]);
     }
 
+    [Fact]
+    public async Task A_reader_goes_on_behind_a_line_that_it_had_across_files_and_daemons()
+    {
+        var log = Open(Small);
+        for (var i = 0; i < 60; i++) Out(log, $"line {i}\n");
+        var all = await ReadAsync(log, -1);
+        Assert.Equal(all.Count, all.Select(line => line.Time).Distinct().Count());
+        for (var i = 60; i < 140; i++) Out(log, $"line {i}\n");
+        log.Dispose();
+        using var again = Open(Small);
+        _time.Advance(TimeSpan.FromHours(-1)); // a clock that is set back takes nothing away
+        Out(again, "line 140\n");
+        foreach (var line in all)
+        {
+            var behind = await ReadAsync(again, LogStart.Behind(line.Time));
+            var number = int.Parse(line.Text.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+            if (behind[0].IsNotice) behind.RemoveAt(0);
+            else Assert.Equal($"line {number + 1}", behind[0].Text);
+            Assert.Equal("line 140", behind[^1].Text);
+            Assert.Equal(behind.Count, behind.Select(one => one.Text).Distinct().Count());
+        }
+        var last = await ReadAsync(again, 2);
+        Assert.Equal(["line 140"], (await ReadAsync(again, LogStart.Behind(last[0].Time))).Select(line => line.Text));
+        Assert.Empty(await ReadAsync(again, LogStart.Behind(last[1].Time)));
+    }
+
+    [Fact]
+    public async Task A_line_that_is_not_kept_any_more_is_missed_in_words()
+    {
+        using var log = Open(Small);
+        Out(log, "first\n");
+        var first = (await ReadAsync(log, -1))[0];
+        for (var i = 0; i < 500; i++) Out(log, $"line {i}\n");
+        var lines = await ReadAsync(log, LogStart.Behind(first.Time));
+        Assert.True(lines[0].IsNotice);
+        Assert.Equal("lines may be missing here: they are not kept any more", lines[0].Text);
+        Assert.Equal((await ReadAsync(log, -1)).Count, lines.Count - 1);
+    }
+
+    [Fact]
+    public async Task A_run_begins_with_its_first_line_wherever_that_is()
+    {
+        using (var earlier = Open(Small)) Out(earlier, "earlier\n");
+        using var log = Open(Small);
+        Assert.Empty(await ReadAsync(log, LogStart.Run));
+        for (var i = 0; i < 60; i++) Out(log, $"line {i}\n");
+        Assert.Equal(Enumerable.Range(0, 60).Select(i => $"line {i}"), (await ReadAsync(log, LogStart.Run)).Select(line => line.Text));
+        for (var i = 60; i < 140; i++) Out(log, $"line {i}\n");
+        Assert.Equal("line 0", (await ReadAsync(log, LogStart.Run))[0].Text);
+        for (var i = 140; i < 500; i++) Out(log, $"line {i}\n");
+        var lines = await ReadAsync(log, LogStart.Run);
+        Assert.True(lines[0].IsNotice);
+        Assert.Equal("line 499", lines[^1].Text);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private static void Out(LogStore log, string text) => log.Append(OutputKind.Out, Encoding.UTF8.GetBytes(text));
 
-    private static async Task<List<LogLine>> ReadAsync(LogStore log, int tail, bool follow = false)
+    private static async Task<List<LogLine>> ReadAsync(LogStore log, LogStart tail, bool follow = false)
     {
         var lines = new List<LogLine>();
         await foreach (var line in log.ReadAsync(tail, follow, TestContext.Current.CancellationToken)) lines.Add(line);

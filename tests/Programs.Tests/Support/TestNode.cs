@@ -161,9 +161,9 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     public async ValueTask StopAsync(PeerId host, SwarmId swarm, EntryHash program, CancellationToken cancellationToken) =>
         await (await RequestAsync(host, "stop").WaitAsync(cancellationToken)).Host.StopAsync(program, "was stopped");
 
-    public async IAsyncEnumerable<LogLine> LogsAsync(PeerId host, SwarmId swarm, EntryHash program, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<LogLine> LogsAsync(PeerId host, SwarmId swarm, EntryHash program, LogStart start, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var line in (await RequestAsync(host, "logs")).Host.LogsAsync(program, tail, follow, cancellationToken)) yield return line;
+        await foreach (var line in (await RequestAsync(host, "logs")).Host.LogsAsync(program, start, follow, cancellationToken)) yield return line;
     }
 
     public async ValueTask<ReadOnlyMemory<byte>?> FetchAsync(Cid cid, CancellationToken cancellationToken) => Awake ? await Store.GetAsync(cid, cancellationToken) : null;
