@@ -66,7 +66,7 @@ internal static class CommandLine
     {
         var only = arguments is [var first, ..] && Array.Exists(Commands, command => command.Name == first) ? first : null;
         var parsed = Root(only).Parse(arguments, Parsing);
-        return Refusal(parsed, arguments) is { } refusal ? Failure.Report(refusal, Terminal.OfProcess(), arguments.Contains("--json")) : parsed.Invoke(Configuration);
+        return Refusal(parsed, arguments) is { } refusal ? Ending.Of(Terminal.OfProcess(), arguments.Contains("--json"), () => throw refusal) : parsed.Invoke(Configuration);
     }
 
     /// <summary>Why a command line is not run; null when it is.</summary>
@@ -105,7 +105,7 @@ internal static class CommandLine
     private static PcException UsageError(ParseResult parsed, string[] arguments)
     {
         var command = parsed.CommandResult.Command;
-        var hint = command is RootCommand ? "pc --help" : $"pc {command.Name} --help";
+        var hint = $"{ManualPage.PathOf(command)} --help";
         if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..] && Spelling.Nearest(word, command.Subcommands.Select(known => known.Name), most: 2) is { } near)
             return new PcException(ErrorCode.Usage, $"there is no command '{word}'", $"pc {near}");
         return new PcException(ErrorCode.Usage, parsed.Errors is [var first, ..] ? first.Message : $"{command.Name} has no option '{UnknownOption(parsed, arguments)}'", hint);

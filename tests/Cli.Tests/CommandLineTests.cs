@@ -21,6 +21,7 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("pc somethingelse", "pc --help")]
     [InlineData("pc logs a b --folow", "pc logs --help")]
+    [InlineData("pc secret set a b", "pc secret set --help")]
     [InlineData("pc create --nmae friends", "pc create --help")]
     [InlineData("pc deploy friends ./bot --hots elm", "pc deploy --help")]
     public void What_is_not_known_is_refused_and_points_to_the_help(string line, string hint)

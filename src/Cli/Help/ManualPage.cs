@@ -108,7 +108,8 @@ internal sealed class ManualPage : SynchronousCommandLineAction
         return option.ValueType == typeof(bool) ? names : $"{names} {option.HelpName ?? option.Name.TrimStart('-').ToUpperInvariant()}";
     }
 
-    private static string PathOf(Command command)
+    /// <summary>The words that a command is typed with, pc first.</summary>
+    public static string PathOf(Command command)
     {
         var names = new List<string>();
         for (Symbol? symbol = command; symbol is not null; symbol = symbol.Parents.FirstOrDefault())

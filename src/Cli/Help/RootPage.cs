@@ -10,7 +10,7 @@ internal static class RootPage
     [
         ("See it work", ["try"]),
         ("Your node", ["up", "down", "drain", "daemon", "doctor", "export", "import", "version"]),
-        ("Swarms", ["create", "invite", "join", "secret", "list", "network", "remove", "leave"]),
+        ("Swarms", ["create", "invite", "join", "secret", "list", "audit", "network", "remove", "leave"]),
         ("Programs", ["deploy", "update", "rollback", "history", "logs", "stats", "exec", "open", "restart", "stop"]),
         ("What you give", ["host", "pause", "resume"]),
         ("Content", ["add", "get", "cat", "pin", "gc"]),
