@@ -40,6 +40,8 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         // 1. What is it, and may it be called so?
         if (order.Earlier is null) FolderScanner.RequireFolder(order.Path);
         if (order.Manifest.Problem is { } problem) throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {problem}");
+        // Running it all the time instead would be worse than saying so.
+        if (order.Manifest.Schedule is not null) throw new PcException(ErrorCode.ManifestInvalid, "what the program asks for is not possible: no host starts programs by a schedule yet", "leave out schedule, and let the program wait for its times itself");
         var language = LanguageOf(order);
         var name = ProgramName.Choose(order.Name, order.Path);
         var replaced = Replaced(swarm, name);

@@ -30,6 +30,10 @@ public sealed class DeployerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_schedule_is_refused_rather_than_run_all_the_time() =>
+        await Refused.WithAsync(ErrorCode.ManifestInvalid, "no host starts programs by a schedule yet", () => _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]) { Manifest = new ProgramManifest { Schedule = "@daily" } }, null, TestContext.Current.CancellationToken));
+
+    [Fact]
     public async Task A_deploy_tells_each_step_and_each_member_s_part()
     {
         var (elm, fir) = (_swarm.Add("elm", _elm), _swarm.Add("fir", _fir));
