@@ -45,7 +45,7 @@ internal sealed class DataSwarm(SwarmRegistry swarms, TimeProvider time, ILogger
         // By the program of that name that is deployed now: the one that ran here may have been replaced since.
         if (swarms.Find(spec.Swarm) is not { } swarm) return;
         var program = ProgramsOf(DataKey.Of(spec)).Where(program => !program.Stopped && program.MayHaveRun(swarms.Self)).MaxBy(program => program.DeployedAt);
-        if (program is null) return; // it is in this daemon's log, and pc data shows it
+        if (program is null) return; // it is in this daemon's log
         var files = conflict.Files == 1 ? "1 file is" : string.Create(CultureInfo.InvariantCulture, $"{conflict.Files} files are"); // with the longest name 117 bytes
         var told = new ProgramControlled(program.Id, ControlAction.DataTold, $"{files} in {conflict.Name}");
         _telling.TryRun(swarm.Id, stopping => swarm.AppendAsync(told, stopping));

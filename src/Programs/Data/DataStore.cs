@@ -56,9 +56,10 @@ internal sealed class DataStore
         if (TryLoad("newest", out var newest, out var signed)) (Newest, NewestSigned) = (newest, signed);
         foreach (var path in Directory.EnumerateFiles(folder, ConflictPrefix + "*").Where(path => !path.EndsWith(TemporarySuffix, StringComparison.Ordinal)))
             if (TryLoad(Path.GetFileName(path), out var conflict, out var bytes)) _conflicts[Path.GetFileName(path)] = (conflict, bytes);
-        Live = LiveFolderCodec.Read(LiveFile);
+        // A record whose folder is not there was cut off before both were durable, and before any program saw the folder.
+        Live = LiveFolderCodec.Read(LiveFile) is { } live && Directory.Exists(Path.Combine(folder, live.Folder)) ? live : null;
         // A record that cannot be read is a failing disk: then nothing of what a program wrote is removed.
-        if (Live is not null || !File.Exists(LiveFile)) foreach (var old in LiveFolders().Where(old => old != Live?.Folder)) RemoveFolder(old);
+        if (Live is not null || LiveFolderCodec.Read(LiveFile) is not null || !File.Exists(LiveFile)) foreach (var old in LiveFolders().Where(old => old != Live?.Folder)) RemoveFolder(old);
     }
 
     /// <summary>What is durable goes through it.</summary>
@@ -202,7 +203,6 @@ internal sealed class DataStore
         var folder = Path.Combine(_folder, name);
         Disk.CreateFolder(folder, DurableWrites.OwnerFolder);
         if (from is not null) VersionWriter.Write(this, from, folder, Disk);
-        Disk.FlushFolder(_folder); // the record must not come before the folder that it names
         SetLive(new LiveFolder(name, began, origins));
     }
 

@@ -29,12 +29,23 @@ internal static class DataCuts
         foreach (var node in all) node.Others = [.. all.Where(other => other != node)];
         var large = new string('x', (2 * DataLimits.ChunkBytes) + 700);
 
-        await using (var run = await first.BeginAsync(1))
+        // Nobody else is there yet: what the program writes and flushes is in its folder only.
+        guardian.Others = [];
+        await using (var run = await guardian.BeginAsync(1))
         {
+            using (var file = made.Disk.Create(Path.Combine(run.Folder, "apple"), "zero"u8, DurableWrites.OwnerFile)) made.Disk.Flush(file);
+            made.Disk.FlushFolder(run.Folder);
+            made.Tell(new Expected.ProgramFiles("apple=zero"));
+        }
+        guardian.Others = [first, second];
+
+        await using (var run = await first.BeginAsync(2))
+        {
+            made.Tell(new Expected.Either(new Expected.ProgramFiles("").About));
             Write(run, "score", "one");
             Write(run, "deep/large", large);
-            await guardian.UntilAsync($"deep/large={Short(large)} score=one");
-            await second.UntilAsync($"deep/large={Short(large)} score=one");
+            await guardian.UntilAsync($"apple=zero deep/large={Short(large)} score=one");
+            await second.UntilAsync($"apple=zero deep/large={Short(large)} score=one");
             made.Tell(new Expected.ProgramFiles(guardian.Files()!));
             second.Others = [];
             made.Tell(new Expected.Either(new Expected.ProgramFiles("").About));
@@ -46,7 +57,7 @@ internal static class DataCuts
 
         // Whoever is told of a conflict can count on it, even if nothing else is done any more.
         guardian.OnConflict = conflict => made.Tell(new Expected.KeptConflict(conflict.Name, lost));
-        await using (var run = await second.BeginAsync(2))
+        await using (var run = await second.BeginAsync(3))
         {
             second.Others = [guardian];
             Write(run, "score", "three");
@@ -57,8 +68,8 @@ internal static class DataCuts
 
         // It is the host, alone: what the program writes and flushes is nowhere else.
         guardian.Others = [];
-        await using (await guardian.BeginAsync(3)) made.Tell(new Expected.ProgramFiles(files));
-        await using (var run = await guardian.BeginAsync(4))
+        await using (await guardian.BeginAsync(4)) made.Tell(new Expected.ProgramFiles(files));
+        await using (var run = await guardian.BeginAsync(5))
         {
             made.Tell(new Expected.Either(new Expected.ProgramFiles("").About));
             using (var file = made.Disk.Create(Path.Combine(run.Folder, "zebra"), "four"u8, DurableWrites.OwnerFile)) made.Disk.Flush(file);
