@@ -635,7 +635,7 @@ public enum ErrorCode
     DataSuperseded = 6173,
 
     /// <summary>No copy of that name is kept of the program's data.</summary>
-    [ErrorInfo(ExitCode.NotFound, "No copy of that name is kept of the program's data.", "See what there is: pc data.")]
+    [ErrorInfo(ExitCode.NotFound, "No copy of that name is kept of the program's data.", "Its owner's history says which host keeps one: pc history.")]
     DataNotFound = 6174,
 
     // Audit: 6180 to 6189

@@ -31,6 +31,7 @@ internal static class CommandLine
         ("history", VersionCommands.History),
         ("logs", LogsCommand.Create),
         ("stats", StatsCommand.Create),
+        ("favours", FavoursCommand.Create),
         ("exec", ExecCommand.Create),
         ("restart", RestartCommand.Create),
         ("open", OpenCommand.Create),

@@ -11,6 +11,7 @@ using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Contents;
 using PeoplesCloud.Daemon.Data;
 using PeoplesCloud.Daemon.Execs;
+using PeoplesCloud.Daemon.Favours;
 using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Hosting;
@@ -83,6 +84,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Who may run which program now.</summary>
     public LeaseService Leases { get; private set; } = null!;
+
+    /// <summary>Receipts for what members do for each other.</summary>
+    public FavourService Favours { get; private set; } = null!;
 
     /// <summary>The data of programs that run here or that this node guards.</summary>
     public ProgramData ProgramData { get; private set; } = null!;
@@ -272,6 +276,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(leases.DisposeAsync);
         var recorder = new RunRecorder(Swarms, programHost.Written, _time, loggers.CreateLogger("Leases"));
         programHost.Noted += recorder.Note;
+        Favours = new FavourService(Swarms, programHost, new FavourBook(home.Paths.Favours), _time, loggers.CreateLogger("Favours"));
+        programHost.Noted += Favours.Note;
         var bundleKeeper = new BundleKeeper(Swarms, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), _time, loggers.CreateLogger("Leases"));
         Owns(bundleKeeper.Dispose);
         var mesh = new ProgramMesh(client, programHost, Swarms, loggers.CreateLogger("Programs"));
@@ -314,6 +320,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(_supervisor.DisposeAsync);
         _supervisor.Run("gossip", FailurePolicy.Restart, gossip.RunAsync);
         if (_config.Content.LimitBytes is { } limit) _supervisor.Run("collector", FailurePolicy.Restart, ct => collector.RunAsync(limit, ct));
+        _supervisor.Run("favours", FailurePolicy.Restart, Favours.RunAsync);
         _supervisor.Run("data", FailurePolicy.Restart, ct => DataCollection.RunAsync(ProgramData, Swarms, _time, ct));
         _supervisor.Run("memory", FailurePolicy.Restart, ct => RestingMemory.RunAsync(_time, ct));
         var rotation = new KeyRotation(Swarms, _time, Logger);
@@ -381,6 +388,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new TunnelEndpoints(this).Map(routes);
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
             new AuditEndpoints(Swarms).Map(routes);
+            new FavourEndpoints(Favours).Map(routes);
         }, loggers);
         Owns(async () =>
         {

@@ -141,6 +141,9 @@ public sealed record SwarmState
     /// <summary>Which key the swarm has now.</summary>
     public required SwarmKeyState Key { get; init; }
 
+    /// <summary>What hosts say that programs of others took, by day.</summary>
+    public ImmutableSortedDictionary<EntryHash, Receipt> Receipts { get; init; } = ImmutableSortedDictionary<EntryHash, Receipt>.Empty;
+
     /// <summary>The secret with which others join, when one was ever set.</summary>
     public JoinSecret? JoinSecret { get; init; }
 

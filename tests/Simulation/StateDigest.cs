@@ -19,6 +19,7 @@ public static class StateDigest
             text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped).AppendJoin(',', program.Runs)
                 .Append(program.GuardianGeneration).AppendJoin(',', program.Guardians).AppendJoin(';', program.PendingGuardians.Select(pending => $"{pending.Entry} {string.Join(',', pending.ApprovedBy)}"));
         foreach (var secrets in state.Secrets.Values) text.Append('|').Append(secrets.Owner).Append(secrets.Name).Append(secrets.Entry).AppendJoin(',', secrets.Keys.Select(key => key.Peer));
+        foreach (var receipt in state.Receipts.Values) text.Append('|').Append(receipt.Entry).Append(receipt.IsCountersigned);
         foreach (var accusation in state.Accusations) text.Append('|').Append(accusation.Entry);
         text.Append('|').Append(state.Key.Generation).Append(state.Key.Entry).Append(state.Key.IsStale);
         if (state.JoinSecret is { } secret) text.Append('|').Append(secret.SetBy).Append(secret.Set.Number).Append(secret.Closed).Append(Convert.ToHexString(secret.Set.Salt)).Append(secret.Set.Boxes.Count);

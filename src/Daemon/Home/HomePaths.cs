@@ -44,6 +44,9 @@ public sealed class HomePaths(string home)
     /// <summary>Notes on containers that run here.</summary>
     public string Docker => Path.Combine(Home, "docker");
 
+    /// <summary>What programs of others took here and no receipt says yet.</summary>
+    public string Favours => Path.Combine(Home, "favours");
+
     /// <summary>Data of programs that run here or that this node guards.</summary>
     public string ProgramsData => Path.Combine(Home, "programs-data");
 

@@ -70,6 +70,12 @@ public enum EntryKind
     /// <summary><see cref="Swarm.GuardiansApproved"/>.</summary>
     GuardiansApproved = 14,
 
+    /// <summary><see cref="Swarm.ReceiptIssued"/>.</summary>
+    ReceiptIssued = 18,
+
+    /// <summary><see cref="Swarm.ReceiptCountersigned"/>.</summary>
+    ReceiptCountersigned = 19,
+
     /// <summary><see cref="Swarm.GuardianMisbehaved"/>.</summary>
     GuardianMisbehaved = 20,
 }
@@ -111,6 +117,8 @@ public abstract record EntryBody(EntryKind Kind)
                 EntryKind.RunRecorded => RunRecorded.From(RunRecordedMessage.Parser.ParseWhole(body)),
                 EntryKind.GuardiansSet => GuardiansSet.From(GuardiansSetMessage.Parser.ParseWhole(body)),
                 EntryKind.GuardiansApproved => GuardiansApproved.From(GuardiansApprovedMessage.Parser.ParseWhole(body)),
+                EntryKind.ReceiptIssued => ReceiptIssued.From(ReceiptIssuedMessage.Parser.ParseWhole(body)),
+                EntryKind.ReceiptCountersigned => ReceiptCountersigned.From(ReceiptCountersignedMessage.Parser.ParseWhole(body)),
                 EntryKind.GuardianMisbehaved => GuardianMisbehaved.From(GuardianMisbehavedMessage.Parser.ParseWhole(body)),
                 _ => null,
             };

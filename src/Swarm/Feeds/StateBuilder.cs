@@ -30,6 +30,8 @@ internal sealed class StateBuilder(SwarmId id)
     private readonly ImmutableSortedDictionary<EntryHash, SwarmProgram>.Builder _programs = ImmutableSortedDictionary.CreateBuilder<EntryHash, SwarmProgram>();
     private readonly ImmutableSortedDictionary<string, ProgramSecrets>.Builder _secrets = ImmutableSortedDictionary.CreateBuilder<string, ProgramSecrets>(StringComparer.Ordinal);
     private readonly List<Accusation> _accusations = [];
+    private readonly ImmutableSortedDictionary<EntryHash, Receipt>.Builder _receipts = ImmutableSortedDictionary.CreateBuilder<EntryHash, Receipt>();
+    private readonly HashSet<(EntryHash Program, PeerId Host, int Day)> _receiptDays = [];
     private readonly List<Node> _ticketEntries = [];
     private readonly List<Node> _memberChanges = []; // whoever came or went, in order; the genesis entry is not among them
     private string _name = "";
@@ -120,6 +122,15 @@ internal sealed class StateBuilder(SwarmId id)
                 return known.Stopped ? Objection.ProgramStopped : Objection.None;
             case ProgramControlled controlled:
                 return JudgeControl(member, controlled.Program);
+            case ReceiptIssued receipt:
+                if (!member.MayDeployAndHost) return Objection.GuestMayNot;
+                if (!_programs.TryGetValue(receipt.Program, out var hosted)) return Objection.UnknownProgram;
+                if (hosted.Owner == author || !hosted.MayHaveRun(author)) return Objection.HostMayNot;
+                return _receiptDays.Contains((receipt.Program, author, receipt.Day)) ? Objection.Repeated : Objection.None;
+            case ReceiptCountersigned countersigned:
+                if (!_receipts.TryGetValue(countersigned.Receipt, out var agreed)) return Objection.UnknownProgram;
+                if (agreed.Owner != author) return Objection.NotOwnerOrAdmin;
+                return agreed.IsCountersigned ? Objection.Repeated : Objection.None;
             case GuardiansSet set:
                 return _programs.TryGetValue(set.Program, out var guarded) ? GuardianSets.Judge(guarded, member, set, Find) : Objection.UnknownProgram;
             case GuardiansApproved approved:
@@ -151,6 +162,7 @@ internal sealed class StateBuilder(SwarmId id)
         Tickets = _tickets.ToImmutable(),
         Programs = _programs.ToImmutable(),
         Secrets = _secrets.ToImmutable(),
+        Receipts = _receipts.ToImmutable(),
         Accusations = [.. _accusations],
         Key = new SwarmKeyState(_keyEntry?.KeyGeneration ?? 1, _keyEntry?.Entry.Hash, _keyEntry?.Entry.Body.CarriedKey, _keyIsStale),
         JoinSecret = _joinSecret is { } secret ? new JoinSecret(_joinSecretSetBy, secret, Closed: secret.Boxes.Count == 0 || secret.Removals != _removals) : null,
@@ -226,6 +238,13 @@ internal sealed class StateBuilder(SwarmId id)
             case RunRecorded run:
                 var ran = _programs[run.Program];
                 _programs[run.Program] = ran with { Runs = ProgramRuns.With(ran.Runs, entry.Author, run) };
+                break;
+            case ReceiptIssued receipt:
+                _receipts[entry.Hash] = new Receipt(entry.Hash, receipt.Program, entry.Author, _programs[receipt.Program].Owner, receipt.Day, receipt.Use, IsCountersigned: false);
+                _receiptDays.Add((receipt.Program, entry.Author, receipt.Day));
+                break;
+            case ReceiptCountersigned countersigned:
+                _receipts[countersigned.Receipt] = _receipts[countersigned.Receipt] with { IsCountersigned = true };
                 break;
             case ProgramControlled controlled:
                 _programs[controlled.Program] = _programs[controlled.Program].With(new ProgramControl(entry.Hash, entry.Author, entry.Clock.Time, controlled.Action, controlled.Detail));

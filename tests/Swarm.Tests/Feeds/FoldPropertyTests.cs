@@ -64,7 +64,7 @@ public sealed class FoldPropertyTests
         var state = replica.State;
         var somebody = village.Peer(random.Next(6));
         var program = state.Programs.Keys.ElementAtOrDefault(random.Next(5));
-        EntryBody? body = random.Next(16) switch
+        EntryBody? body = random.Next(18) switch
         {
             0 => new MemberRemoved(somebody, 0, random.Next(4) == 0 ? null : SealedSwarmKey.Seal(village.Sealer(0), village[0].Id, village.NewKey(), state.ActiveMembers)),
             1 => new MemberAdmitted(somebody, $"again-{random.Next(9)}", new byte[32], (Role)random.Next(1, 4), null),
@@ -76,6 +76,8 @@ public sealed class FoldPropertyTests
             8 => new KeyRotated(SealedSwarmKey.Seal(village.Sealer(0), village[0].Id, village.NewKey(), state.ActiveMembers)),
             9 => new JoinSecretSet((ulong)random.Next(1, 5), Role.Member, new byte[16], Base.Crypto.ScryptCost.Default, random.Next(3) == 0 ? random.Next(3) : state.Removals, [new SealedKey(somebody, new byte[81])]),
             10 or 11 when !program.IsDefault => new RunRecorded(program, (ulong)random.Next(4), village.Now, random.Next(3) == 0 ? (RunEnd)random.Next(5) : null, null, null, RunUse.None),
+            16 when !program.IsDefault => new ReceiptIssued(program, random.Next(3), RunUse.None),
+            17 when state.Receipts.Count > 0 => new ReceiptCountersigned(state.Receipts.Keys.ElementAt(random.Next(state.Receipts.Count))),
             _ => Village.Program($"p-{random.Next(100)}") with { Keys = [.. Enumerable.Range(0, random.Next(6)).Select(index => new SealedKey(village.Peer(index), new byte[81]))] },
         };
         if (state.Forked.ContainsKey(replica.Self)) return null;
