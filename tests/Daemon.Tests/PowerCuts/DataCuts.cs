@@ -64,7 +64,7 @@ internal static class DataCuts
         }
         var files = guardian.Files()!;
         Assert.Contains("score=three", files, StringComparison.Ordinal);
-        made.Tell(new Expected.ProgramFiles(files), new Expected.KeptConflict("data.conflict-node1-1", lost));
+        made.Tell(new Expected.ProgramFiles(files), new Expected.KeptConflict("data.conflict-node1-2", lost));
 
         // It is the host, alone: what the program writes and flushes is nowhere else.
         guardian.Others = [];
