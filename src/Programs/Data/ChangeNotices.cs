@@ -40,8 +40,15 @@ internal sealed partial class ChangeNotices : IDisposable
     {
         _isClosed = true;
         // The thread waits in the kernel; a watch that ends wakes it, and it closes the handle.
-        var number = _isReading && !_events.IsInvalid ? Add(_events, "/", OnlyFolders | 0x400) : -1;
-        if (number < 0 || Remove(_events, number) != 0) _events.Dispose();
+        try
+        {
+            var number = _isReading && !_events.IsInvalid ? Add(_events, "/", OnlyFolders | 0x400) : -1;
+            if (number < 0 || Remove(_events, number) != 0) _events.Dispose();
+        }
+        catch (ObjectDisposedException)
+        {
+            // A notice had woken it already.
+        }
     }
 
     private void Read()
@@ -126,8 +133,15 @@ internal sealed partial class ChangeNotices : IDisposable
         /// <inheritdoc/>
         public void Dispose()
         {
-            foreach (var (number, _) in _notices._watches.Where(watch => watch.Value == this))
-                if (_notices._watches.TryRemove(number, out _) && !_notices._isClosed) _ = Remove(_notices._events, number);
+            try
+            {
+                foreach (var (number, _) in _notices._watches.Where(watch => watch.Value == this))
+                    if (_notices._watches.TryRemove(number, out _) && !_notices._isClosed) _ = Remove(_notices._events, number);
+            }
+            catch (ObjectDisposedException)
+            {
+                // All of them end.
+            }
         }
 
         private void Renew(OpenFolder folder, int depth)
