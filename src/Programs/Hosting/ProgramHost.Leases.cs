@@ -50,6 +50,10 @@ public sealed partial class ProgramHost
         return TakesNone ?? RefusalOf(spec)?.Text ?? Place(spec.Deployed.Language, spec.Deployed.Manifest).Refusal;
     }
 
+    /// <summary>What a program that is here took so far, and under which epoch; null when it is not here or has not run yet.</summary>
+    public (ulong Epoch, RunUse Use)? UseOf(EntryHash id) =>
+        _programs.TryGetValue(id, out var program) && program.Epoch is { } epoch ? (epoch, program.Meter.Read()) : null;
+
     // The lease first: an older version ends only when the newer one may run.
     private async Task<ulong> BeforeLaunchAsync(ProgramSpec spec, HostedProgram? older, CancellationToken cancellationToken)
     {
