@@ -155,6 +155,6 @@ public sealed class BadProgramTests
         return reply;
     }
 
-    private static Task SetAsync(TestNode node, string rule, string value) =>
+    private static Task<PolicyReply> SetAsync(TestNode node, string rule, string value) =>
         node.Client.PostAsync("/v1/host", new HostSetRequest(new Dictionary<string, string> { [rule] = value }), HostApiJson.Default.HostSetRequest, HostApiJson.Default.PolicyReply);
 }
