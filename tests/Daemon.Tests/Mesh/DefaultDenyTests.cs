@@ -31,6 +31,7 @@ public sealed class DefaultDenyTests
         "/mesh/v1/swarms/{swarm}/programs/{program}/start Owner",
         "/mesh/v1/swarms/{swarm}/programs/{program}/status Member",
         "/mesh/v1/swarms/{swarm}/programs/{program}/stop Controller",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/watch Owner",
         "/mesh/v1/swarms/{swarm}/stats Member",
     ];
 
