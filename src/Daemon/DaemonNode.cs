@@ -340,6 +340,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         {
             // Programs go to other hosts while this one still votes, and that is told before it leaves.
             await leases.DrainAsync(all: true, "the host's daemon ends");
+            await programHost.DisposeAsync(); // while the mesh still serves: guardians fetch the last changes of programs' data
             await Task.WhenAny(recorder.WrittenAsync(), Task.Delay(LastWords, _time, CancellationToken.None));
             presence.Leave(Swarms);
             await leases.CloseAsync();
@@ -364,7 +365,6 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(() => programHost.Changed -= Swarms.Say);
         Programs.Resume();
         _supervisor.Run("policy", FailurePolicy.Restart, ct => programHost.WatchPolicyAsync(ReconcileAll, ct));
-        Owns(programHost.DisposeAsync); // while the mesh still serves: guardians fetch the last changes of programs' data
 
         // 8. The world, if this node is open to it.
         if (_config.Gateway.Listen is { } listen)
