@@ -29,7 +29,8 @@ internal sealed class HostedProgram : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Action _changed;
-    private readonly Func<CancellationToken, Task<ulong>> _beforeFirstLaunch;
+    private readonly Func<CancellationToken, Task<ulong>> _acquireLease;
+    private readonly Func<Task> _beforeFirstLaunch;
     private readonly IProgramData? _programData;
     private readonly Channel<SupervisorInput> _inputs = Channel.CreateUnbounded<SupervisorInput>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _preparing = new();
@@ -46,6 +47,7 @@ internal sealed class HostedProgram : IDisposable
     private long _runBegan;
     private long _until; // ticks since boot, 0 while nothing was said
     private IProgramDataRun? _data;
+    private Task<ulong>? _lease; // asked for, and not waited for yet
     private bool _launchedOnce;
     private bool _disposed;
 
@@ -57,9 +59,10 @@ internal sealed class HostedProgram : IDisposable
     /// <param name="time">The clock.</param>
     /// <param name="logger">For what nobody foresaw.</param>
     /// <param name="changed">Called after each change of <see cref="Status"/>.</param>
-    /// <param name="beforeFirstLaunch">Has the lease and ends an older version, when the bundle is unpacked and before the process starts; answers the lease's epoch.</param>
+    /// <param name="acquireLease">Has the lease and answers its epoch; called when its bundle begins to be fetched, so that no other guardian takes it meanwhile.</param>
+    /// <param name="beforeFirstLaunch">Ends an older version, when the bundle is unpacked and the lease is held, before the process starts.</param>
     /// <param name="data">Keeps the data of programs that have some; null where nothing does.</param>
-    public HostedProgram(Workplace workplace, RestartPolicy policy, Random random, IRuntime runtime, TimeProvider time, ILogger logger, Action changed, Func<CancellationToken, Task<ulong>> beforeFirstLaunch, IProgramData? data = null)
+    public HostedProgram(Workplace workplace, RestartPolicy policy, Random random, IRuntime runtime, TimeProvider time, ILogger logger, Action changed, Func<CancellationToken, Task<ulong>> acquireLease, Func<Task> beforeFirstLaunch, IProgramData? data = null)
     {
         _programData = data;
         _workplace = workplace;
@@ -68,6 +71,7 @@ internal sealed class HostedProgram : IDisposable
         _time = time;
         _logger = logger;
         _changed = changed;
+        _acquireLease = acquireLease;
         _beforeFirstLaunch = beforeFirstLaunch;
         LastRestart = workplace.Spec.LastRestart;
         Status = new ProgramStatus(workplace.Spec, ProgramState.Starting, null, 0);
@@ -299,6 +303,7 @@ internal sealed class HostedProgram : IDisposable
         try
         {
             await Task.Yield();
+            if (!_launchedOnce) _lease ??= AskForLease();
             await _workplace.PrepareAsync(_preparing.Token);
             Post(new SupervisorInput.Prepared());
         }
@@ -308,11 +313,23 @@ internal sealed class HostedProgram : IDisposable
         }
     }
 
+    private Task<ulong> AskForLease()
+    {
+        var lease = _acquireLease(_stopping.Token);
+        _ = lease.ContinueWith(static asked => asked.Exception, TaskScheduler.Default); // When it cannot be prepared, nobody waits for it.
+        return lease;
+    }
+
     private async Task LaunchAsync()
     {
         try
         {
-            if (!_launchedOnce) Epoch = await _beforeFirstLaunch(_stopping.Token);
+            if (!_launchedOnce)
+            {
+                (var lease, _lease) = (_lease ?? AskForLease(), null);
+                Epoch = await lease;
+                await _beforeFirstLaunch();
+            }
             _launchedOnce = true;
             if (_programData is not null && Spec.Deployed.Manifest.Data) _data ??= await _programData.BeginAsync(Spec, Epoch!.Value, Log.Say, _stopping.Token);
             _stopping.Token.ThrowIfCancellationRequested(); // its lease may be lost already

@@ -54,12 +54,10 @@ public sealed partial class ProgramHost
     public (ulong Epoch, RunUse Use)? UseOf(EntryHash id) =>
         _programs.TryGetValue(id, out var program) && program.Epoch is { } epoch ? (epoch, program.Meter.Read()) : null;
 
-    // The lease first: an older version ends only when the newer one may run.
-    private async Task<ulong> BeforeLaunchAsync(ProgramSpec spec, HostedProgram? older, CancellationToken cancellationToken)
+    // Called when the lease is held: an older version ends only when the newer one may run.
+    private async Task EndOlderAsync(ProgramSpec spec, HostedProgram? older)
     {
-        var epoch = await _leases.AcquireAsync(spec, cancellationToken);
         if (older is not null && !StartsBeside(spec, older)) await StopAsync(older.Spec.Id, "was replaced by a newer deploy");
-        return epoch;
     }
 
     private async Task NoteRunAsync(HostedProgram program)
