@@ -10,7 +10,7 @@ public sealed class EntryTests
     {
         var keys = new SimKeys();
         var village = new Village();
-        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)).Concat(BodiesOfJoining(keys)).Concat(BodiesOfRuns()))
+        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)).Concat(BodiesOfJoining(keys)).Concat(BodiesOfRuns()).Concat(BodiesOfControls()))
         {
             var entry = StoredEntry.Create(keys.Signer(3), village[0].Id, 7, EntryHash.Of([1]), [EntryHash.Of([2]), EntryHash.Of([3])], new HybridClock(99), body);
             Assert.True(StoredEntry.TryDecode(entry.Bytes.Span, out var read, out var refusal));
@@ -127,6 +127,13 @@ public sealed class EntryTests
         yield return new RunRecorded(EntryHash.Of([8]), ulong.MaxValue, time, RunEnd.Finished, null, 0, RunUse.None);
     }
 
+    private static IEnumerable<EntryBody> BodiesOfControls()
+    {
+        yield return new ProgramControlled(EntryHash.Of([9]), ControlAction.Restart, "");
+        yield return new ProgramControlled(EntryHash.Of([9]), ControlAction.Exec, "sh and 2 words");
+    }
+
+    // In the vectors of entries, which stay as they are.
     internal static IEnumerable<EntryBody> Bodies(SimKeys keys)
     {
         var peer = keys.Signer(8).Self;
@@ -139,7 +146,6 @@ public sealed class EntryTests
         yield return Village.Program() with { Keys = [new SealedKey(peer, new byte[81]), new SealedKey(keys.Signer(9).Self, new byte[81])] };
         yield return new ProgramPlaced(EntryHash.Of([8]), peer, 2);
         yield return new ProgramStopped(EntryHash.Of([9]));
-        yield return new ProgramControlled(EntryHash.Of([9]), ControlAction.Exec, "sh and 2 words");
         yield return new UnknownBody(77, [1, 2, 3]);
     }
 }
