@@ -212,7 +212,7 @@ internal sealed class HostedProgram : IDisposable
         await AllWork();
         await HandDataOverAsync();
         Dispose();
-        _workplace.CleanUp(Finished, LastRestart);
+        _workplace.CleanUp();
         _firstStart.TrySetException(_failure ?? OverBefore("started"));
         _ = _firstStart.Task.Exception; // Nobody may be waiting for it.
         _changed();
@@ -257,6 +257,7 @@ internal sealed class HostedProgram : IDisposable
                 break;
             case SupervisorEffect.Over end:
                 Finished = end.Finished;
+                if (Finished) _workplace.Mark(LastRestart); // before anybody is told
                 return true;
         }
         return false;

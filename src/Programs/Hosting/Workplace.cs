@@ -93,12 +93,24 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
         if (place.Builder is { } builder) await builder.BuildAsync(AppFolder, BuiltImage, spec.Deployed.Limits.ToRunLimits(), SayAsync, cancellationToken);
     }
 
-    /// <summary>The program is over: its files go, its log stays and is complete.</summary>
-    /// <param name="finished">Whether it ended by itself and is not started again.</param>
+    /// <summary>Remembers, durably, that it ended by itself and is not started again.</summary>
     /// <param name="lastRestart">The last restart that it had done: a later one starts it again all the same.</param>
-    public void CleanUp(bool finished, EntryHash? lastRestart)
+    public void Mark(EntryHash? lastRestart)
     {
-        if (finished) Mark(lastRestart);
+        try
+        {
+            disk.Replace(Path.Combine(folder, FinishedMark), lastRestart is { } restart ? restart.ToBytes() : []);
+        }
+        catch (IOException failed)
+        {
+            // A full disk. The program is started once more when the daemon starts again: told in the log, and better than not at all.
+            Log.Say($"the host could not remember that it finished: {failed.Message}");
+        }
+    }
+
+    /// <summary>The program is over: its files go, its log stays and is complete.</summary>
+    public void CleanUp()
+    {
         _installed?.Dispose();
         DeleteFolder(AppFolder);
         Log.Dispose();
@@ -127,19 +139,6 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
         catch (PcException missing) when (missing.Code == ErrorCode.BlockNotFound)
         {
             throw new PcException(ErrorCode.BundleUnavailable, $"the bundle of {spec.Name} could not be fetched: {missing.Message}", inner: missing);
-        }
-    }
-
-    private void Mark(EntryHash? lastRestart)
-    {
-        try
-        {
-            disk.Replace(Path.Combine(folder, FinishedMark), lastRestart is { } restart ? restart.ToBytes() : []);
-        }
-        catch (IOException failed)
-        {
-            // A full disk. The program is started once more when the daemon starts again: told in the log, and better than not at all.
-            Log.Say($"the host could not remember that it finished: {failed.Message}");
         }
     }
 
