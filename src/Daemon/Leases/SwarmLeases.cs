@@ -249,6 +249,7 @@ internal sealed class SwarmLeases : IDisposable
         var epoch = program.Runs is [.., var last] ? last.Epoch : 0;
         return new LeaseInput.Watch(program.Id, program.GuardianGeneration, program.Guardians, program.WhenAlone, CanRun(program))
         {
+            IsFresh = !_loaded.Contains(program.Id),
             EpochFloor = epoch,
             Sealed = program.IsSealedBy(_context.Self) || (_sealed.TryGetValue(program.Id, out var generation) && generation == program.GuardianGeneration),
         };

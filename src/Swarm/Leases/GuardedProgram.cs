@@ -63,6 +63,9 @@ internal sealed class GuardedProgram(EntryHash id)
     /// <summary>When it may vote in this generation.</summary>
     public TimeSpan VotesFrom { get; set; }
 
+    /// <summary>Whether no earlier life of this node can have voted here.</summary>
+    public bool IsFresh { get; set; }
+
     public (ulong Number, PeerId To, TimeSpan Until) Promise { get; set; }
 
     public LeaseBacking? Backing { get; set; }

@@ -42,6 +42,12 @@ public abstract record LeaseInput
     /// <param name="CanRun">Whether this node would run it; when false it only votes.</param>
     public sealed record Watch(EntryHash Program, ulong Generation, IReadOnlyList<PeerId> Guardians, WhenAlone WhenAlone, bool CanRun) : LeaseInput
     {
+        /// <summary>
+        /// Whether this node holds the program's deploy since this life began only. Who votes holds it durably, so no earlier life voted here, and
+        /// this one may do so at once.
+        /// </summary>
+        public bool IsFresh { get; init; }
+
         /// <summary>The highest epoch that the feeds or presence tell; epochs given from now on are higher. 0 if none is known.</summary>
         public ulong EpochFloor { get; init; }
 

@@ -34,6 +34,7 @@ public sealed partial class LeaseEngine
                 program.VotesFrom = now;
             }
             program.AloneSince = null;
+            program.IsFresh = false; // before the jump it may have voted
             if (program.Held is null) Fail(program, now + DrawStagger());
         }
     }

@@ -71,10 +71,13 @@ public sealed partial class LeaseEngine
     {
         if (ballot.Generation != program.Generation) return BallotRefusal.Generation;
         if (program.Sealed) return BallotRefusal.Sealed;
-        if (!IsSole(program) && _now < _started + _options.Backing && !Skips(LeaseChecks.Youth)) return BallotRefusal.Young;
+        if (_now < YoungUntil(program) && !Skips(LeaseChecks.Youth)) return BallotRefusal.Young;
         if (BackedAnother(program, from) && !Skips(LeaseChecks.OneBacking)) return BallotRefusal.Held;
         return _now < program.VotesFrom && !continues && !Skips(LeaseChecks.Youth) ? BallotRefusal.Young : BallotRefusal.None;
     }
+
+    // An earlier life may have voted for somebody whose lease is not over.
+    private TimeSpan YoungUntil(GuardedProgram program) => IsSole(program) || program.IsFresh ? TimeSpan.Zero : _started!.Value + _options.Backing;
 
     private bool BackedAnother(GuardedProgram program, PeerId from) =>
         (program.BackingAt(_now) is { } backing && backing.Claim.Holder != from) || (program.Held is not null && from != _self);
@@ -121,7 +124,7 @@ public sealed partial class LeaseEngine
             Time = why switch
             {
                 BallotRefusal.Held => (program.Held?.Until ?? backing?.Until ?? _now) - _now,
-                BallotRefusal.Young => Max(program.VotesFrom, IsSole(program) ? TimeSpan.Zero : _started!.Value + _options.Backing) - _now,
+                BallotRefusal.Young => Max(program.VotesFrom, YoungUntil(program)) - _now,
                 _ => TimeSpan.Zero,
             },
             Flags = program.Held is not null || backing is { Holds: true } ? BallotFlags.Holds : BallotFlags.None,

@@ -103,7 +103,7 @@ public sealed partial class LeaseEngine
         var isNew = !_programs.TryGetValue(watch.Program, out var program);
         if (program is null)
         {
-            if (!_former.Remove(watch.Program, out program)) program = new GuardedProgram(watch.Program) { VotesFrom = _started!.Value + _options.Backing };
+            if (!_former.Remove(watch.Program, out program)) program = new GuardedProgram(watch.Program) { IsFresh = watch.IsFresh, VotesFrom = watch.IsFresh ? _now : _started!.Value + _options.Backing };
             _programs[watch.Program] = program;
         }
         else if (watch.Generation < program.Generation)

@@ -39,6 +39,19 @@ public sealed class LeaseEngineTests
         Assert.DoesNotContain(guardians.Seen, seen => seen.Effect is LeaseEffect.Lost);
     }
 
+    // Else each deploy right after the hosts started would wait for their youth to pass.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Guardians_that_just_started_vote_at_once_where_no_earlier_life_of_theirs_can_have(bool fresh)
+    {
+        var guardians = new Guardians(3);
+        foreach (var peer in guardians.Peers) guardians.Do(peer, new LeaseInput.Watch(Guardians.Program, 1, guardians.Peers, WhenAlone.Stop, CanRun: true) { IsFresh = fresh });
+        guardians.Do(guardians.Peers[1], new LeaseInput.Wish(Guardians.Program));
+        guardians.Settle();
+        Assert.Equal(fresh ? [guardians.Peers[1]] : [], guardians.Holders);
+    }
+
     [Fact]
     public void A_host_that_dies_is_followed_by_another_within_six_seconds_with_a_higher_epoch()
     {
