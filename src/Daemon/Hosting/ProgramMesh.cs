@@ -65,6 +65,8 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
     /// <inheritdoc/>
     public async ValueTask StartAsync(PeerId host, ProgramSpec program, CancellationToken cancellationToken)
     {
+        // The host needs their votes, and gossip may take a round.
+        foreach (var guardian in program.Deployed.Guardians.Where(guardian => guardian != host && guardian != swarms.Self)) _ = TellGuardianAsync(guardian, program, cancellationToken);
         if (host == swarms.Self)
         {
             await own.StartAsync(program, cancellationToken);
@@ -72,6 +74,18 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
         }
         await BringEntriesAsync(host, program.Swarm, program.Id, cancellationToken);
         await client.PostAsync(host, PathOf(program.Swarm, program.Id, "start"), default, 0, cancellationToken, Patience);
+    }
+
+    private async Task TellGuardianAsync(PeerId guardian, ProgramSpec program, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await BringEntriesAsync(guardian, program.Swarm, program.Id, cancellationToken);
+        }
+        catch (Exception e) when (e is PcException or OperationCanceledException)
+        {
+            DaemonLog.NotReached(logger, guardian, e.Message); // gossip brings it
+        }
     }
 
     /// <inheritdoc/>

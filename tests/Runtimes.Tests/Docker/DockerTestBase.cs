@@ -29,9 +29,10 @@ public sealed class SharedDockerd : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        if (_runtime is not null) await (await _runtime).DisposeAsync();
+        // Neither is there when the tests were skipped.
+        if (_runtime is { IsCompletedSuccessfully: true }) await (await _runtime).DisposeAsync();
         if (_folder is not null) Directory.Delete(_folder, recursive: true);
-        if (_started is not null) await (await _started).DisposeAsync();
+        if (_started is { IsCompletedSuccessfully: true }) await (await _started).DisposeAsync();
     }
 
     private async Task<DockerRuntime> StartRuntimeAsync()
