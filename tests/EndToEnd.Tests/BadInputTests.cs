@@ -69,8 +69,6 @@ public sealed class BadInputTests
         place.File("unknown/readme.txt", "x");
         Pc.Run(oak, "deploy", "friends", place["unknown"]).Refused("PC6003", 1);
         Pc.Run(oak, "deploy", "friends", Bot("a"), "cobol").Refused("PC6002", 2);
-        place.File("needs/requirements.txt", "requests==2.0\n");
-        Pc.Run(oak, "deploy", "friends", Bot("needs")).Refused("PC6006", 1);
         File.CreateSymbolicLink(Path.Combine(Bot("link"), "shadow"), "/etc/passwd");
         Pc.Run(oak, "deploy", "friends", place["link"]).Refused("PC6007", 1);
         place.File("newline/two\nlines.txt", "x");

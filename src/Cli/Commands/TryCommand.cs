@@ -129,7 +129,7 @@ internal static class TryCommand
                 if (line.Stream == "pc" || ++seen != LinesThatProve) continue;
                 if (once)
                 {
-                    Say(terminal, $"{terminal.Good("it works")}: oak saw {LinesThatProve} lines of a bot that runs on {reply.Host}");
+                    Say(terminal, $"{terminal.Good("it works")}: oak saw {LinesThatProve} lines of a bot that others run");
                     return 0;
                 }
                 SayWhatNext(terminal, oak, reply);
