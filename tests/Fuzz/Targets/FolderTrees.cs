@@ -13,7 +13,7 @@ namespace PeoplesCloud.Fuzz.Targets;
 internal static class FolderTrees
 {
     private const int MaxNodes = 64;
-    private const long MaxBytes = 1 << 16; // each leaf of one byte costs some hundred bytes of garbage, and those of one input are counted together
+    private const long MaxBytes = 1 << 12; // a leaf of one byte may lie 32 nodes deep, each some hundred bytes of garbage, and those of one input are counted together
 
     internal static void Fuzz(ReadOnlySpan<byte> input)
     {
