@@ -99,6 +99,17 @@ internal sealed class TestNode : IAsyncDisposable
 
     // -- Waiting ----------------------------------------------------------------------------------------------
 
+    /// <summary>Waits until something holds that nobody tells.</summary>
+    public static async Task UntilAsync(Func<bool> condition, Func<string>? otherwise = null)
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        while (!condition())
+        {
+            Assert.False(limit.IsCancellationRequested, otherwise?.Invoke() ?? "waited too long");
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+    }
+
     /// <summary>Waits until a swarm looks as wanted; looks again whenever something in it changed.</summary>
     public async Task<SwarmInfo> WaitForAsync(string swarm, Func<SwarmInfo, bool> wanted)
     {

@@ -60,7 +60,7 @@ public sealed class FavourTests
         var receipt = Assert.Single(elm.Node.Swarms.Require("friends").State.Receipts.Values);
         Assert.Equal((elm.Node.Self, oak.Node.Self), (receipt.Host, receipt.Owner));
         Assert.True(receipt.Use.Processor >= TimeSpan.FromMilliseconds(100), $"{receipt.Use}");
-        await UntilAsync(() => oak.Node.Swarms.Require("friends").State.Receipts.Count == 1);
+        await TestNode.UntilAsync(() => oak.Node.Swarms.Require("friends").State.Receipts.Count == 1);
         await oak.Node.Favours.WorkAsync(Token);
         var reply = await oak.Client.GetAsync("/v1/swarms/friends/favours", FavoursApiJson.Default.FavoursReply);
         var favour = Assert.Single(reply.Favours);
@@ -72,16 +72,6 @@ public sealed class FavourTests
     private static RunUse Use(int seconds) => new(TimeSpan.FromSeconds(seconds), seconds * 100, seconds);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        using var limit = new CancellationTokenSource(TestNode.Patience);
-        while (!condition())
-        {
-            Assert.False(limit.IsCancellationRequested, "waited too long");
-            await Task.Delay(20, Token);
-        }
-    }
 
     /// <summary>The system's clock, with a date that a test moves.</summary>
     private sealed class LaterTime : TimeProvider

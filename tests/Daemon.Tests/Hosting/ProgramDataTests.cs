@@ -41,7 +41,7 @@ public sealed class ProgramDataTests
         await CountsAsync(oak, first, 30);
         var program = elm.Node.Swarms.Require("friends").State.Programs.Values.Single(program => !program.Stopped);
         var spec = Programs.ProgramSpec.Of(elm.Node.Swarms.Require("friends").Id, program);
-        await UntilAsync(() => fir.Node.ProgramData.StateOf(spec).Newest is { Stamp.Number: > 1 });
+        await TestNode.UntilAsync(() => fir.Node.ProgramData.StateOf(spec).Newest is { Stamp.Number: > 1 });
 
         // Another version on another host: it begins with what the first one has written last.
         await File.WriteAllTextAsync(Path.Combine(folder.Path, "bot.py"), Counter + "\n", TestContext.Current.CancellationToken);
@@ -67,15 +67,5 @@ public sealed class ProgramDataTests
     {
         await foreach (var line in node.LogsAsync("friends", deployed.Program))
             if (line.Text == $"count {count}") return;
-    }
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        using var limit = new CancellationTokenSource(TestNode.Patience);
-        while (!condition())
-        {
-            Assert.False(limit.IsCancellationRequested, "waited too long");
-            await Task.Delay(20, TestContext.Current.CancellationToken);
-        }
     }
 }

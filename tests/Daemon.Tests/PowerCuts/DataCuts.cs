@@ -147,15 +147,7 @@ internal static class DataCuts
                 .Select(entry => $"{entry.Path}={Short(string.Concat(entry.Chunks.Select(chunk => _data.Chunk(_keys.Spec, chunk) is { } bytes ? Encoding.UTF8.GetString(bytes) : "(missing)")))}"));
         }
 
-        public async Task UntilAsync(string files)
-        {
-            using var limit = new CancellationTokenSource(TestNode.Patience);
-            while (Files() != files)
-            {
-                Assert.False(limit.IsCancellationRequested, $"it has {Files()}");
-                await Task.Delay(10, TestContext.Current.CancellationToken);
-            }
-        }
+        public Task UntilAsync(string files) => TestNode.UntilAsync(() => Files() == files, () => $"it has {Files()}");
 
         public ValueTask<DataState> StateAsync(PeerId member, ProgramSpec spec, CancellationToken cancellationToken) => ValueTask.FromResult(Of(member)._data.StateOf(spec));
 

@@ -140,15 +140,8 @@ internal sealed class DataNode : IDataMesh, IDataSwarm, IAsyncDisposable
     }
 
     /// <summary>Waits until the newest version here holds these files.</summary>
-    public async Task UntilAsync(string files)
-    {
-        using var limit = new CancellationTokenSource(Patience.Limit);
-        while (Files() != files)
-        {
-            Assert.False(limit.IsCancellationRequested, $"{Name} has '{Files()}', not '{files}'; it said: {string.Join(" | ", _village.Nodes.SelectMany(node => node.Said))}");
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        }
-    }
+    public Task UntilAsync(string files) =>
+        ReplicationTests.UntilAsync(() => Files() == files, () => $"{Name} has '{Files()}', not '{files}'; it said: {string.Join(" | ", _village.Nodes.SelectMany(node => node.Said))}");
 
     public async ValueTask<DataState> StateAsync(PeerId member, ProgramSpec spec, CancellationToken cancellationToken) => DataMessages.ReadState(DataMessages.Encode(await (await ReachAsync(member)).Data.SettledStateOf(spec, cancellationToken)))!;
 

@@ -268,12 +268,12 @@ public sealed class ReplicationTests : IAsyncDisposable
         File.WriteAllText(path, text);
     }
 
-    internal static async Task UntilAsync(Func<bool> condition)
+    internal static async Task UntilAsync(Func<bool> condition, Func<string>? otherwise = null)
     {
         using var limit = new CancellationTokenSource(Patience.Limit);
         while (!condition())
         {
-            Assert.False(limit.IsCancellationRequested, "waited too long");
+            Assert.False(limit.IsCancellationRequested, otherwise?.Invoke() ?? "waited too long");
             await Task.Delay(10, TestContext.Current.CancellationToken);
         }
     }
