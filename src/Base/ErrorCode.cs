@@ -3,7 +3,7 @@ namespace PeoplesCloud.Base;
 /// <summary>
 /// Every error that needs a person, with a stable number. A range belongs to a floor of the house:
 /// 1000 command line, 1100 daemon and local API, 1200 configuration and home, 2000 mesh, 3000 content,
-/// 4000 swarm, 5000 runtimes, 6000 programs. Each carries its exit code and one sentence for docs/errors.md.
+/// 4000 swarm, 5000 runtimes, 6000 programs, 7100 sessions. Each carries its exit code and one sentence for docs/errors.md.
 /// </summary>
 public enum ErrorCode
 {

@@ -16,7 +16,8 @@ public sealed class ReferenceTests
         ["Runtimes"] = ["Base"],
         ["Swarm"] = ["Base", "Libp2p", "Content"],
         ["Programs"] = ["Base", "Swarm", "Runtimes", "Content", "Libp2p"],
-        ["Daemon"] = ["Base", "Libp2p", "Content", "Swarm", "Runtimes", "Programs"],
+        ["Sessions"] = ["Base", "Swarm", "Runtimes", "Content", "Libp2p"],
+        ["Daemon"] = ["Base", "Libp2p", "Content", "Swarm", "Runtimes", "Programs", "Sessions"],
         ["Cli"] = ["Daemon", "Base"],
     };
 
