@@ -350,6 +350,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var tunnels = new TunnelService(Swarms, programHost, TunnelLimits.Default, _time, loggers.CreateLogger("Tunnels"));
         Tunnels = new TunnelDialer(Swarms, Locator, programHost, _host, TunnelLimits.Default, _time);
         _host.Handle(TunnelService.Protocol, tunnels.HandleAsync);
+        _host.Handle(TunnelService.DatagramProtocol, tunnels.HandleDatagramsAsync);
 
         // 6. Whom others reach through this node, and through whom they reach it; who is on the local network.
         if (_config.Relay.Serve) _host.ServeRelay(new RelayPolicy(peer => Swarms.SharedWith(peer) is not null, GrantOf));

@@ -1,3 +1,5 @@
+using PeoplesCloud.Runtimes.Ports;
+
 namespace PeoplesCloud.Runtimes;
 
 /// <summary>What network a command sees (DESIGN section 7). The host's own network is never shared.</summary>
@@ -146,6 +148,15 @@ public interface IRun : IAsyncDisposable
     /// <exception cref="IOException">Nothing listens there (yet), or the run has ended.</exception>
     /// <exception cref="Base.PcException">The host cannot (codes 5000 to 5999).</exception>
     ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Opens a way for datagrams to what listens by UDP on the command's own loopback, whatever its network mode is. It ends with the run at the latest.
+    /// </summary>
+    /// <param name="port">1 to 65535, as seen inside.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="IOException">Nothing listens there (yet), or the run has ended.</exception>
+    /// <exception cref="Base.PcException">The host cannot (codes 5000 to 5999).</exception>
+    ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken);
 
     /// <summary>
     /// Runs a further command beside the first: in the same namespaces, folders, environment, limits and refusals. Completes with its exit code (128 + signal

@@ -27,6 +27,8 @@ internal static class OpenCommand
             Details = """
                 Listens on a port of 127.0.0.1 and carries each connection through the mesh to the program, wherever it runs; when it has moved or was replaced by a new version, new connections go there. Runs until Ctrl-C; then the connections end.
 
+                A port that the program names as PORT/udp is opened for datagrams. Each program on this machine that sends some has an address of its own there, and gets the answers; datagrams go to wherever the program runs at the time.
+
                 Only ports that the program names (pc deploy --port, ports in pc.toml) are reached, by its owner and by admins, or by every member when it was deployed with --open members. While this command runs, every user of this machine can connect.
 
                 Web programs (PORT/http) need no command: a browser on this machine finds them at http://PROGRAM.SWARM.localhost:4281.
@@ -35,6 +37,7 @@ internal static class OpenCommand
             [
                 ("pc open friends my-web", "Reach the first port of my-web; says where."),
                 ("pc open friends my-db 5432 --local 15432", "Reach its port 5432 at 127.0.0.1:15432."),
+                ("pc open friends my-game 27015", "Reach a game server's port, which is 27015/udp in its pc.toml."),
             ],
         };
         command.Arguments.Add(WordsGiven);
@@ -74,7 +77,7 @@ internal static class OpenCommand
 
     private static string Text(OpenReply opened, Output.Terminal terminal)
     {
-        var line = $"{terminal.Bold($"{opened.Address}:{opened.Local}")} leads to port {opened.Port} of {terminal.Safe(opened.Program)}{(opened.Host is { } host ? $" on {terminal.Safe(host)}" : "")}, until Ctrl-C";
+        var line = $"{terminal.Bold($"{opened.Address}:{opened.Local}")} leads to {(opened.Protocol == "udp" ? "UDP port" : "port")} {opened.Port} of {terminal.Safe(opened.Program)}{(opened.Host is { } host ? $" on {terminal.Safe(host)}" : "")}, until Ctrl-C";
         return opened.Url is { } url ? $"{line}\nin a browser: {terminal.Safe(url)}" : line;
     }
 }

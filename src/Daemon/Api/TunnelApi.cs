@@ -7,10 +7,10 @@ public sealed record OpenRequest(int? Port = null, int? Local = null);
 
 /// <summary>
 /// The first line of the answer of open, kind "opened": where to connect on this machine, for as long as the answer is read. Host: the
-/// member that runs the program now. Url: where a browser finds it; null when it is no web program. Lines of kind "step" follow: it moved,
-/// or a connection could not be made.
+/// member that runs the program now. Url: where a browser finds it; null when it is no web program. Protocol:
+/// tcp, http or udp, as the program names the port. Lines of kind "step" follow: it moved, or a connection could not be made.
 /// </summary>
-public sealed record OpenReply(string Program, int Port, string Address, int Local, string? Host, string? Url);
+public sealed record OpenReply(string Program, int Port, string Address, int Local, string? Host, string? Url, string Protocol = "tcp");
 
 /// <summary>Serialization of the messages about ports.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

@@ -27,12 +27,12 @@ internal sealed class TunnelEndpoints(DaemonNode node)
         var swarm = node.Swarms.Require((string)context.Request.RouteValues["swarm"]!);
         var (program, port) = node.Tunnels.Find(swarm, (string)context.Request.RouteValues["program"]!, request.Port);
         // From here on by its name: a new version has another hash.
-        using var opened = new OpenedPort(node.Tunnels, swarm, program.Deployed.Name, port.Number, request.Local);
+        using var opened = OpenedPort.Listen(node.Tunnels, swarm, program.Deployed.Name, port, request.Local);
         await LocalEndpoints.StreamAsync<OpenReply>(node, context, TunnelApiJson.Default.EventOpenReply, async (write, cancellationToken) =>
         {
             var host = HostOf(swarm, program.Deployed.Name);
             var url = port.Protocol is ProgramPort.Http ? node.Web?.UrlOf(swarm.Name, program.Deployed.Name) : null;
-            await write(new Event<OpenReply>("opened", Result: new OpenReply(program.Deployed.Name, port.Number, opened.EndPoint.Address.ToString(), opened.EndPoint.Port, NameOf(swarm, host), url)));
+            await write(new Event<OpenReply>("opened", Result: new OpenReply(program.Deployed.Name, port.Number, opened.EndPoint.Address.ToString(), opened.EndPoint.Port, NameOf(swarm, host), url, port.Protocol)));
             Task Say(string text) => write(new Event<OpenReply>("step", Text: text));
             using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var following = FollowAsync(swarm, program.Deployed.Name, host, Say, end.Token);

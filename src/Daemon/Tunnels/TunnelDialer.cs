@@ -7,6 +7,7 @@ using PeoplesCloud.Daemon.Mesh;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Tunnels;
@@ -20,7 +21,10 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
     /// <summary>What holds for tunnels.</summary>
     public TunnelLimits Limits => limits;
 
-    /// <summary>A program's port by the program's name; without a number the first that can be opened, web ports first if wanted.</summary>
+    /// <summary>The clock.</summary>
+    public TimeProvider Time => time;
+
+    /// <summary>A program's port by the program's name; without a number its first for connections, web ports first if wanted, else its first.</summary>
     /// <exception cref="PcException">There is no such program or port, or this node may not.</exception>
     public (SwarmProgram Program, ProgramPort Port) Find(LocalSwarm swarm, string name, int? number, bool web = false)
     {
@@ -28,32 +32,50 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
         var program = ProgramService.Find(swarm.State, name, liveOnly: true);
         if (!TunnelRights.MayOpen(swarm.State, swarms.Self, program))
             throw new PcException(ErrorCode.NotPermitted, $"only the owner of {program.Deployed.Name} and admins of {swarm.Name} connect to it", "ask its owner to deploy it open to members: open = \"members\" in its pc.toml, or --open members");
-        var ports = program.Deployed.Manifest.Ports.Where(port => port.Protocol is not ProgramPort.Udp).ToList();
-        var port = number is { } wanted ? TunnelRights.PortOf(program, wanted)
-            : web ? ports.FirstOrDefault(port => port.Protocol is ProgramPort.Http) ?? ports.FirstOrDefault()
-            : ports.FirstOrDefault();
+        var ports = program.Deployed.Manifest.Ports;
+        var port = number is { } wanted
+            ? ports.FirstOrDefault(port => port.Number == wanted)
+            : ports.Where(port => !web || port.Protocol is not ProgramPort.Udp).OrderBy(port => port.Protocol switch { ProgramPort.Udp => 2, ProgramPort.Http when web => 0, _ => 1 }).FirstOrDefault();
         if (port is not null) return (program, port);
-        var names = ports.Count == 0 ? "names no port" : $"names the ports {string.Join(", ", ports.Select(one => one.Number))}";
+        var names = ports.Count == 0 ? "names no port" : $"names the ports {string.Join(", ", ports.Select(one => one.Protocol is ProgramPort.Udp ? $"{one.Number}/udp" : $"{one.Number}"))}";
         throw new PcException(ErrorCode.PortNotNamed, number is null ? $"{program.Deployed.Name} {names}" : $"{program.Deployed.Name} {names}, not {number}");
     }
 
     /// <summary>The member that runs a program now; null when nobody is known to.</summary>
     public PeerId? HolderOf(LocalSwarm swarm, SwarmProgram program) => locator.HolderOf(swarm.Id, program.Id);
 
-    /// <summary>Connects; waits up to <see cref="TunnelLimits.Patience"/> for a program that is moving, starting or not listening yet.</summary>
+    /// <summary>Connects; waits up to <see cref="PortLimits.Patience"/> for a program that is moving, starting or not listening yet.</summary>
     /// <exception cref="PcException">It could not be reached, with the last reason; or what <see cref="Find"/> throws.</exception>
-    public async Task<TunnelEnd> DialAsync(LocalSwarm swarm, string name, int number, CancellationToken cancellationToken)
+    public Task<PortEnd> DialAsync(LocalSwarm swarm, string name, int number, CancellationToken cancellationToken) =>
+        DialAsync(
+            swarm, name, number, datagrams: false,
+            async (program, token) => await own.ConnectAsync(program, number, token) is { } connection ? PortEnd.OfRun(connection) : null,
+            (stream, _) => MeshEnd.Of(stream),
+            cancellationToken);
+
+    /// <summary>The same for datagrams. The way ends when the program has moved.</summary>
+    /// <exception cref="PcException">As above.</exception>
+    public Task<IDatagramChannel> DialDatagramsAsync(LocalSwarm swarm, string name, int number, CancellationToken cancellationToken) =>
+        DialAsync<IDatagramChannel>(
+            swarm, name, number, datagrams: true,
+            (program, token) => own.OpenDatagramsAsync(program, number, token),
+            (stream, program) => new FollowingDatagrams(new StreamDatagrams(stream), swarm, () => locator.HolderOf(swarm.Id, program) is { } now && now != stream.RemotePeer),
+            cancellationToken);
+
+    private async Task<T> DialAsync<T>(
+        LocalSwarm swarm, string name, int number, bool datagrams, Func<EntryHash, CancellationToken, Task<T?>> near, Func<Libp2pStream, EntryHash, T> far, CancellationToken cancellationToken)
+        where T : class
     {
-        using var patience = new CancellationTokenSource(limits.Patience, time);
+        using var patience = new CancellationTokenSource(limits.Ports.Patience, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         var why = "";
         try
         {
             while (true)
             {
-                (var end, why) = await TryAsync(swarm, name, number, both.Token);
+                (var end, why) = await TryAsync(swarm, name, number, datagrams, near, far, both.Token);
                 if (end is not null) return end;
-                await Task.Delay(limits.Pause, time, both.Token);
+                await Task.Delay(limits.Ports.Pause, time, both.Token);
             }
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
@@ -63,16 +85,19 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
     }
 
     // What can change by itself soon is an answer; what cannot is thrown.
-    private async Task<(TunnelEnd? End, string Why)> TryAsync(LocalSwarm swarm, string name, int port, CancellationToken cancellationToken)
+    private async Task<(T? End, string Why)> TryAsync<T>(
+        LocalSwarm swarm, string name, int number, bool datagrams, Func<EntryHash, CancellationToken, Task<T?>> near, Func<Libp2pStream, EntryHash, T> far, CancellationToken cancellationToken)
+        where T : class
     {
         try
         {
-            var (program, _) = Find(swarm, name, port);
+            var (program, port) = Find(swarm, name, number);
+            if (port.Protocol is ProgramPort.Udp != datagrams) throw new PcException(ErrorCode.PortNotNamed, $"port {number} of {program.Deployed.Name} is {(datagrams ? "not" : "now")} for datagrams");
             if (locator.HolderOf(swarm.Id, program.Id) is not { } holder) return (null, "no member runs it now");
-            if (holder == swarms.Self)
-                return await own.ConnectAsync(program.Id, port, cancellationToken) is { } connection ? (TunnelEnd.OfRun(connection), "") : (null, "it does not run now");
-            var (stream, answer) = await OpenAsync(holder, new TunnelRequest(swarm.Id, program.Id, (ushort)port), cancellationToken);
-            if (stream is not null) return (TunnelEnd.Of(stream), "");
+            if (holder == swarms.Self) return await near(program.Id, cancellationToken) is { } end ? (end, "") : (null, "it does not run now");
+            var protocol = datagrams ? TunnelService.DatagramProtocol : TunnelService.Protocol;
+            var (stream, answer) = await OpenAsync(holder, protocol, new TunnelRequest(swarm.Id, program.Id, (ushort)number), cancellationToken);
+            if (stream is not null) return (far(stream, program.Id), "");
             var said = MeshClient.Clean(answer.Text);
             return answer.Status switch
             {
@@ -90,7 +115,7 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
         }
     }
 
-    private async Task<(Libp2pStream? Stream, TunnelAnswer Answer)> OpenAsync(PeerId holder, TunnelRequest request, CancellationToken cancellationToken)
+    private async Task<(Libp2pStream? Stream, TunnelAnswer Answer)> OpenAsync(PeerId holder, string protocol, TunnelRequest request, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(limits.MessageTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -98,7 +123,7 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
         try
         {
             // What goes through a tunnel may be much: nothing of the daemon's own should wait behind it.
-            stream = await host.OpenStreamAsync(holder, TunnelService.Protocol, StreamUse.Bulk, both.Token);
+            stream = await host.OpenStreamAsync(holder, protocol, StreamUse.Bulk, both.Token);
             await stream.Output.WriteAsync(request.Encode(), both.Token);
             var answer = await ReadAsync(stream, both.Token);
             if (answer.Status == TunnelStatus.Connected) return (Taken(ref stream), answer);

@@ -13,7 +13,7 @@ internal static class TunnelRights
     public static bool MayOpen(SwarmState state, PeerId peer, SwarmProgram program) =>
         state.Find(peer) is not null && (program.Deployed.Manifest.IsOpenToMembers || state.MayControl(peer, program));
 
-    /// <summary>The program's port of this number over which bytes can be carried; null when it names none.</summary>
-    public static ProgramPort? PortOf(SwarmProgram program, int number) =>
-        program.Deployed.Manifest.Ports.FirstOrDefault(port => port.Number == number && port.Protocol is not ProgramPort.Udp);
+    /// <summary>The program's port of this number, for datagrams or for connections; null when it names none.</summary>
+    public static ProgramPort? PortOf(SwarmProgram program, int number, bool datagrams) =>
+        program.Deployed.Manifest.Ports.FirstOrDefault(port => port.Number == number && port.Protocol is ProgramPort.Udp == datagrams);
 }

@@ -5,18 +5,22 @@ using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Hosting;
+using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Tunnels;
 
 /// <summary>
-/// The host's side of <c>/pc/tunnel/1</c>: judges who asks, connects to the program in its sandbox or container and carries bytes until one of
-/// them ends it, the program ends, or the right is withdrawn. Thread-safe.
+/// The host's side of <c>/pc/tunnel/1</c> and <c>/pc/datagrams/1</c>: judges who asks, connects to the program in its sandbox or container and carries
+/// bytes or datagrams until one of them ends it, the program ends, or the right is withdrawn. Thread-safe.
 /// </summary>
 internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, TunnelLimits limits, TimeProvider time, ILogger logger)
 {
-    /// <summary>The protocol.</summary>
+    /// <summary>The protocol of connections.</summary>
     public const string Protocol = "/pc/tunnel/1";
+
+    /// <summary>The protocol of datagrams.</summary>
+    public const string DatagramProtocol = "/pc/datagrams/1";
 
     private readonly Lock _gate = new();
     private readonly Dictionary<PeerId, int> _open = [];
@@ -31,8 +35,29 @@ internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, 
         }
     }
 
-    /// <summary>Serves one stream.</summary>
-    public async Task HandleAsync(Libp2pStream stream, CancellationToken cancellationToken)
+    /// <summary>Serves one stream of connections.</summary>
+    public Task HandleAsync(Libp2pStream stream, CancellationToken cancellationToken) =>
+        ServeAsync(
+            stream, datagrams: false,
+            async (request, token) => await programs.ConnectAsync(request.Program, request.Port, token),
+            async (connection, token) =>
+            {
+                await using var program = PortEnd.OfRun(connection);
+                await PortEnd.JoinAsync(MeshEnd.Of(stream), program, limits.Ports.BufferBytes, token);
+            },
+            cancellationToken);
+
+    /// <summary>Serves one stream of datagrams.</summary>
+    public Task HandleDatagramsAsync(Libp2pStream stream, CancellationToken cancellationToken) =>
+        ServeAsync(
+            stream, datagrams: true,
+            (request, token) => programs.OpenDatagramsAsync(request.Program, request.Port, token),
+            (program, token) => DatagramWays.JoinAsync(program, new StreamDatagrams(stream), limits.Ports, token),
+            cancellationToken);
+
+    private async Task ServeAsync<T>(
+        Libp2pStream stream, bool datagrams, Func<TunnelRequest, CancellationToken, Task<T?>> connect, Func<T, CancellationToken, Task> carry, CancellationToken cancellationToken)
+        where T : class
     {
         // 1. What is asked for.
         if (await ReadAsync(stream, cancellationToken) is not { } request)
@@ -42,7 +67,7 @@ internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, 
         }
         // 2. Whether it may be.
         var swarm = swarms.Find(request.Swarm);
-        if (swarm?.Me is null || MayNot(swarm, stream.RemotePeer, request) is { })
+        if (swarm?.Me is null || MayNot(swarm, stream.RemotePeer, request, datagrams) is { })
         {
             // One answer: a stranger does not learn which swarms and programs there are.
             await AnswerAsync(stream, TunnelStatus.NotPermitted, "this program's port is not open to you", cancellationToken);
@@ -56,12 +81,11 @@ internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, 
         try
         {
             // 3. The program.
-            var (connection, status, why) = await ConnectAsync(request, cancellationToken);
+            var (connection, status, why) = await ConnectAsync(request, connect, cancellationToken);
             await AnswerAsync(stream, status, why, cancellationToken);
             if (connection is null) return;
-            await using var program = TunnelEnd.OfRun(connection);
             // 4. The bytes.
-            await CarryAsync(swarm, stream, request, program, cancellationToken);
+            await WhileAllowedAsync(swarm, stream.RemotePeer, request, datagrams, token => carry(connection, token), cancellationToken);
         }
         finally
         {
@@ -69,20 +93,20 @@ internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, 
         }
     }
 
-    private async Task CarryAsync(LocalSwarm swarm, Libp2pStream stream, TunnelRequest request, TunnelEnd program, CancellationToken cancellationToken)
+    private async Task WhileAllowedAsync(LocalSwarm swarm, PeerId peer, TunnelRequest request, bool datagrams, Func<CancellationToken, Task> carry, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         void Judge(LocalSwarm changed)
         {
-            if (MayNot(changed, stream.RemotePeer, request) is not { } why) return;
-            TunnelLog.Cut(logger, stream.RemotePeer, why);
+            if (MayNot(changed, peer, request, datagrams) is not { } why) return;
+            TunnelLog.Cut(logger, peer, why);
             stop.Cancel();
         }
         swarm.Changed += Judge;
         try
         {
             Judge(swarm); // it may have changed before anybody listened
-            await TunnelEnd.JoinAsync(TunnelEnd.Of(stream), program, limits.BufferBytes, stop.Token);
+            await carry(stop.Token);
         }
         finally
         {
@@ -90,20 +114,21 @@ internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, 
         }
     }
 
-    private static string? MayNot(LocalSwarm swarm, PeerId peer, TunnelRequest request)
+    private static string? MayNot(LocalSwarm swarm, PeerId peer, TunnelRequest request, bool datagrams)
     {
         var state = swarm.State;
         if (swarm.Me is null) return "this node is no member any more";
         if (!state.Programs.TryGetValue(request.Program, out var program) || program.Stopped) return "the program was stopped";
         if (!TunnelRights.MayOpen(state, peer, program)) return "it may not connect to the program";
-        return TunnelRights.PortOf(program, request.Port) is null ? "the program does not name the port" : null;
+        return TunnelRights.PortOf(program, request.Port, datagrams) is null ? "the program does not name the port" : null;
     }
 
-    private async Task<(Stream? Connection, TunnelStatus Status, string Why)> ConnectAsync(TunnelRequest request, CancellationToken cancellationToken)
+    private async Task<(T? Connection, TunnelStatus Status, string Why)> ConnectAsync<T>(TunnelRequest request, Func<TunnelRequest, CancellationToken, Task<T?>> connect, CancellationToken cancellationToken)
+        where T : class
     {
         try
         {
-            return await programs.ConnectAsync(request.Program, request.Port, cancellationToken) is { } connection
+            return await connect(request, cancellationToken) is { } connection
                 ? (connection, TunnelStatus.Connected, "")
                 : (null, TunnelStatus.NotHere, "the program does not run here now");
         }

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http.Features;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Daemon.Tunnels;
+using PeoplesCloud.Runtimes.Ports;
 
 namespace PeoplesCloud.Daemon.Web;
 
@@ -137,8 +138,8 @@ internal sealed class WebForwarder : IDisposable
         await using var near = await feature.UpgradeAsync();
         await using var far = await response.Content.ReadAsStreamAsync(context.RequestAborted);
         // Neither can be closed one way only. A WebSocket says goodbye by a frame of its own, so the end of one way is the end.
-        await TunnelEnd.JoinAsync(EndOf(near, context.Abort), EndOf(far, far.Dispose), _dialer.Limits.BufferBytes, context.RequestAborted);
+        await PortEnd.JoinAsync(EndOf(near, context.Abort), EndOf(far, far.Dispose), _dialer.Limits.Ports.BufferBytes, context.RequestAborted);
 
-        static TunnelEnd EndOf(Stream stream, Action abort) => new(stream, stream.DisposeAsync, abort);
+        static PortEnd EndOf(Stream stream, Action abort) => new(stream, stream.DisposeAsync, abort);
     }
 }

@@ -6,6 +6,7 @@ using PeoplesCloud.Programs.Data;
 using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Hosting;
@@ -182,6 +183,9 @@ internal sealed class HostedProgram : IDisposable
     /// <summary>Connects to a port of its process, see <see cref="IRun.ConnectAsync"/>; null when none runs now.</summary>
     public async Task<Stream?> ConnectAsync(int port, CancellationToken cancellationToken) =>
         _run is { Exited.IsCompleted: false } run ? await run.ConnectAsync(port, cancellationToken) : null;
+
+    /// <summary>Opens a way for datagrams to a port of its process, see <see cref="IRun.OpenDatagramsAsync"/>; null when none runs now.</summary>
+    public async Task<IDatagramChannel?> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => Current is { } run ? await run.OpenDatagramsAsync(port, cancellationToken) : null;
 
     /// <summary>Frees the alarm; a program does this itself when it is over.</summary>
     public void Dispose()

@@ -15,7 +15,7 @@ public sealed partial class ProgramHost
 {
     private static readonly TimeSpan PortInterval = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Watches a program until its process has run for a time, or is over before; then asks for its TCP ports, which have that time too.</summary>
+    /// <summary>Watches a program until its process has run for a time, or is over before; then asks for its ports, which have that time too.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.ProgramNotFound"/>: it is not here.</exception>
     public async Task<TrialResult> WatchAsync(EntryHash id, TimeSpan trial, CancellationToken cancellationToken)
     {
@@ -30,21 +30,23 @@ public sealed partial class ProgramHost
             cancellationToken.ThrowIfCancellationRequested();
         }
         if (sample.Run.Exited.IsCompleted) return Ended(await sample.Run.Exited);
-        foreach (var port in program.Spec.Deployed.Manifest.Ports.Where(port => port.Protocol is not "udp"))
+        foreach (var port in program.Spec.Deployed.Manifest.Ports)
         {
-            if (!await AnswersAsync(sample.Run, port.Number, trial, cancellationToken)) return new TrialResult(false, string.Create(CultureInfo.InvariantCulture, $"nothing answers on its port {port.Number} after {trial.TotalSeconds:0} s"));
+            if (!await AnswersAsync(sample.Run, port, trial, cancellationToken)) return new TrialResult(false, string.Create(CultureInfo.InvariantCulture, $"nothing answers on its port {port.Number} after {trial.TotalSeconds:0} s"));
         }
         return sample.Run.Exited.IsCompleted ? Ended(await sample.Run.Exited) : new TrialResult(true);
     }
 
-    private async Task<bool> AnswersAsync(IRun run, int port, TimeSpan patience, CancellationToken cancellationToken)
+    private async Task<bool> AnswersAsync(IRun run, ProgramPort port, TimeSpan patience, CancellationToken cancellationToken)
     {
         var begun = _time.GetTimestamp();
         while (!run.Exited.IsCompleted)
         {
             try
             {
-                await using var connection = await run.ConnectAsync(port, cancellationToken);
+                await using IAsyncDisposable connection = port.Protocol is ProgramPort.Udp
+                    ? await run.OpenDatagramsAsync(port.Number, cancellationToken)
+                    : await run.ConnectAsync(port.Number, cancellationToken);
                 return true;
             }
             catch (IOException) when (_time.GetElapsedTime(begun) < patience)

@@ -11,6 +11,7 @@ using PeoplesCloud.Programs.Logs;
 using PeoplesCloud.Programs.Packages;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Hosting;
@@ -228,6 +229,12 @@ public sealed partial class ProgramHost : IAsyncDisposable
     /// <exception cref="PcException">The runtime cannot connect (5000 to 5999).</exception>
     public Task<Stream?> ConnectAsync(EntryHash id, int port, CancellationToken cancellationToken) =>
         _programs.TryGetValue(id, out var program) ? program.ConnectAsync(port, cancellationToken) : Task.FromResult<Stream?>(null);
+
+    /// <summary>The same for datagrams.</summary>
+    /// <exception cref="IOException">It runs, and nothing listens there.</exception>
+    /// <exception cref="PcException">The runtime cannot connect (5000 to 5999).</exception>
+    public Task<IDatagramChannel?> OpenDatagramsAsync(EntryHash id, int port, CancellationToken cancellationToken) =>
+        _programs.TryGetValue(id, out var program) ? program.OpenDatagramsAsync(port, cancellationToken) : Task.FromResult<IDatagramChannel?>(null);
 
     /// <summary>Ends all programs in order; they are started again when the daemon starts.</summary>
     public async ValueTask DisposeAsync()

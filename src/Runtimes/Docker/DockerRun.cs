@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Runtimes.Sandbox;
 using PeoplesCloud.Runtimes.Sandbox.Limits;
 
@@ -69,9 +70,10 @@ internal sealed class DockerRun : IRun
     public void RunsUntil(TimeSpan? sinceBoot) => _engine.Guard.Keep(Container, sinceBoot);
 
     /// <inheritdoc/>
-    public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) =>
-        _door?.ConnectAsync(port, cancellationToken)
-        ?? throw new PcException(ErrorCode.SandboxNetworkFailed, "this daemon may not enter the network of Docker's containers", "Run the daemon as root, or a Docker or Podman of the daemon's own user (rootless).");
+    public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => Door.ConnectAsync(port, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => Door.OpenDatagramsAsync(port, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask FreezeAsync() => SetFrozenAsync("pause");
@@ -133,6 +135,9 @@ internal sealed class DockerRun : IRun
         Volatile.Write(ref _outOfMemory, 1);
         await KillAsync();
     }
+
+    private SandboxDoor Door => _door
+        ?? throw new PcException(ErrorCode.SandboxNetworkFailed, "this daemon may not enter the network of Docker's containers", "Run the daemon as root, or a Docker or Podman of the daemon's own user (rootless).");
 
     private bool IsEnding => Volatile.Read(ref _stopping) != 0 || Volatile.Read(ref _outOfMemory) != 0 || _over.Task.IsCompleted;
 

@@ -1,14 +1,16 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using Microsoft.Win32.SafeHandles;
 using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Ports;
 
 namespace PeoplesCloud.Runtimes.Sandbox;
 
 /// <summary>
 /// The way from the daemon into a sandbox's network, which has no route from the host. Entering a network namespace as an ordinary user takes a
-/// process with one thread, which a daemon is not: a small shell enters it (nsenter), connects on request (bash's /dev/tcp) and the daemon copies
+/// process with one thread, which a daemon is not: a small shell enters it (nsenter), connects on request (bash's /dev/tcp, /dev/udp) and the daemon copies
 /// the connected socket out of it (pidfd_getfd); no byte passes through the shell. It is started at the first connection, ends with the run or
 /// the daemon, and sees nothing but the network: the program's files, processes and group are not its own.
 /// </summary>
@@ -19,10 +21,27 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
 
     private const int SocketInside = 4;
 
-    // One line in, a port; one line out, whether it is connected; one line in, that the socket was taken.
+    // One line in, a protocol and a port; one line out, whether it is connected; one line in, that the socket was taken. Connecting by UDP asks
+    // nobody, so the kernel's table says who listens: the port in hex, unconnected, of every address or of the loopback.
     private const string Script = """
-        while read -r port; do
-          if { exec 4<>/dev/tcp/127.0.0.1/"$port" || exec 4<>/dev/tcp/::1/"$port"; } 2>/dev/null; then
+        has() {
+          while read -r _ local remote _; do
+            [[ $local =~ ^($2):$3$ && $remote == *:0000 ]] && return
+          done </proc/self/net/"$1"
+          return 1
+        }
+        udp() {
+          printf -v hex %04X "$1"
+          if has udp '0{8}|0100007F' "$hex"; then exec 4<>/dev/udp/127.0.0.1/"$1"
+          elif has udp6 '0{32}|0{24}01000000' "$hex"; then exec 4<>/dev/udp/::1/"$1"
+          else return 1
+          fi
+        }
+        tcp() {
+          exec 4<>/dev/tcp/127.0.0.1/"$1" || exec 4<>/dev/tcp/::1/"$1"
+        }
+        while read -r protocol port; do
+          if "$protocol" "$port" 2>/dev/null; then
             echo yes
             read -r _
             exec 4>&-
@@ -33,11 +52,34 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
         """;
 
     private readonly SemaphoreSlim _turn = new(1);
+    private readonly ConcurrentDictionary<SandboxDatagrams, byte> _datagrams = new();
     private Helper? _helper;
     private bool _closed;
 
     /// <summary>See <see cref="IRun.ConnectAsync"/>.</summary>
-    public async ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken)
+    public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => OpenAsync<Stream>("tcp", port, socket => new Connection(socket), cancellationToken);
+
+    /// <summary>See <see cref="IRun.OpenDatagramsAsync"/>.</summary>
+    public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => OpenAsync<IDatagramChannel>("udp", port, Keep, cancellationToken);
+
+    /// <summary>Ends the shell and the ways of datagrams. The run's process number is still its own until this is done.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _turn.WaitAsync();
+        _closed = true;
+        CloseHelper();
+        foreach (var datagrams in _datagrams.Keys) await datagrams.DisposeAsync();
+        _turn.Release();
+    }
+
+    private SandboxDatagrams Keep(Socket socket)
+    {
+        var datagrams = new SandboxDatagrams(socket, ended => _datagrams.TryRemove(ended, out _));
+        _ = _datagrams.TryAdd(datagrams, 0);
+        return datagrams;
+    }
+
+    private async ValueTask<T> OpenAsync<T>(string protocol, int port, Func<Socket, T> taken, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(port, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(port, 65535);
@@ -47,7 +89,7 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
             if (_closed) throw Ended();
             using var timeout = new CancellationTokenSource(Timeout, time);
             using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-            return await ConnectInTurnAsync(port, both.Token);
+            return taken(await OpenInTurnAsync(protocol, port, both.Token));
         }
         catch (OperationCanceledException e)
         {
@@ -62,24 +104,15 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
         }
     }
 
-    /// <summary>Ends the shell. The run's process number is still its own until this is done.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        await _turn.WaitAsync();
-        _closed = true;
-        CloseHelper();
-        _turn.Release();
-    }
-
-    private async Task<Stream> ConnectInTurnAsync(int port, CancellationToken cancellationToken)
+    private async Task<Socket> OpenInTurnAsync(string protocol, int port, CancellationToken cancellationToken)
     {
         _helper ??= Start();
-        switch (await _helper.AskAsync(port, cancellationToken))
+        switch (await _helper.AskAsync(protocol, port, cancellationToken))
         {
             case "yes":
                 return _helper.Take();
             case "no":
-                throw new IOException($"nothing listens on port {port.ToString(CultureInfo.InvariantCulture)} of the program");
+                throw new IOException($"nothing listens on {(protocol == "udp" ? "UDP " : "")}port {port.ToString(CultureInfo.InvariantCulture)} of the program");
             default:
                 var said = await _helper.Complaints.WaitAsync(cancellationToken);
                 CloseHelper();
@@ -154,11 +187,11 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
         public Task<string> Complaints { get; }
 
         /// <summary>yes when it is connected, no when nothing listens, null when it has ended.</summary>
-        public async Task<string?> AskAsync(int port, CancellationToken cancellationToken)
+        public async Task<string?> AskAsync(string protocol, int port, CancellationToken cancellationToken)
         {
             try
             {
-                await _process.StandardInput.WriteAsync($"{port.ToString(CultureInfo.InvariantCulture)}\n".AsMemory(), cancellationToken);
+                await _process.StandardInput.WriteAsync($"{protocol} {port.ToString(CultureInfo.InvariantCulture)}\n".AsMemory(), cancellationToken);
                 await _process.StandardInput.FlushAsync(cancellationToken);
                 return await _process.StandardOutput.ReadLineAsync(cancellationToken);
             }
@@ -168,16 +201,16 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
             }
         }
 
-        /// <summary>The connection that it has just made; it lets go of it.</summary>
-        public Connection Take()
+        /// <summary>The socket that it has just connected; it lets go of it.</summary>
+        public Socket Take()
         {
             var descriptor = LibC.CopyDescriptor(_pidFd, SocketInside);
             if (descriptor < 0) throw new PcException(ErrorCode.SandboxNetworkFailed, "the kernel lets no socket out of a sandbox's network (pidfd_getfd, since Linux 5.6)");
-            var connection = new Connection(new Socket(new SafeSocketHandle(descriptor, ownsHandle: true)) { NoDelay = true });
+            var socket = new Socket(new SafeSocketHandle(descriptor, ownsHandle: true));
             // Some bytes into an empty pipe: that waits for nobody.
             _process.StandardInput.Write('\n');
             _process.StandardInput.Flush();
-            return connection;
+            return socket;
         }
 
         public void Dispose()
@@ -196,8 +229,11 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
         }
     }
 
-    private sealed class Connection(Socket socket) : NetworkStream(socket, ownsSocket: true), IHalfClosable
+    private sealed class Connection : NetworkStream, IHalfClosable
     {
+        public Connection(Socket socket)
+            : base(socket, ownsSocket: true) => socket.NoDelay = true;
+
         public void CloseWrite()
         {
             try

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using PeoplesCloud.Runtimes.Ports;
 
 namespace PeoplesCloud.Runtimes.Sandbox;
 
@@ -51,6 +52,9 @@ internal sealed class SandboxRun : IRun
 
     /// <inheritdoc/>
     public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => _door.ConnectAsync(port, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => _door.OpenDatagramsAsync(port, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken) =>

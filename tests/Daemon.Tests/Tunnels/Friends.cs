@@ -99,6 +99,14 @@ internal sealed class Opened : IAsyncDisposable
         return socket;
     }
 
+    /// <summary>A new sender of datagrams.</summary>
+    public Socket Sender()
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        socket.Connect(Reply.Address, Reply.Local);
+        return socket;
+    }
+
     /// <summary>Sends a text over a new connection, closes that half, and answers all that came back.</summary>
     public async Task<string> TalkAsync(string text)
     {

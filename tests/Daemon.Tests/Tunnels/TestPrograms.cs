@@ -26,6 +26,19 @@ internal static class TestPrograms
         asyncio.run(main())
         """;
 
+    /// <summary>Port 5300 answers each datagram with its sender's port and itself; "quick" is answered by 5,000 long ones before.</summary>
+    public const string Datagrams = """
+        import socket
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(('127.0.0.1', 5300))
+        print('listening', flush=True)
+        while True:
+            data, sender = server.recvfrom(65536)
+            if data == b'quick':
+                for i in range(5000): server.sendto(b'x' * 1200, sender)
+            server.sendto(b'%d %s' % (sender[1], data), sender)
+        """;
+
     /// <summary>Port 8080 is a web server: says what it was asked, echoes WebSockets, sends events, and hashes what is posted.</summary>
     public const string Web = """
         import base64, hashlib, http.server, struct, sys

@@ -7,6 +7,7 @@ using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Data;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Tests.Data;
@@ -216,6 +217,8 @@ internal sealed class PausableRun : IRun
     }
 
     public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => throw new IOException("nothing listens");
+
+    public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => throw new IOException("nothing listens");
 
     public ValueTask FreezeAsync()
     {

@@ -1,6 +1,7 @@
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Tests.Hosting;
@@ -66,6 +67,8 @@ public sealed class RunJournalTests
         public ValueTask StopAsync(TimeSpan grace) => ValueTask.CompletedTask;
 
         public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken) => throw new NotSupportedException();
 

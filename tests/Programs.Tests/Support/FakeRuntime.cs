@@ -1,6 +1,7 @@
 using System.Text;
 using System.Threading.Channels;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Ports;
 
 namespace PeoplesCloud.Programs.Tests.Support;
 
@@ -86,6 +87,8 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
     }
 
     public ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken) => throw new IOException("a fake run has no network");
+
+    public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => throw new IOException("a fake run has no network");
 
     public ValueTask FreezeAsync() => ValueTask.CompletedTask;
 

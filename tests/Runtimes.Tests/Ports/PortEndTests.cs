@@ -1,10 +1,10 @@
 using System.IO.Pipelines;
-using PeoplesCloud.Daemon.Tunnels;
+using PeoplesCloud.Runtimes.Ports;
 
-namespace PeoplesCloud.Daemon.Tests.Tunnels;
+namespace PeoplesCloud.Runtimes.Tests.Ports;
 
 /// <summary>How bytes are carried between two ends, without a network.</summary>
-public sealed class TunnelEndTests
+public sealed class PortEndTests
 {
     private const int Buffer = 4096;
 
@@ -14,13 +14,13 @@ public sealed class TunnelEndTests
     public async Task What_nobody_takes_is_not_read()
     {
         var (near, far) = (new End(), new End());
-        var joined = TunnelEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, Token);
+        var joined = PortEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, Token);
         long sent = 0;
         var stuck = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var writing = WriteAsync();
 
-        await far.Full.Task.WaitAsync(TestNode.Patience, Token);
-        await stuck.Task.WaitAsync(TestNode.Patience, Token);
+        await far.Full.Task.WaitAsync(RuntimeConformance.Patience, Token);
+        await stuck.Task.WaitAsync(RuntimeConformance.Patience, Token);
 
         // The pipes at both ends, two buffers each, and what is in hand.
         Assert.InRange(Interlocked.Read(ref sent), Buffer, 8 * Buffer);
@@ -33,8 +33,9 @@ public sealed class TunnelEndTests
         {
             while (true)
             {
-                var write = near.Out.WriteAsync(new byte[Buffer], Token);
-                if (!write.IsCompleted && far.Full.Task.IsCompleted) stuck.TrySetResult();
+                var write = near.Out.WriteAsync(new byte[Buffer], Token).AsTask();
+                _ = await Task.WhenAny(write, far.Full.Task);
+                if (!write.IsCompleted) stuck.TrySetResult();
                 if (await write is { IsCanceled: true } or { IsCompleted: true }) return;
                 Interlocked.Add(ref sent, Buffer);
             }
@@ -45,7 +46,7 @@ public sealed class TunnelEndTests
     public async Task Each_way_ends_on_its_own()
     {
         var (near, far) = (new End(), new End());
-        var joined = TunnelEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, Token);
+        var joined = PortEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, Token);
 
         await near.Out.CompleteAsync();
         Assert.True((await far.Read.ReadAsync(Token)).IsCompleted);
@@ -61,7 +62,7 @@ public sealed class TunnelEndTests
     public async Task A_way_that_breaks_breaks_both_ends()
     {
         var (near, far) = (new End(), new End());
-        var joined = TunnelEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, Token);
+        var joined = PortEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, Token);
 
         await near.Out.CompleteAsync(new IOException("reset"));
         await joined;
@@ -74,7 +75,7 @@ public sealed class TunnelEndTests
     {
         var (near, far) = (new End(), new End());
         using var stop = new CancellationTokenSource();
-        var joined = TunnelEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, stop.Token);
+        var joined = PortEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, stop.Token);
 
         await stop.CancelAsync();
         await joined;
@@ -88,9 +89,9 @@ public sealed class TunnelEndTests
         private readonly Pipe _in = new(new PipeOptions(pauseWriterThreshold: 2 * Buffer, resumeWriterThreshold: Buffer));
         private readonly Pipe _out = new(new PipeOptions(pauseWriterThreshold: 2 * Buffer, resumeWriterThreshold: Buffer));
 
-        public End() => Tunnel = new TunnelEnd(new Both(_out.Reader.AsStream(), new Watched(_in.Writer.AsStream(), Full)), () => _in.Writer.CompleteAsync(), Abort);
+        public End() => Tunnel = new PortEnd(new Both(_out.Reader.AsStream(), new Watched(_in.Writer.AsStream(), Full)), () => _in.Writer.CompleteAsync(), Abort);
 
-        public TunnelEnd Tunnel { get; }
+        public PortEnd Tunnel { get; }
 
         public PipeWriter Out => _out.Writer;
 

@@ -1,24 +1,19 @@
 using System.Buffers;
 using System.Net.Sockets;
-using PeoplesCloud.Libp2p;
-using PeoplesCloud.Runtimes;
 
-namespace PeoplesCloud.Daemon.Tunnels;
+namespace PeoplesCloud.Runtimes.Ports;
 
-/// <summary>One end of a tunnel: bytes both ways, each way closed on its own, or both broken off so that the other side sees that it is not all.</summary>
+/// <summary>One end of a connection that is passed on: bytes both ways, each way closed on its own, or both broken off so that the other side sees that it is not all.</summary>
 /// <param name="stream">The bytes.</param>
 /// <param name="closeWrite">Says that nothing more will be written.</param>
 /// <param name="abort">Breaks both ways off.</param>
-internal sealed class TunnelEnd(Stream stream, Func<ValueTask> closeWrite, Action abort) : IAsyncDisposable
+public sealed class PortEnd(Stream stream, Func<ValueTask> closeWrite, Action abort) : IAsyncDisposable
 {
     /// <summary>The bytes.</summary>
     public Stream Stream => stream;
 
-    /// <summary>The mesh's end.</summary>
-    public static TunnelEnd Of(Libp2pStream stream) => new(stream.AsStream(), () => stream.Output.CompleteAsync(), stream.Reset);
-
     /// <summary>The program's end.</summary>
-    public static TunnelEnd OfRun(Stream connection) => new(
+    public static PortEnd OfRun(Stream connection) => new(
         connection,
         () =>
         {
@@ -27,8 +22,8 @@ internal sealed class TunnelEnd(Stream stream, Func<ValueTask> closeWrite, Actio
         },
         connection.Dispose);
 
-    /// <summary>The end of a person's program on this machine; the socket is taken over.</summary>
-    public static TunnelEnd Of(Socket socket) => new(
+    /// <summary>The end of a program outside, as a browser; the socket is taken over.</summary>
+    public static PortEnd Of(Socket socket) => new(
         new NetworkStream(socket, ownsSocket: true),
         () =>
         {
@@ -41,7 +36,7 @@ internal sealed class TunnelEnd(Stream stream, Func<ValueTask> closeWrite, Actio
     /// Carries bytes until both directions have ended. What one side sends is read only as fast as the other takes it. When one direction
     /// fails or <paramref name="cancellationToken"/> is cancelled, both ends are broken off.
     /// </summary>
-    public static async Task JoinAsync(TunnelEnd one, TunnelEnd other, int bufferBytes, CancellationToken cancellationToken)
+    public static async Task JoinAsync(PortEnd one, PortEnd other, int bufferBytes, CancellationToken cancellationToken)
     {
         await using var cut = cancellationToken.UnsafeRegister(
             _ =>
@@ -73,7 +68,7 @@ internal sealed class TunnelEnd(Stream stream, Func<ValueTask> closeWrite, Actio
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => stream.DisposeAsync();
 
-    private static async Task CarryAsync(TunnelEnd from, TunnelEnd to, int bufferBytes)
+    private static async Task CarryAsync(PortEnd from, PortEnd to, int bufferBytes)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(bufferBytes);
         try
