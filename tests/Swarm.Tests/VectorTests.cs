@@ -9,7 +9,7 @@ namespace PeoplesCloud.Swarm.Tests;
 
 // Golden vectors in tests/vectors, signed by real keys of fixed seeds, for this and for other implementations. A format that
 // changes gets a new version and new files; these stay. PC_WRITE_VECTORS=1 writes files that do not exist yet.
-public sealed class VectorTests
+public sealed partial class VectorTests
 {
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, PropertyNamingPolicy = JsonNamingPolicy.CamelCase, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly DateTimeOffset Time = new(2026, 12, 24, 18, 30, 0, TimeSpan.Zero);

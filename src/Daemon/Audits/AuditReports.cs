@@ -45,7 +45,7 @@ public static class AuditReports
 
     private static AuditReply Of(SwarmAudit audit, AuditFilter filter, bool verified)
     {
-        var text = new AuditText(audit.State);
+        var text = new AuditText(audit);
         var lines = audit.Lines.Where(line => Matches(line.Entry, audit, text, filter)).ToList();
         return new AuditReply(
             audit.Swarm.ToString(),
@@ -59,8 +59,8 @@ public static class AuditReports
     private static bool Matches(StoredEntry entry, SwarmAudit audit, AuditText text, AuditFilter filter)
     {
         if (filter.Since is { } since && entry.Clock.Time < since) return false;
-        if (filter.Member is { } member && !IsCalled(entry.Author) && !(AuditText.MemberOf(entry.Body) is { } other && IsCalled(other))) return false;
-        return filter.Program is not { } program || (AuditText.ProgramOf(entry) is { } id && IsMeant(id));
+        if (filter.Member is { } member && !IsCalled(entry.Author) && !(text.MemberOf(entry.Body) is { } other && IsCalled(other))) return false;
+        return filter.Program is not { } program || (text.ProgramOf(entry) is { } id && IsMeant(id)) || text.NameOfPrograms(entry) == program;
 
         bool IsCalled(PeerId peer) => string.Equals(text.NameOf(peer), filter.Member, StringComparison.Ordinal) || peer.ToString() == filter.Member;
 
@@ -73,7 +73,7 @@ public static class AuditReports
         var (entry, standing) = (line.Entry, line.Standing.ToString());
         return new AuditEntry(
             entry.Hash.ToString(), entry.Clock.Time, text.NameOf(entry.Author), entry.Author.ToString(), entry.Sequence, entry.Body is UnknownBody unknown ? $"{unknown.Number}" : entry.Body.Kind.ToString(),
-            AuditText.ProgramOf(entry)?.ToString(), text.Of(entry), char.ToLowerInvariant(standing[0]) + standing[1..]);
+            text.ProgramOf(entry)?.ToString(), text.Of(entry), char.ToLowerInvariant(standing[0]) + standing[1..]);
     }
 
     // Sums of what hosts said; an end without its beginning has no time.

@@ -10,7 +10,7 @@ public sealed class EntryTests
     {
         var keys = new SimKeys();
         var village = new Village();
-        foreach (var body in Bodies(keys).Concat(BodiesWithKey(keys)).Concat(BodiesOfJoining(keys)).Concat(BodiesOfRuns()).Concat(BodiesOfControls()))
+        foreach (var body in AllBodies(keys).Where(body => body is not SwarmCreated))
         {
             var entry = StoredEntry.Create(keys.Signer(3), village[0].Id, 7, EntryHash.Of([1]), [EntryHash.Of([2]), EntryHash.Of([3])], new HybridClock(99), body);
             Assert.True(StoredEntry.TryDecode(entry.Bytes.Span, out var read, out var refusal));
@@ -127,10 +127,43 @@ public sealed class EntryTests
         yield return new RunRecorded(EntryHash.Of([8]), ulong.MaxValue, time, RunEnd.Finished, null, 0, RunUse.None);
     }
 
-    private static IEnumerable<EntryBody> BodiesOfControls()
+    internal static IEnumerable<EntryBody> BodiesOfControls()
     {
         yield return new ProgramControlled(EntryHash.Of([9]), ControlAction.Restart, "");
         yield return new ProgramControlled(EntryHash.Of([9]), ControlAction.Exec, "sh and 2 words");
+    }
+
+    /// <summary>At least one of each kind.</summary>
+    internal static IEnumerable<EntryBody> AllBodies(SimKeys keys) =>
+    [
+        new SwarmCreated("friends", new byte[16], "oak", new byte[32]), .. Bodies(keys), .. BodiesWithKey(keys), .. BodiesOfJoining(keys), .. BodiesOfRuns(), .. BodiesOfControls(), .. BodiesOfGuardians(keys),
+        .. BodiesOfReceipts(), .. BodiesOfSecrets(keys), new GuardianMisbehaved(EntryHash.Of([8]), keys.Signer(8).Self, Misbehaviour.TwoVotes, [[1], [2]]),
+    ];
+
+    // Of sets of guardians; in the vectors of guardians.
+    internal static IEnumerable<EntryBody> BodiesOfGuardians(SimKeys keys)
+    {
+        var peers = new[] { keys.Signer(8).Self, keys.Signer(9).Self }.Order().ToList();
+        yield return new GuardiansSet(EntryHash.Of([8]), 2, peers, [new SealedKey(peers[0], new byte[81])]);
+        yield return new GuardiansSet(EntryHash.Of([8]), ulong.MaxValue, [peers[1]], []);
+        yield return new GuardiansApproved(EntryHash.Of([8]), EntryHash.Of([9]));
+    }
+
+    // Of receipts; in their vectors.
+    internal static IEnumerable<EntryBody> BodiesOfReceipts()
+    {
+        yield return new ReceiptIssued(EntryHash.Of([8]), 20_811, new RunUse(TimeSpan.FromMilliseconds(1_234), 5_678, 90_123));
+        yield return new ReceiptIssued(EntryHash.Of([8]), 0, RunUse.None);
+        yield return new ReceiptCountersigned(EntryHash.Of([9]));
+    }
+
+    // Of secrets; in their vectors.
+    internal static IEnumerable<EntryBody> BodiesOfSecrets(SimKeys keys)
+    {
+        var key = new SealedKey(keys.Signer(8).Self, new byte[81]);
+        yield return new SecretSet("bot", [1, 2, 3], [key]);
+        yield return new SecretSet("bot", [], []);
+        yield return new SecretSet("", [], [key], EntryHash.Of([9]));
     }
 
     // In the vectors of entries, which stay as they are.
