@@ -523,6 +523,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The host could not write the program's files.", "Free disk space on the host, then deploy again.")]
     HostStorageFailed = 6034,
 
+    /// <summary>A program names a bundle that another member deployed.</summary>
+    [ErrorInfo(ExitCode.Refused, "A program names a bundle that another member deployed.", "Deploy the program's own folder. If it is yours and somebody else's entry names its bundle: deploy it again, and look at pc audit.")]
+    BundleOfAnother = 6035,
+
     /// <summary>A Node.js program's package.json cannot be understood.</summary>
     [ErrorInfo(ExitCode.Failed, "A Node.js program's package.json cannot be understood.", "Correct package.json, or name the language after the path when the program is written in another.")]
     PackageJsonInvalid = 6040,

@@ -25,11 +25,14 @@ public sealed record ProgramSpec(EntryHash Id, SwarmId Swarm, PeerId Owner, Prog
     /// <summary>The bundle's key, sealed to guardians that came after the deploy.</summary>
     public IReadOnlyList<SealedKey> LaterKeys { get; init; } = [];
 
+    /// <summary>Another member that may have packed this very bundle; null when nobody else may: see <see cref="SwarmProgram.BundleClaimedBy"/>.</summary>
+    public PeerId? BundleClaimedBy { get; init; }
+
     /// <summary>Everybody who holds the bundle's key: the owner and the guardians.</summary>
     public IEnumerable<PeerId> Keepers => Deployed.Keys.Concat(LaterKeys).Select(key => key.Peer).Distinct();
 
     /// <summary>A program of the swarm's state.</summary>
-    public static ProgramSpec Of(SwarmId swarm, SwarmProgram program) => new(program.Id, swarm, program.Owner, program.Deployed, program.DeployedAt) { LastRestart = program.LastRestart, LaterKeys = program.LaterKeys };
+    public static ProgramSpec Of(SwarmId swarm, SwarmProgram program) => new(program.Id, swarm, program.Owner, program.Deployed, program.DeployedAt) { LastRestart = program.LastRestart, LaterKeys = program.LaterKeys, BundleClaimedBy = program.BundleClaimedBy };
 
     /// <summary>The name on a host of a program.</summary>
     public static string LocalNameOf(EntryHash id) => id.ToString()[..26];

@@ -96,6 +96,12 @@ public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed De
     /// <summary>The bundle's key, sealed to guardians that came after the deploy.</summary>
     public IReadOnlyList<SealedKey> LaterKeys { get; init; } = [];
 
+    /// <summary>
+    /// Another member whose deploy names the same bundle and has not seen this one; null when there is none. A bundle is packed once, by one
+    /// member: whoever's entry has seen another's copied it, and of entries that have not seen each other it cannot be told.
+    /// </summary>
+    public PeerId? BundleClaimedBy { get; init; }
+
     /// <summary>What its guardians do when most of them cannot be reached.</summary>
     public WhenAlone WhenAlone => Deployed.Manifest.WhenAlone switch
     {

@@ -16,7 +16,7 @@ public static class StateDigest
             text.Append('|').Append(member.Peer).Append(member.Name).Append(member.Role).Append(member.Status).Append(member.AdmittedBy).Append(member.Since.Ticks).Append(Convert.ToHexString(member.X25519));
         foreach (var ticket in state.Tickets.Values) text.Append('|').Append(ticket);
         foreach (var program in state.Programs.Values)
-            text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped).AppendJoin(',', program.Runs)
+            text.Append('|').Append(program.Id).Append(program.Owner).Append(program.Deployed.Name).Append(program.Host).Append(program.Generation).Append(program.Stopped).Append(program.BundleClaimedBy).AppendJoin(',', program.Runs)
                 .Append(program.GuardianGeneration).AppendJoin(',', program.Guardians).AppendJoin(';', program.PendingGuardians.Select(pending => $"{pending.Entry} {string.Join(',', pending.ApprovedBy)}"));
         foreach (var secrets in state.Secrets.Values) text.Append('|').Append(secrets.Owner).Append(secrets.Name).Append(secrets.Entry).AppendJoin(',', secrets.Keys.Select(key => key.Peer));
         foreach (var receipt in state.Receipts.Values) text.Append('|').Append(receipt.Entry).Append(receipt.IsCountersigned);

@@ -1,6 +1,7 @@
 using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Swarm;
 
@@ -39,6 +40,7 @@ internal sealed class PresenceService(ProgramHost programs, LeaseService leases,
                 Running = [.. programs.Programs.Where(program => program.Spec.Swarm == swarm).Select(Describe).OrderByDescending(running => running.Epoch > 0)],
                 Leaving = _leaving,
                 Draining = leases.IsDraining,
+                Seals = BundleKey.SealVersion,
                 Version = typeof(PresenceService).Assembly.GetName().Version?.ToString(3) ?? "",
             };
         }

@@ -53,7 +53,7 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
         try
         {
             var offer = JsonSerializer.Deserialize(answer, MeshJson.Default.OfferMessage);
-            if (offer?.Languages is { Count: <= 64 }) return new HostOffer(offer.Hosts, offer.Languages, offer.Rank, offer.Refusal);
+            if (offer?.Languages is { Count: <= 64 }) return new HostOffer(offer.Hosts, offer.Languages, offer.Rank, offer.Refusal) { Seals = offer.Seals ?? 1 };
         }
         catch (JsonException)
         {

@@ -108,11 +108,9 @@ internal sealed class VersionService(SwarmRegistry swarms, ProgramService progra
     private async Task<DeployResult> RunAgainAsync(LocalSwarm swarm, SwarmProgram version, Func<string, Task> step, CancellationToken cancellationToken)
     {
         var deployed = version.Deployed;
-        if (deployed.Keys.FirstOrDefault(held => held.Peer == swarms.Self) is not { } box || !BundleKey.TryOpen(key, swarm.Id, deployed.Bundle, box.Box, out var opened))
-            throw new PcException(ErrorCode.BundleKeyMissing, $"this node cannot open that version of {deployed.Name}");
         var order = new DeployOrder("", deployed.Language, deployed.Name)
         {
-            Earlier = new EarlierVersion(deployed, opened),
+            Earlier = new EarlierVersion(deployed, BundleKey.Open(key, swarms.Self, ProgramSpec.Of(swarm.Id, version))),
             Limits = deployed.Limits.ToRunLimits(),
             Network = deployed.Limits.ToNetworkMode(),
             Manifest = deployed.Manifest,

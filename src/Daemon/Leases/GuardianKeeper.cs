@@ -3,6 +3,7 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Swarm;
@@ -72,15 +73,14 @@ internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, 
         if (kept.Count == program.Guardians.Count || kept.Count == 0) return null;
         var others = state.ActiveMembers.Where(member => member.MayDeployAndHost && !kept.Contains(member.Peer) && HostsNow(swarm, member.Peer)).Select(member => member.Peer);
         var added = Rendezvous.Guardians(program.Deployed.Bundle, swarms.Self, others).Where(peer => peer != swarms.Self).Take(program.Guardians.Count - kept.Count).ToList();
-        if (program.KeyOf(swarms.Self) is not { } box || !BundleKey.TryOpen(key, swarm.Id, program.Deployed.Bundle, box.Box, out var bundleKey)) return null;
-        using (bundleKey)
-        {
-            var keys = added.Select(peer => new SealedKey(peer, bundleKey.SealTo(state.Find(peer)!.X25519, swarm.Id, program.Deployed.Bundle))).ToList();
-            return new GuardiansSet(program.Id, program.GuardianGeneration + 1, [.. kept.Concat(added).Order()], keys);
-        }
+        using var bundleKey = BundleKey.Open(key, swarms.Self, ProgramSpec.Of(swarm.Id, program));
+        var keys = added.Select(peer => new SealedKey(peer, bundleKey.SealTo(state.Find(peer)!.X25519, SealsOf(swarm, peer), swarm.Id, program.Owner, program.Deployed.Bundle))).ToList();
+        return new GuardiansSet(program.Id, program.GuardianGeneration + 1, [.. kept.Concat(added).Order()], keys);
     }
 
     private static bool IsHost(SwarmState state, PeerId peer) => state.Find(peer) is { MayDeployAndHost: true };
+
+    private static int SealsOf(LocalSwarm swarm, PeerId peer) => swarm.Presence.GetValueOrDefault(peer)?.Record?.Info.Seals ?? 1;
 
     private bool HostsNow(LocalSwarm swarm, PeerId peer) =>
         peer != swarms.Self && swarm.Presence.GetValueOrDefault(peer) is { Liveness: Liveness.Awake, Record.Info: { Hosts: true, Leaving: false } };

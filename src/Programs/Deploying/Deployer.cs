@@ -208,7 +208,9 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
     private static SealedKey SealFor(Attempt attempt, PeerId peer)
     {
         var member = attempt.Swarm.State.Find(peer) ?? throw new PcException(ErrorCode.HostUnknown, $"{peer} is no member of {attempt.Swarm.State.Name} any more");
-        return new SealedKey(peer, attempt.Packed.Key.SealTo(member.X25519, attempt.Swarm.State.Id, attempt.Packed.Cid));
+        // Each keeper gets the newest seal that it opens; of a guardian that is one of an earlier version, the first.
+        var seals = peer == attempt.Swarm.Self ? BundleKey.SealVersion : attempt.Offers.FirstOrDefault(offer => offer.Peer == peer)?.Offer?.Seals ?? 1;
+        return new SealedKey(peer, attempt.Packed.Key.SealTo(member.X25519, seals, attempt.Swarm.State.Id, attempt.Swarm.Self, attempt.Packed.Cid));
     }
 
     // Its older version ends before the new one starts, so that a bot never answers twice. The chosen host itself does this

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
@@ -31,7 +32,7 @@ public sealed partial class ProgramHost
         var question = new PolicyQuestion(asker, _options.IsAdmin(ask.Swarm, asker), asker == _self, ask.Language, RuntimeOf(ask.Language, ask.Manifest), ask.Limits, TimeSpan.Zero);
         // What a deploy replaces ends before it starts, and does not stand in its way.
         var others = UseWithout(program => program.Swarm == ask.Swarm && program.Owner == asker && string.Equals(program.Name, ask.Name, StringComparison.Ordinal));
-        return new HostOffer(policy.Hosts, Languages, Rank, TakesNone ?? policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal);
+        return new HostOffer(policy.Hosts, Languages, Rank, TakesNone ?? policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal) { Seals = BundleKey.SealVersion };
     }
 
     /// <summary>Why the policy does not let a program run here now; null when it does. A program that runs does not stand in its own way.</summary>

@@ -81,9 +81,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
     /// <summary>Fetches, decrypts and unpacks the bundle.</summary>
     public async Task PrepareAsync(CancellationToken cancellationToken)
     {
-        if (spec.SealedKeyOf(self) is not { } sealedKey || !BundleKey.TryOpen(key, spec.Swarm, spec.Deployed.Bundle, sealedKey, out var bundleKey))
-            throw new PcException(ErrorCode.BundleKeyMissing, $"no key of {spec.Name}'s bundle is sealed to this node");
-        using (bundleKey)
+        using (var bundleKey = BundleKey.Open(key, self, spec))
         {
             DeleteFolder(AppFolder);
             await using var bundle = await OpenAsync(cancellationToken);

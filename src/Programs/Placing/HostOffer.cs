@@ -20,4 +20,8 @@ public sealed record ProgramAsk(SwarmId Swarm, string Language, ProgramLimits Li
 /// <param name="Languages">The languages that it can run.</param>
 /// <param name="Rank">How busy it is, see <see cref="HostRank"/>; lower is better.</param>
 /// <param name="Refusal">Why its policy refuses this program; null when it does not.</param>
-public sealed record HostOffer(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal);
+public sealed record HostOffer(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal)
+{
+    /// <summary>The newest way of sealing a bundle's key that it opens; members of earlier versions do not say it and know the first only.</summary>
+    public int Seals { get; init; } = 1;
+}

@@ -32,6 +32,7 @@ internal sealed class StateBuilder(SwarmId id)
     private readonly List<Accusation> _accusations = [];
     private readonly ImmutableSortedDictionary<EntryHash, Receipt>.Builder _receipts = ImmutableSortedDictionary.CreateBuilder<EntryHash, Receipt>();
     private readonly HashSet<(EntryHash Program, PeerId Host, int Day)> _receiptDays = [];
+    private readonly BundleClaims _bundles = new();
     private readonly List<Node> _ticketEntries = [];
     private readonly List<Node> _memberChanges = []; // whoever came or went, in order; the genesis entry is not among them
     private string _name = "";
@@ -75,6 +76,7 @@ internal sealed class StateBuilder(SwarmId id)
     /// <param name="pastOf">The entries that an entry has seen.</param>
     public void Finish(Func<Node, BitArray> futureOf, Func<Node, BitArray> pastOf)
     {
+        foreach (var (program, claim) in _bundles.Judge(pastOf)) _programs[program] = _programs[program] with { BundleClaimedBy = claim };
         foreach (var removal in _memberChanges.Where(change => change.Entry.Body is MemberRemoved))
         {
             var knowing = futureOf(removal);
@@ -211,7 +213,7 @@ internal sealed class StateBuilder(SwarmId id)
                 StopProgramsOf(removed.Peer);
                 break;
             case ProgramDeployed deployed:
-                _programs[entry.Hash] = GuardianSets.Begin(new SwarmProgram(entry.Hash, entry.Author, deployed, entry.Clock.Time, null, 0, Stopped: false));
+                _programs[entry.Hash] = GuardianSets.Begin(new SwarmProgram(entry.Hash, entry.Author, deployed, entry.Clock.Time, null, 0, Stopped: false) { BundleClaimedBy = _bundles.Add(node, deployed.Bundle) });
                 break;
             case ProgramPlaced placed:
                 _programs[placed.Program] = GuardianSets.Place(_programs[placed.Program] with { Host = placed.Host, Generation = placed.Generation });

@@ -43,6 +43,9 @@ public sealed record PresenceInfo
     /// <summary>It takes no programs, and gives those that it runs to others.</summary>
     public bool Draining { get; init; }
 
+    /// <summary>The newest way of sealing a bundle's key that it opens (docs/layouts/bundle.md, "Keys").</summary>
+    public int Seals { get; init; } = 1;
+
     /// <summary>The version of its program.</summary>
     public string Version { get; init; } = "";
 }
@@ -114,6 +117,7 @@ public sealed class PresenceRecord
             Leaving = info.Leaving,
             Draining = info.Draining,
             Version = Cut(info.Version),
+            Seals = info.Seals > 1 ? (uint)info.Seals : 0,
         };
         // What is too much is left out rather than refused: a node must be able to say that it is here.
         m.Addresses.AddRange(info.Addresses.Where(address => address.Length <= MaxText).Take(MaxAddresses));
@@ -173,6 +177,7 @@ public sealed class PresenceRecord
                 Leaving = m.Leaving,
                 Draining = m.Draining,
                 Version = m.Version,
+                Seals = (int)Math.Clamp(m.Seals, 1, int.MaxValue),
             };
             record = new PresenceRecord(bytes.ToArray(), swarm, peer, new PresenceVersion(m.EpochMs, m.Counter), info);
             return true;

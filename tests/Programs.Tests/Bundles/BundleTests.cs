@@ -4,6 +4,7 @@ using FsCheck.Fluent;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Content;
+using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Swarm;
@@ -163,22 +164,29 @@ public sealed class BundleTests : IDisposable
         await Refused.WithAsync(ErrorCode.LanguageNotDetected, "is empty", () => new BundlePacker((_, _) => Task.FromResult(default(Cid)), BundleLimits.Default).PackAsync(_folder.Path, TestContext.Current.CancellationToken));
 
     [Fact]
-    public void The_key_opens_for_its_member_swarm_and_bundle_only()
+    public void The_key_opens_for_its_member_owner_swarm_and_bundle_only()
     {
         using var guardian = new X25519Key(X25519Key.NewPrivateKey());
         using var stranger = new X25519Key(X25519Key.NewPrivateKey());
         using var key = BundleKey.New();
         var (swarm, other) = (SwarmOf(1), SwarmOf(2));
         var (bundle, another) = (Cid.V0(new byte[32]), Cid.V1(Cid.Raw, new byte[32]));
-        var box = key.SealTo(guardian.PublicKey.Span, swarm, bundle);
-        Assert.True(BundleKey.TryOpen(guardian, swarm, bundle, box, out var opened));
+        var (oak, mallory) = (OwnerOf(1), OwnerOf(2));
+        var box = key.SealTo(guardian.PublicKey.Span, BundleKey.SealVersion, swarm, oak, bundle);
+        Assert.True(BundleKey.TryOpen(guardian, swarm, oak, bundle, box, out var opened));
         Assert.Equal(key.Bytes, opened.Bytes);
-        Assert.False(BundleKey.TryOpen(stranger, swarm, bundle, box, out _));
-        Assert.False(BundleKey.TryOpen(guardian, other, bundle, box, out _));
-        Assert.False(BundleKey.TryOpen(guardian, swarm, another, box, out _));
+        Assert.False(BundleKey.TryOpen(stranger, swarm, oak, bundle, box, out _));
+        Assert.False(BundleKey.TryOpen(guardian, other, oak, bundle, box, out _));
+        Assert.False(BundleKey.TryOpen(guardian, swarm, mallory, bundle, box, out _));
+        Assert.False(BundleKey.TryOpen(guardian, swarm, oak, another, box, out _));
+        Assert.False(BundleKey.TryOpenWithoutOwner(guardian, swarm, bundle, box, out _));
         box[^1] ^= 1;
-        Assert.False(BundleKey.TryOpen(guardian, swarm, bundle, box, out _));
-        Assert.False(BundleKey.TryOpen(guardian, swarm, bundle, [], out _));
+        Assert.False(BundleKey.TryOpen(guardian, swarm, oak, bundle, box, out _));
+        Assert.False(BundleKey.TryOpen(guardian, swarm, oak, bundle, [], out _));
+
+        var old = key.SealTo(guardian.PublicKey.Span, 1, swarm, oak, bundle);
+        Assert.True(BundleKey.TryOpenWithoutOwner(guardian, swarm, bundle, old, out _));
+        Assert.False(BundleKey.TryOpen(guardian, swarm, oak, bundle, old, out _));
     }
 
     public void Dispose() => _folder.Dispose();
@@ -195,6 +203,12 @@ public sealed class BundleTests : IDisposable
     {
         Assert.True(SwarmId.TryFromBytes([.. Enumerable.Repeat(seed, 32)], out var swarm));
         return swarm;
+    }
+
+    internal static PeerId OwnerOf(byte seed)
+    {
+        using var key = new Ed25519Key([.. Enumerable.Repeat(seed, 32)]);
+        return PeerId.FromEd25519(key.PublicKey.Span);
     }
 
     private static byte[] Open(byte[] bundle, byte[] key)

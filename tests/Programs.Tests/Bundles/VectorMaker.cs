@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using PeoplesCloud.Base.Crypto;
+using PeoplesCloud.Content;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Tests.Support;
 
@@ -55,6 +57,38 @@ public sealed class VectorMaker
         Bad("content", key, Changed(good, 64), "a chunk is damaged, missing or out of its order");
         Bad("tag", key, Changed(good, good.Length - 1), "a chunk is damaged, missing or out of its order");
         Bad("more", key, [.. good, 0], "a chunk is damaged, missing or out of its order");
+    }
+
+    // A box is made with a key of its own and never the same twice: what is there must open.
+    [Fact]
+    public void The_vector_of_sealed_keys_opens()
+    {
+        byte[] member = [.. Enumerable.Range(1, 32).Select(i => (byte)(i * 3))];
+        using var own = new X25519Key(member);
+        var (swarm, owner, cid) = (BundleTests.SwarmOf(4), BundleTests.OwnerOf(1), Cid.V1(Cid.Raw, SHA256.HashData("bundle"u8)));
+        var path = Path.Combine(Vector.Folder, "sealed-key.txt");
+        if (!File.Exists(path) && Environment.GetEnvironmentVariable("PC_WRITE_VECTORS") is "1")
+        {
+            using var made = new BundleKey([.. Enumerable.Range(1, 32).Select(i => (byte)(i * 7))]);
+            File.WriteAllText(path, $"""
+                # A bundle's key, sealed to one member in both versions. Format: docs/layouts/bundle.md, "Keys". owner: the peer id of the Ed25519 seed of 32 bytes 01.
+                member-private-key = {Convert.ToHexStringLower(member)}
+                swarm = {Convert.ToHexStringLower(swarm.ToBytes())}
+                owner = {Convert.ToHexStringLower(owner.Bytes)}
+                cid = {Convert.ToHexStringLower(cid.Bytes)}
+                key = {Convert.ToHexStringLower(made.Bytes)}
+                box-1 = {Convert.ToHexStringLower(made.SealTo(own.PublicKey.Span, 1, swarm, owner, cid))}
+                box-2 = {Convert.ToHexStringLower(made.SealTo(own.PublicKey.Span, 2, swarm, owner, cid))}
+
+                """);
+        }
+        var vector = Vector.Load("sealed-key");
+        Assert.Equal((Convert.ToHexStringLower(swarm.ToBytes()), Convert.ToHexStringLower(owner.Bytes), Convert.ToHexStringLower(cid.Bytes)), (vector.Text("swarm"), vector.Text("owner"), vector.Text("cid")));
+        Assert.True(BundleKey.TryOpen(own, swarm, owner, cid, vector.Bytes("box-2"), out var key));
+        Assert.Equal(vector.Bytes("key"), key.Bytes.ToArray());
+        Assert.True(BundleKey.TryOpenWithoutOwner(own, swarm, cid, vector.Bytes("box-1"), out key));
+        Assert.Equal(vector.Bytes("key"), key.Bytes.ToArray());
+        Assert.False(BundleKey.TryOpen(own, swarm, owner, cid, vector.Bytes("box-1"), out _));
     }
 
     private static void Bad(string name, byte[] key, byte[] bundle, string reason) => Save($"bad-{name}", "A bundle that is refused.", $"""

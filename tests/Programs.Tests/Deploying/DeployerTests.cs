@@ -121,7 +121,7 @@ public sealed class DeployerTests : IAsyncDisposable
             var entry = node.State.Programs[program.Id].Deployed;
             using var bundle = await new UnixFsReader(new BlockFetcher(node.Store, [_owner])).OpenAsync(entry.Bundle, null, Token);
             Assert.True(bundle.Length > 0);
-            var opened = entry.Keys.Count(key => BundleKey.TryOpen(node.SealingKey, node.State.Id, entry.Bundle, key.Box, out _));
+            var opened = entry.Keys.Count(key => BundleKey.TryOpen(node.SealingKey, node.State.Id, _owner.Self, entry.Bundle, key.Box, out _));
             Assert.Equal(keepers.Contains(node.Self) ? 1 : 0, opened);
             able += opened;
             if (opened == 0) await Refused.WithAsync(ErrorCode.BundleKeyMissing, "no key of hello", () => node.Host.StartAsync(program, Token));

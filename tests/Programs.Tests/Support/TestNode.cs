@@ -104,6 +104,9 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     /// <summary>Whether others reach it.</summary>
     public bool Awake { get; set; } = true;
 
+    /// <summary>The newest way of sealing that it says it opens.</summary>
+    public int Seals { get; set; } = BundleKey.SealVersion;
+
     /// <summary>Languages that its machine has no interpreter of.</summary>
     public HashSet<string> Lacks { get; } = [];
 
@@ -147,8 +150,11 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
         return ValueTask.CompletedTask;
     }
 
-    public async ValueTask<HostOffer> AskAsync(PeerId host, ProgramAsk ask, CancellationToken cancellationToken) =>
-        (await RequestAsync(host, "ask").WaitAsync(cancellationToken)).Host.Offer(ask, Self);
+    public async ValueTask<HostOffer> AskAsync(PeerId host, ProgramAsk ask, CancellationToken cancellationToken)
+    {
+        var node = await RequestAsync(host, "ask").WaitAsync(cancellationToken);
+        return node.Host.Offer(ask, Self) with { Seals = node.Seals };
+    }
 
     public async ValueTask StartAsync(PeerId host, ProgramSpec program, CancellationToken cancellationToken)
     {
