@@ -130,7 +130,10 @@ public interface IRuntime
 /// <summary>A running command. Disposing kills what is left and removes its folder and cgroup.</summary>
 public interface IRun : IAsyncDisposable
 {
-    /// <summary>Ends when the command and all that it started have ended, after its last output was handed over.</summary>
+    /// <summary>
+    /// Ends when the command and all that it started have ended, after its last output was handed over; <see cref="Usage"/> then tells what it took. What the
+    /// runtime has to clean up after it may take longer: disposing waits for that, and another run may begin before.
+    /// </summary>
     Task<RunExit> Exited { get; }
 
     /// <summary>

@@ -38,6 +38,7 @@ internal sealed class HostedProgram : IDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _still = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Task> _work = [];
     private readonly ConcurrentQueue<(EntryHash Entry, TaskCompletionSource Done)> _restartsAsked = new();
     private readonly List<TaskCompletionSource> _restartsBegun = []; // used by the loop only
@@ -117,6 +118,9 @@ internal sealed class HostedProgram : IDisposable
 
     /// <summary>Completes when its first process runs; never when none ever does.</summary>
     public Task Begun => _begun.Task;
+
+    /// <summary>Completes when nothing of it runs or will run, and its data is handed over: another program may take its place.</summary>
+    public Task Still => _still.Task;
 
     /// <summary>Completes when it is over and nothing of it is left but its log.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
@@ -213,8 +217,9 @@ internal sealed class HostedProgram : IDisposable
         _inputs.Writer.Complete();
         EndRestarts(_failure ?? OverBefore("restarted"));
         while (_restartsAsked.TryDequeue(out var late)) late.Done.TrySetException(OverBefore("restarted"));
-        await AllWork();
         await HandDataOverAsync();
+        _still.SetResult();
+        await AllWork();
         Dispose();
         _workplace.CleanUp();
         _firstStart.TrySetException(_failure ?? OverBefore("started"));
@@ -363,7 +368,7 @@ internal sealed class HostedProgram : IDisposable
             LastExit = exit;
             Meter.End();
             Log.FinishLines();
-            await run.DisposeAsync();
+            Work(CleanUpAsync(run)); // the next process need not wait for that; who waits for the end of the program does
             if (_data is not null) await _data.EndedAsync();
         }
         catch (Exception failed)
@@ -371,6 +376,18 @@ internal sealed class HostedProgram : IDisposable
             Failed(failed);
         }
         Post(new SupervisorInput.Exited(exit));
+    }
+
+    private async Task CleanUpAsync(IRun run)
+    {
+        try
+        {
+            await run.DisposeAsync();
+        }
+        catch (Exception failed)
+        {
+            Failed(failed);
+        }
     }
 
     private async Task EndRunAsync(IRun run, TimeSpan grace)

@@ -55,9 +55,14 @@ public sealed partial class ProgramHost
         _programs.TryGetValue(id, out var program) && program.Epoch is { } epoch ? (epoch, program.Meter.Read()) : null;
 
     // Called when the lease is held: an older version ends only when the newer one may run.
-    private async Task EndOlderAsync(ProgramSpec spec, HostedProgram? older)
+    private async Task EndOlderAsync(ProgramSpec spec, IEnumerable<HostedProgram> namesakes)
     {
-        if (older is not null && !StartsBeside(spec, older)) await StopAsync(older.Spec.Id, "was replaced by a newer deploy");
+        foreach (var older in namesakes.Where(older => !StartsBeside(spec, older)))
+        {
+            // What is cleaned up after it is nothing to wait for; this host's end waits for it.
+            var ending = StopAsync(older.Spec.Id, "was replaced by a newer deploy");
+            if (await Task.WhenAny(ending, older.Still) == ending) await ending;
+        }
     }
 
     private async Task NoteRunAsync(HostedProgram program)

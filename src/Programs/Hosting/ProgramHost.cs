@@ -88,8 +88,8 @@ public sealed partial class ProgramHost : IAsyncDisposable
         get
         {
             var running = _programs;
-            // What is being ended by the policy is in both.
-            return [.. running.Values.Select(program => program.Status).Concat(_finished.Values).Concat(_held.Values.Where(held => !running.ContainsKey(held.Spec.Id))).OrderBy(status => status.Spec.Id)];
+            // What is being ended by the policy is in both. What was ended and stands still is gone, though it may have to be cleaned up.
+            return [.. running.Values.Where(program => program.EndedFor is null || !program.Still.IsCompleted).Select(program => program.Status).Concat(_finished.Values).Concat(_held.Values.Where(held => !running.ContainsKey(held.Spec.Id))).OrderBy(status => status.Spec.Id)];
         }
     }
 
@@ -241,7 +241,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
     {
         lock (_lock) _closed = true;
         foreach (var program in _programs.Values) program.Stop("the host's daemon ends; the program goes on when it is back", RunEnd.HostStopped);
-        await Task.WhenAll(_programs.Values.Select(program => program.Ended));
+        await Task.WhenAll(_programs.Values.Select(program => program.Told));
     }
 
     // One that is over and was asked to start again since is not: it is started like one that the daemon finds.
@@ -309,12 +309,12 @@ public sealed partial class ProgramHost : IAsyncDisposable
             if (!Languages.Contains(spec.Deployed.Language, StringComparer.Ordinal)) throw new PcException(ErrorCode.LanguageUnknown, $"this host cannot run {Quoted.Text(spec.Deployed.Language)}");
             var place = Place(spec.Deployed.Language, spec.Deployed.Manifest);
             if (place.Refusal is { } lacking) throw new PcException(ErrorCode.HostRefuses, lacking);
-            var namesake = _programs.Values.FirstOrDefault(program => !program.IsOver && program.Spec.Swarm == spec.Swarm && string.Equals(program.Spec.Name, spec.Name, StringComparison.Ordinal));
-            if (namesake is not null && namesake.Spec.Owner != spec.Owner) throw new PcException(ErrorCode.NameTaken, $"{spec.Name} is a program of another member on this host already");
+            var namesakes = _programs.Values.Where(program => !program.Still.IsCompleted && program.Spec.Swarm == spec.Swarm && string.Equals(program.Spec.Name, spec.Name, StringComparison.Ordinal)).ToList();
+            if (namesakes.Exists(namesake => namesake.Spec.Owner != spec.Owner)) throw new PcException(ErrorCode.NameTaken, $"{spec.Name} is a program of another member on this host already");
 
             RemoveOldLogs();
             var workplace = NewWorkplace(spec, place);
-            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => _leases.AcquireAsync(spec, cancellationToken), () => EndOlderAsync(spec, namesake), _data);
+            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => _leases.AcquireAsync(spec, cancellationToken), () => EndOlderAsync(spec, namesakes), _data);
             program.Start(resumed);
             program.Told = NoteRunAsync(program);
             _programs = _programs.SetItem(spec.Id, program);

@@ -28,10 +28,14 @@ internal sealed class SandboxRun : IRun
         var limits = SandboxCommand.ResourceLimits(spec.Limits, host.Cgroups is { HasPids: true }, host.Cgroups is { HasMemory: true });
         _exec = new SandboxExec(host, host.Folders.ExecFolderOf(slot.Number), slot.Number, slot.Shell.Ended, [.. limits]);
         Exited = EndAsync();
+        CleanedUp = CleanUpAsync();
     }
 
     /// <inheritdoc/>
     public Task<RunExit> Exited { get; }
+
+    /// <summary>Completes when nothing of it is left on the host, some time after its end: other runs have other names, and need not wait for that.</summary>
+    public Task CleanedUp { get; }
 
     /// <inheritdoc/>
     public async ValueTask StopAsync(TimeSpan grace)
@@ -104,7 +108,11 @@ internal sealed class SandboxRun : IRun
     public RunUsage Usage() => _last ?? _slot.Usage();
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => StopAsync(TimeSpan.Zero);
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(TimeSpan.Zero);
+        await CleanedUp;
+    }
 
     private async Task<RunExit> EndAsync()
     {
@@ -117,6 +125,13 @@ internal sealed class SandboxRun : IRun
             : Volatile.Read(ref _outOfMemory) != 0 || (code != 0 && _slot.RanOutOfMemory()) ? RunExitReason.OutOfMemory
             : code > 128 ? RunExitReason.Signalled
             : RunExitReason.Exited;
+        SandboxLog.Ended(_host.Logger, _spec.Id, code, reason);
+        return new RunExit(code, reason);
+    }
+
+    private async Task CleanUpAsync()
+    {
+        _ = await Exited;
         try
         {
             await _door.DisposeAsync();
@@ -126,8 +141,6 @@ internal sealed class SandboxRun : IRun
         {
             SandboxLog.CleanupFailed(_host.Logger, _spec.Id, e);
         }
-        SandboxLog.Ended(_host.Logger, _spec.Id, code, reason);
-        return new RunExit(code, reason);
     }
 
     private void EndForMemory()

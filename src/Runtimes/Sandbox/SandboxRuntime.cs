@@ -58,7 +58,7 @@ public sealed class SandboxRuntime : IRuntime, IAsyncDisposable
             SandboxLog.Started(_logger, spec.Id, slot.Number, spec.Network, _time.GetElapsedTime(started));
             var run = new SandboxRun(slot, host, spec);
             _runs[run] = true;
-            _ = run.Exited.ContinueWith(_ => _runs.TryRemove(run, out var _), TaskScheduler.Default);
+            _ = run.CleanedUp.ContinueWith(_ => _runs.TryRemove(run, out var _), TaskScheduler.Default);
             // 4. The next one will find a place prepared.
             _standby.Fill(StandbyDelay);
             return run;

@@ -237,6 +237,36 @@ public sealed class ProgramHostTests : IAsyncDisposable
         Assert.True(_owner.State.Programs[first.Id].Stopped);
     }
 
+    // Goal: nobody waits for the folders and groups of a sandbox that has ended, and none of them are left behind. Method: two deploys and the end of the
+    // host, while what the first left is not cleaned up yet.
+    [Fact]
+    public async Task A_newer_deploy_starts_while_the_older_one_is_cleaned_up_and_the_host_ends_after_that()
+    {
+        var free = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var cleaned = 0;
+        _runtime.CleanUp = async () =>
+        {
+            await free.Task;
+            for (var i = 0; i < 100; i++) await Task.Yield();
+            Interlocked.Increment(ref cleaned);
+        };
+        await DeployAsync();
+        await _runtime.NextAsync();
+        _swarm.Folder.With("hello/bot.py", "print('newer')\n");
+        await DeployAsync();
+        var newer = await _runtime.NextAsync();
+        _swarm.Folder.With("hello/bot.py", "print('newest')\n");
+        var last = await DeployAsync();
+        await _runtime.NextAsync();
+        Assert.True(newer.Exited.IsCompleted, "the one before it is ended, not one that had ended already");
+        Assert.Equal(1, _runtime.Running);
+        Assert.Equal(last.Id, Assert.Single(_host.Host.Programs).Spec.Id);
+
+        free.SetResult();
+        await _host.Host.DisposeAsync();
+        Assert.Equal(3, cleaned);
+    }
+
     [Fact]
     public async Task A_newer_deploy_that_cannot_be_unpacked_leaves_the_older_one_until_another_host_has_it()
     {

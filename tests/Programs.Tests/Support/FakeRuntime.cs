@@ -22,6 +22,9 @@ internal sealed class FakeRuntime : IRuntime
     /// <summary>Completes when something is to be started for the first time.</summary>
     public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Cleans up what a run left behind when it has ended.</summary>
+    public Func<Task> CleanUp { get; set; } = () => Task.CompletedTask;
+
     /// <summary>Whether runs ignore TERM.</summary>
     public bool Stubborn { get; set; }
 
@@ -36,7 +39,7 @@ internal sealed class FakeRuntime : IRuntime
         await Gate;
         if (Failure(spec) is { } failure) throw failure;
         Interlocked.Increment(ref _running);
-        var run = new FakeRun(spec, output, () => Interlocked.Decrement(ref _running), spec.SourceFolder is { } source ? TestFolder.Describe(source) : "", Stubborn);
+        var run = new FakeRun(spec, output, () => Interlocked.Decrement(ref _running), spec.SourceFolder is { } source ? TestFolder.Describe(source) : "", Stubborn, () => CleanUp());
         _started.Writer.TryWrite(run);
         return run;
     }
@@ -51,7 +54,7 @@ internal sealed class FakeRuntime : IRuntime
 }
 
 /// <summary>One run of a <see cref="FakeRuntime"/>.</summary>
-internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, Action ended, string files, bool stubborn) : IRun
+internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, Action ended, string files, bool stubborn, Func<Task> cleanUp) : IRun
 {
     private readonly TaskCompletionSource _stopping = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<RunExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -106,10 +109,10 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
 
     public RunUsage Usage() => new(-1, TimeSpan.Zero, -1);
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         Exit(137, RunExitReason.Stopped);
-        return ValueTask.CompletedTask;
+        await cleanUp();
     }
 }
 
