@@ -49,4 +49,10 @@ public sealed class Libp2pException : IOException
 
     /// <summary>What a caller branches on.</summary>
     public Libp2pError Error { get; }
+
+    /// <summary>
+    /// Whether each of the peer's own addresses refused the connection when it was dialed last: its machine answers and nothing listens there, so most
+    /// likely its process is gone. No proof: a firewall may refuse in its place, and the peer may have other addresses by now.
+    /// </summary>
+    public bool IsRefused { get; init; }
 }

@@ -64,7 +64,7 @@ public sealed partial class Libp2pHost
             if (peer == Self) return Task.FromException<Libp2pConnection>(new Libp2pException(Libp2pError.WrongPeer, "a node does not dial itself"));
             if (_failures.TryGetValue(key, out var failure) && _time.GetTimestamp() < failure.Until)
             {
-                var again = new Libp2pException(failure.Reason.Error, $"{failure.Reason.Message}; not tried again yet after {failure.Count} failed dials", failure.Reason);
+                var again = new Libp2pException(failure.Reason.Error, $"{failure.Reason.Message}; not tried again yet after {failure.Count} failed dials", failure.Reason) { IsRefused = failure.Reason.IsRefused };
                 return Task.FromException<Libp2pConnection>(again);
             }
             var dial = new TaskCompletionSource<Libp2pConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -112,7 +112,7 @@ public sealed partial class Libp2pHost
     private async Task<Libp2pConnection> DialAsync(PeerId? peer, IReadOnlyList<Multiaddr> addresses, StreamUse use, CancellationToken cancellationToken)
     {
         if (_table.Count >= _limits.MaxConnections) throw new Libp2pException(Libp2pError.LimitReached, $"this node has {_limits.MaxConnections} connections, as many as it may");
-        var failures = new List<string>();
+        var failures = new DialFailures();
         Libp2pException? handshakeFailure = null;
         var targets = new Queue<DialTarget>(await FindTargetsAsync(addresses, failures, cancellationToken));
         while (await _race.ConnectFirstAsync(peer, targets, failures, cancellationToken) is var (raw, target))
@@ -123,23 +123,23 @@ public sealed partial class Libp2pHost
             }
             catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
             {
-                failures.Add($"{target.Address}: {e.Message}");
+                failures.Add(target.Address, e);
                 // Another peer at this address is the more telling reason, also when a later address does not answer.
                 if (e is Libp2pException told && handshakeFailure?.Error is not Libp2pError.WrongPeer) handshakeFailure = told;
             }
         }
-        var what = failures.Count == 0 ? "no address of it is known" : string.Join("; ", failures);
-        throw new Libp2pException(handshakeFailure?.Error ?? Libp2pError.Unreachable, $"{(peer is { } known ? known.ToString() : string.Join(" or ", addresses))} cannot be reached: {what}", handshakeFailure);
+        var whom = peer is { } known ? known.ToString() : string.Join(" or ", addresses);
+        throw new Libp2pException(handshakeFailure?.Error ?? Libp2pError.Unreachable, $"{whom} cannot be reached: {failures}", handshakeFailure) { IsRefused = failures.AreRefusals };
     }
 
     /// <summary>What to dial, cheapest kind first. A name becomes its IP addresses, each of them raced; one behind a relay is the relay's to resolve.</summary>
-    private async Task<IEnumerable<DialTarget>> FindTargetsAsync(IReadOnlyList<Multiaddr> addresses, List<string> failures, CancellationToken cancellationToken)
+    private async Task<IEnumerable<DialTarget>> FindTargetsAsync(IReadOnlyList<Multiaddr> addresses, DialFailures failures, CancellationToken cancellationToken)
     {
         var targets = new List<DialTarget>();
         var transports = Volatile.Read(ref _transports);
         foreach (var address in addresses)
         {
-            if (Array.Find(transports, t => t.CanDial(address)) is not { } transport) failures.Add($"{address}: addresses of this kind are not dialed here");
+            if (Array.Find(transports, t => t.CanDial(address)) is not { } transport) failures.Skip(address);
             else if (!address.IsName || address.IsRelayed) targets.Add(new DialTarget(transport, address));
             else
             {
@@ -150,7 +150,7 @@ public sealed partial class Libp2pHost
                 }
                 catch (SocketException e)
                 {
-                    failures.Add($"{address}: {e.Message}");
+                    failures.Add(address, e);
                 }
             }
         }

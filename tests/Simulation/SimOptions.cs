@@ -20,6 +20,8 @@ public sealed class SimNetworkRules
 
     /// <summary>Pairs of nodes whose messages from the first to the second are lost.</summary>
     public HashSet<(int From, int To)> Blocked { get; } = [];
+
+    internal TimeSpan DrawDelay(Random random) => MinDelay + (MaxDelay - MinDelay) * random.NextDouble();
 }
 
 /// <summary>A broken promise, with all that is needed to see it again.</summary>

@@ -3,20 +3,14 @@ using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Simulation;
 
-/// <summary>
-/// All nodes, the network between them and the time: one queue of events, played in order. Everything random comes from one
-/// seeded source, and nothing depends on a hash order, so equal runs give equal traces.
-/// </summary>
-internal sealed class SimWorld
+/// <summary>All nodes of a swarm, which gossip, and their disks.</summary>
+internal sealed class SimWorld : SimLoop
 {
-    private readonly PriorityQueue<Action, (TimeSpan At, long Number)> _events = new();
     private readonly Dictionary<PeerId, int> _indexOf = [];
-    private long _eventNumber;
 
     public SimWorld(SimRun run)
+        : base(run, salt: 0)
     {
-        Run = run;
-        Random = new Random(unchecked((int)(run.Seed ^ (run.Seed >> 32))));
         // An unkind date: some day in sixty years, at an odd millisecond.
         Epoch = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000 + Random.NextInt64(1_900_000_000_000));
         Checkers = new Checkers(this);
@@ -25,18 +19,10 @@ internal sealed class SimWorld
         CreateSwarm();
     }
 
-    public SimRun Run { get; }
-
     /// <summary>Pace of gossip; set before the start.</summary>
     public GossipOptions Options { get; set; } = new();
 
-    public SimKeys Keys { get; } = new();
-
-    public Random Random { get; }
-
     public DateTimeOffset Epoch { get; }
-
-    public SimNetworkRules Network { get; } = new();
 
     public Checkers Checkers { get; }
 
@@ -44,21 +30,11 @@ internal sealed class SimWorld
 
     public SwarmId Swarm { get; private set; }
 
-    public TimeSpan Now { get; private set; }
-
-    public long Messages { get; private set; }
-
-    public long Bytes { get; private set; }
-
-    public ulong Trace { get; private set; } = 14_695_981_039_346_656_037;
-
     /// <summary>Chance of a crash between two effects of a node.</summary>
     public double CrashChance { get; set; }
 
     /// <summary>How long a crashed node stays down at most.</summary>
     public TimeSpan MaxDowntime { get; set; } = TimeSpan.FromSeconds(10);
-
-    public SimFailureException Fail(string what) => new(what, Run, Now);
 
     public bool IsMember(SimNode node) => Nodes[0].Replica?.State.Find(node.Peer) is not null || (Nodes[0].Replica is null && node.Index == 0);
 
@@ -68,8 +44,6 @@ internal sealed class SimWorld
     {
         foreach (var node in Nodes) node.Start();
     }
-
-    public void After(TimeSpan delay, Action action) => _events.Enqueue(action, (Now + delay, _eventNumber++));
 
     public void ScheduleTick(SimNode node, TimeSpan delay)
     {
@@ -85,13 +59,8 @@ internal sealed class SimWorld
 
     public void Send(SimNode from, PeerId to, byte[] bytes)
     {
-        Messages++;
-        Bytes += bytes.Length;
-        Note((ulong)from.Index << 32 | (uint)bytes.Length);
         var target = Nodes[_indexOf[to]];
-        if (Network.Blocked.Contains((from.Index, target.Index)) || Random.NextDouble() < Network.Loss) return;
-        Deliver(from, target, bytes);
-        if (Random.NextDouble() < Network.Duplicates) Deliver(from, target, bytes);
+        Send(from.Index, target.Index, bytes.Length, () => Arrive(from, target, bytes));
     }
 
     /// <summary>Whether the node crashes here; it starts again later.</summary>
@@ -124,25 +93,6 @@ internal sealed class SimWorld
         var key = new byte[SwarmKeyState.KeyBytes];
         Random.NextBytes(key);
         return key;
-    }
-
-    public void RunFor(TimeSpan time)
-    {
-        var until = Now + time;
-        while (_events.TryPeek(out _, out var next) && next.At <= until) Step();
-        Now = until;
-    }
-
-    /// <summary>Plays until the condition holds, checked after every event.</summary>
-    public bool RunUntil(Func<bool> condition, TimeSpan atMost)
-    {
-        var until = Now + atMost;
-        while (!condition())
-        {
-            if (!_events.TryPeek(out _, out var next) || next.At > until) return false;
-            Step();
-        }
-        return true;
     }
 
     /// <summary>Everything gets well: no loss, no walls, no crashes, everybody up.</summary>
@@ -202,30 +152,15 @@ internal sealed class SimWorld
         foreach (var node in Nodes) node.Store.Append(Swarm, entries);
     }
 
-    private void Deliver(SimNode from, SimNode to, byte[] bytes)
+    private void Arrive(SimNode from, SimNode to, byte[] bytes)
     {
-        var delay = Network.MinDelay + (Network.MaxDelay - Network.MinDelay) * Random.NextDouble();
-        After(delay, () =>
+        if (to.IsSuspended) return; // its kernel is silent too
+        if (!to.IsUp)
         {
-            if (to.IsSuspended) return; // its kernel is silent too
-            if (!to.IsUp)
-            {
-                // The sender's connection breaks and it hears of it, sometimes.
-                if (from.IsUp && Random.NextDouble() < 0.5) from.Handle(new GossipInput.PeerUnreachable(to.Peer));
-                return;
-            }
-            to.Handle(new GossipInput.MessageReceived(from.Peer, bytes));
-        });
+            // The sender's connection breaks and it hears of it, sometimes.
+            if (from.IsUp && Random.NextDouble() < 0.5) from.Handle(new GossipInput.PeerUnreachable(to.Peer));
+            return;
+        }
+        to.Handle(new GossipInput.MessageReceived(from.Peer, bytes));
     }
-
-    private void Step()
-    {
-        _events.TryDequeue(out var action, out var at);
-        Now = at.At;
-        Note((ulong)at.At.Ticks);
-        action!();
-    }
-
-    // FNV-1a over all that happens.
-    private void Note(ulong value) => Trace = unchecked((Trace ^ value) * 1_099_511_628_211);
 }

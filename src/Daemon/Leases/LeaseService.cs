@@ -219,6 +219,7 @@ internal sealed class LeaseService : IProgramLeases, IAsyncDisposable
         catch (PcException e)
         {
             DaemonLog.NotReached(_logger, to, e.Message); // as if it were lost on its way
+            if (MeshClient.IsRefusal(e)) Of(swarm.Id)?.Gone(to);
         }
     });
 

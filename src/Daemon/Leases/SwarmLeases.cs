@@ -105,6 +105,15 @@ internal sealed class SwarmLeases : IDisposable
         }
     }
 
+    /// <summary>Nothing listens where a member was.</summary>
+    public void Gone(PeerId peer)
+    {
+        lock (_gate)
+        {
+            if (!_disposed) HandleLocked(new LeaseInput.Gone(peer));
+        }
+    }
+
     /// <summary>Looks at everything anew: the feeds, and what this host would run.</summary>
     public void Look() => Look(_swarm);
 

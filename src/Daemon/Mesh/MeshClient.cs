@@ -200,6 +200,14 @@ internal sealed class MeshClient(HttpClient http, HttpClient bulk, TimeProvider 
         ? new PcException(ErrorCode.PeerUnreachable, $"{peer} did not answer in time", inner: e)
         : new PcException(ErrorCode.PeerUnreachable, $"{peer} could not be reached: {Reason(e)}", inner: e);
 
+    /// <summary>Whether a peer was not reached because nothing listens where it was: see <see cref="Libp2pException.IsRefused"/>.</summary>
+    public static bool IsRefusal(PcException failure)
+    {
+        for (var e = failure.InnerException; e is not null; e = e.InnerException)
+            if (e is Libp2pException { IsRefused: true }) return true;
+        return false;
+    }
+
     private static string Reason(Exception e)
     {
         while (e.InnerException is { } inner && e is not Libp2pException) e = inner;

@@ -10,7 +10,7 @@ internal sealed class DialRace(Libp2pLimits limits, TimeProvider time)
 {
     /// <summary>Takes targets from the queue until one is connected; those that had not answered yet go back to its end.
     /// Null when none is left; the reasons are added to <paramref name="failures"/>.</summary>
-    public async Task<(Stream Stream, DialTarget Target)?> ConnectFirstAsync(PeerId? peer, Queue<DialTarget> targets, List<string> failures, CancellationToken cancellationToken)
+    public async Task<(Stream Stream, DialTarget Target)?> ConnectFirstAsync(PeerId? peer, Queue<DialTarget> targets, DialFailures failures, CancellationToken cancellationToken)
     {
         using var losers = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var attempts = new List<(Task<Stream> Task, DialTarget Target)>();
@@ -32,7 +32,7 @@ internal sealed class DialRace(Libp2pLimits limits, TimeProvider time)
                     }
                     catch (Exception e) when (e is SocketException or IOException)
                     {
-                        failures.Add($"{attempt.Target.Address}: {e.Message}");
+                        failures.Add(attempt.Target.Address, e);
                     }
                 }
             }

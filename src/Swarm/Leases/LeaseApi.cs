@@ -90,6 +90,13 @@ public abstract record LeaseInput
     /// <param name="IsReachable">False when it is suspected or asleep.</param>
     public sealed record Reachable(PeerId Peer, bool IsReachable) : LeaseInput;
 
+    /// <summary>
+    /// Nothing listens where a peer was: its process is most likely gone. Its vote is not waited for any more until something is heard of it. A lease that
+    /// it may have is over in its time all the same: what it ran may outlive it, and whoever refuses may not be its machine.
+    /// </summary>
+    /// <param name="Peer">A guardian.</param>
+    public sealed record Gone(PeerId Peer) : LeaseInput;
+
     /// <summary>Presence of a member says that it runs the program: so two holders hear of each other through any member.</summary>
     /// <param name="Program">The program.</param>
     /// <param name="Holder">The member.</param>

@@ -29,4 +29,7 @@ internal enum LeaseChecks
 
     /// <summary>A holder whose lease ended votes for nobody before its program stands still.</summary>
     OwnStop = 128,
+
+    /// <summary>The lease of a holder whose process is gone is over in its time, not before.</summary>
+    GoneHolder = 256,
 }

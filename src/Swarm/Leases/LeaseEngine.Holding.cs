@@ -65,7 +65,7 @@ public sealed partial class LeaseEngine
 
     private void ProceedTrying(GuardedProgram program)
     {
-        if (program.Phase != LeasePhase.Idle && _now >= program.RoundBegan + _options.RoundTimeout) GiveUpRound(program);
+        if (program.Phase != LeasePhase.Idle && (_now >= program.RoundBegan + _options.RoundTimeout || IsHopeless(program))) GiveUpRound(program);
         if (MayTakeAlone(program))
         {
             TakeAlone(program);
@@ -73,6 +73,10 @@ public sealed partial class LeaseEngine
         }
         if (program.Phase == LeasePhase.Idle && WantsLease(program) && _now >= TryAt(program)) Prepare(program);
     }
+
+    // Who may run it alone need not wait for answers of the dead.
+    private bool IsHopeless(GuardedProgram program) =>
+        program.WhenAlone == WhenAlone.Run && program.Guardians.Count(guardian => !program.Refused.Contains(guardian) && !_gone.Contains(guardian)) < program.Majority;
 
     private bool WantsLease(GuardedProgram program) => program.CanRun && !_draining && !program.Sealed && program.Held is null;
 
@@ -246,11 +250,13 @@ public sealed partial class LeaseEngine
         return _now >= since + AloneGrace(program);
     }
 
-    // While gossip believes that somebody silent is awake, it may well hold the lease.
-    private TimeSpan AloneGrace(GuardedProgram program) =>
-        program.Guardians.Exists(guardian => guardian != _self && !program.Answered.Contains(guardian) && _reachable.GetValueOrDefault(guardian))
-            ? _options.AwakeGrace
-            : _options.AloneGrace;
+    // While gossip believes that somebody silent is awake, it may well hold the lease. Whoever's process is gone will say nothing however long we wait.
+    private TimeSpan AloneGrace(GuardedProgram program)
+    {
+        var silent = program.Guardians.Where(guardian => guardian != _self && !program.Answered.Contains(guardian)).ToList();
+        if (silent.Count > 0 && silent.TrueForAll(_gone.Contains)) return TimeSpan.Zero;
+        return silent.Exists(guardian => !_gone.Contains(guardian) && _reachable.GetValueOrDefault(guardian)) ? _options.AwakeGrace : _options.AloneGrace;
+    }
 
     private void TakeAlone(GuardedProgram program)
     {

@@ -13,6 +13,7 @@ public sealed partial class LeaseEngine
     private void OnMessage(PeerId from, LeaseMessage message)
     {
         if (from == _self || message.Sender != from) return;
+        _gone.Remove(from);
         foreach (var ballot in message.Ballots)
         {
             if (!_programs.TryGetValue(ballot.Program, out var program))

@@ -20,6 +20,7 @@ public sealed partial class LeaseEngine
     private readonly Dictionary<EntryHash, GuardedProgram> _former = []; // what this life remembers of programs that it guards no more
     private readonly SortedDictionary<PeerId, List<Ballot>> _outbox = [];
     private readonly Dictionary<PeerId, bool> _reachable = [];
+    private readonly HashSet<PeerId> _gone = []; // their processes, as far as is known
     private readonly HashSet<(PeerId, EntryHash)> _distrusted = [];
     private readonly List<LeaseEffect> _effects = [];
     private readonly ulong _life;
@@ -83,6 +84,10 @@ public sealed partial class LeaseEngine
                 break;
             case LeaseInput.Reachable reachable:
                 _reachable[reachable.Peer] = reachable.IsReachable;
+                if (reachable.IsReachable) _gone.Remove(reachable.Peer);
+                break;
+            case LeaseInput.Gone gone:
+                OnGone(gone.Peer);
                 break;
             case LeaseInput.Heard heard:
                 OnHeard(heard);
@@ -178,6 +183,15 @@ public sealed partial class LeaseEngine
         program.Stagger = TimeSpan.Zero;
         program.NextTry = _now;
         program.Failures = program.QuickRetries = 0;
+    }
+
+    // Whom this node backs it backs on: only its own time ends a lease.
+    private void OnGone(PeerId peer)
+    {
+        if (peer == _self || !_programs.Values.Any(program => program.Guards(peer))) return;
+        _gone.Add(peer);
+        if (!Skips(LeaseChecks.GoneHolder)) return;
+        foreach (var program in _programs.Values.Where(program => program.Backing?.Claim.Holder == peer)) program.Backing = null;
     }
 
     private void OnHeard(LeaseInput.Heard heard)

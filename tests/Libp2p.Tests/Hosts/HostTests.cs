@@ -187,6 +187,7 @@ public sealed class HostTests
         Assert.Equal(Libp2pError.Unreachable, (await Assert.ThrowsAsync<Libp2pException>(async () => await elm.Host.ConnectAsync(oak.Self))).Error);
         var again = await Assert.ThrowsAsync<Libp2pException>(async () => await elm.Host.ConnectAsync(oak.Self));
         Assert.Contains("not tried again yet", again.Message, StringComparison.Ordinal);
+        Assert.True(again.IsRefused);
         elm.Knows(oak);
         Assert.Equal(oak.Self, (await elm.Host.ConnectAsync(oak.Self)).RemotePeer);
     }
@@ -208,6 +209,26 @@ public sealed class HostTests
         silent.Start();
         elm.Host.AddAddresses(oak.Self, [Multiaddr.FromEndPoint((IPEndPoint)silent.LocalEndpoint), Multiaddr.FromEndPoint(new IPEndPoint(IPAddress.Loopback, 1)), oak.Address]);
         Assert.Equal(oak.Address, (await elm.Host.ConnectAsync(oak.Self).AsTask().WaitAsync(TestHost.Patience)).RemoteAddress);
+    }
+
+    // Goal: only a peer whose machine says that nothing listens there is taken for gone. Method: a closed port; beside it a silent one, and none at all.
+    [Fact]
+    public async Task Whether_all_addresses_refused_is_told()
+    {
+        await using var elm = await TestHost.StartAsync(Libp2pLimits.Default with { HandshakeTimeout = TimeSpan.FromMilliseconds(100) }, listen: false);
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var refusing = Multiaddr.FromEndPoint(new IPEndPoint(IPAddress.Loopback, 1));
+        Assert.True((await FailedAsync([refusing, refusing.WithIP(IPAddress.Parse("127.0.0.2"))])).IsRefused);
+        Assert.False((await FailedAsync([refusing, Multiaddr.FromEndPoint((IPEndPoint)silent.LocalEndpoint)])).IsRefused);
+        Assert.False((await FailedAsync([])).IsRefused);
+
+        async Task<Libp2pException> FailedAsync(IReadOnlyList<Multiaddr> addresses)
+        {
+            var peer = MultiaddrTests.RandomPeer();
+            elm.Host.AddAddresses(peer, addresses);
+            return await Assert.ThrowsAsync<Libp2pException>(async () => await elm.Host.ConnectAsync(peer));
+        }
     }
 
     [Fact]

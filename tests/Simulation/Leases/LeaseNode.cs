@@ -53,18 +53,23 @@ internal sealed class LeaseNode(LeaseWorld world, int index, ISigner signer)
         Handle(new LeaseInput.Tick());
     }
 
+    /// <summary>Whatever an earlier daemon started and did not end is ended before anything else.</summary>
     public void Start()
     {
+        _stops.Clear();
         _engine = new LeaseEngine(Peer, world.Options, world.Random);
         Watch();
     }
 
+    /// <summary>Its daemon is killed. A sandbox ends with it; a container may go on, until its guard ends it with the lease.</summary>
     public void Crash()
     {
         _engine = null;
         _timer++;
-        Runs.Clear();
         _stops.Clear();
+        foreach (var (program, run) in Runs)
+            if (world.Random.Next(2) == 0) _stops[program] = world.Now + (run.Until - Clock) / Rate + run.StopTime;
+        Runs.Clear();
         Drained = false;
     }
 
@@ -106,7 +111,7 @@ internal sealed class LeaseNode(LeaseWorld world, int index, ISigner signer)
     }
 
     public bool RunsNow(EntryHash program) =>
-        IsAwake && ((Runs.TryGetValue(program, out var run) && Clock < run.Until + run.StopTime * Rate) || world.Now < _stops.GetValueOrDefault(program));
+        !IsSuspended && ((IsUp && Runs.TryGetValue(program, out var run) && Clock < run.Until + run.StopTime * Rate) || world.Now < _stops.GetValueOrDefault(program));
 
     public void Receive(PeerId from, byte[] bytes)
     {

@@ -19,6 +19,8 @@ public static class LeaseScenarios
         ["lease-handover"] = HandOver,
         ["lease-generations"] = Generations,
         ["lease-alone"] = Alone,
+        ["lease-gone"] = Gone,
+        ["lease-edge"] = Edge,
         ["lease-liar"] = Liar,
         ["lease-chaos"] = Chaos,
     };
@@ -71,6 +73,7 @@ public static class LeaseScenarios
         {
             world.CrashFor(PickNode(world), Seconds(world.Random.Next(3) == 0 ? 8 * world.Random.NextDouble() : 2 * world.Random.NextDouble()));
             if (world.Random.Next(4) == 0) Wall(world);
+            if (world.Random.Next(3) == 0) Refuse(world);
         });
         Heal(world);
     }
@@ -139,6 +142,28 @@ public static class LeaseScenarios
         Heal(world);
     }
 
+    // Goal: a lease that has just ended is nobody else's before its program stands still. Method: one guardian is cut off until it takes the lease to be over, then
+    // the other for about a lease, and the first is back when the lease ends: its majority is the holder's own vote.
+    private static void Edge(LeaseWorld world)
+    {
+        world.Populate(3, guardians: 3, programs: 1);
+        for (var turn = 0; turn < 6; turn++)
+        {
+            world.RunFor(Bound);
+            if (world.Checkers.Holders(world.Programs[0]).SingleOrDefault() is not { } holder) throw world.Fail("nobody holds");
+            var others = world.Nodes.Where(node => node != holder).ToList();
+            var asker = Pick(world, others);
+            foreach (var node in world.Nodes) Cut(world, asker, node);
+            world.RunFor(world.Options.Backing + Seconds(1));
+            Cut(world, holder, others.Single(node => node != asker));
+            world.RunFor(world.Options.Lease - Seconds(world.Random.NextDouble()));
+            world.Unblock(asker, holder);
+            world.RunFor(Seconds(2));
+            world.Unblock();
+        }
+        Heal(world);
+    }
+
     // Goal: sets of guardians change without two holders, whoever has heard of it. Method: sets are proposed and approved while hosts crash and walls stand.
     private static void Generations(LeaseWorld world)
     {
@@ -166,7 +191,28 @@ public static class LeaseScenarios
             Wall(world);
             if (world.Random.Next(3) == 0) world.CrashFor(PickNode(world), Seconds(8 * world.Random.NextDouble()));
             if (world.Random.Next(3) == 0) world.SuspendFor(PickNode(world), Seconds(20 * world.Random.NextDouble()));
+            if (world.Random.Next(3) == 0) Refuse(world);
         });
+        Heal(world);
+    }
+
+    // Goal: of two hosts the other takes over soon after the first one's daemon died, and not before the lease is over. Method: the holder's daemon dies, and
+    // its kernel refuses; gossip still believes that it is awake.
+    private static void Gone(LeaseWorld world)
+    {
+        world.WhenAlone = WhenAlone.Run;
+        world.RefusalChance = 1;
+        world.Populate(3, guardians: 2, programs: 1);
+        world.RunFor(Bound);
+        for (var turn = 0; turn < 5; turn++)
+        {
+            if (world.Checkers.Holders(world.Programs[0]).SingleOrDefault() is not { } holder) throw world.Fail("nobody holds");
+            var other = world.Nodes.Take(2).Single(node => node != holder);
+            world.CrashFor(holder, Seconds(8));
+            var late = world.Options.Backing * 1.01 + world.Options.Stagger + Seconds(0.4); // a round trip, and a timer that is late
+            if (!world.RunUntil(() => other.Runs.ContainsKey(world.Programs[0]), late)) throw world.Fail($"node {other.Index} does not hold {late.TotalSeconds:F1} s after node {holder.Index} died");
+            world.RunFor(Seconds(20));
+        }
         Heal(world);
     }
 
@@ -201,7 +247,7 @@ public static class LeaseScenarios
         Trouble(world, 90, every: 1.5, () =>
         {
             var node = PickNode(world);
-            switch (world.Random.Next(8))
+            switch (world.Random.Next(9))
             {
                 case 0:
                     Wall(world);
@@ -222,6 +268,9 @@ public static class LeaseScenarios
                     ProposeSet(world, ++proposals);
                     break;
                 case 6:
+                    Refuse(world);
+                    break;
+                case 7:
                     foreach (var program in node.Runs.Keys.ToList())
                     {
                         if (!node.IsAwake) break;
@@ -288,6 +337,20 @@ public static class LeaseScenarios
                 if (blocked && from != to) world.Block(from, to);
             }
         }
+    }
+
+    private static void Cut(LeaseWorld world, LeaseNode one, LeaseNode other)
+    {
+        if (one == other) return;
+        world.Block(one, other);
+        world.Block(other, one);
+    }
+
+    // A firewall refuses in the place of a host that is well.
+    private static void Refuse(LeaseWorld world)
+    {
+        var (from, to) = (PickNode(world), PickNode(world));
+        from.Handle(new LeaseInput.Gone(to.Peer));
     }
 
     private static void ProposeSet(LeaseWorld world, int number)

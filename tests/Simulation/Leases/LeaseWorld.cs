@@ -3,34 +3,23 @@ using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Simulation;
 
-/// <summary>The guardians of some programs, the network between them and the time. As in <see cref="SimWorld"/>, one seed gives one run.</summary>
-internal sealed class LeaseWorld
+/// <summary>The guardians of some programs, and what gossip would tell them.</summary>
+internal sealed class LeaseWorld : SimLoop
 {
-    private readonly PriorityQueue<Action, (TimeSpan At, long Number)> _events = new();
     private readonly SortedDictionary<PeerId, LeaseNode> _byPeer = [];
     private readonly Dictionary<(int, int), TimeSpan> _reachSince = [];
-    private long _eventNumber;
 
     public LeaseWorld(SimRun run, LeaseChecks without)
+        : base(run, salt: 0x6c65)
     {
-        Run = run;
-        Random = new Random(unchecked((int)(run.Seed ^ (run.Seed >> 32) ^ 0x6c65)));
         Options = new LeaseOptions { Without = without };
         Checkers = new LeaseCheckers(this);
         Swarm = new SwarmId(EntryHash.Of([1]));
     }
 
-    public SimRun Run { get; }
-
-    public Random Random { get; }
-
     public LeaseOptions Options { get; }
 
-    public SimKeys Keys { get; } = new();
-
     public SwarmId Swarm { get; }
-
-    public SimNetworkRules Network { get; } = new();
 
     public LeaseCheckers Checkers { get; }
 
@@ -40,17 +29,10 @@ internal sealed class LeaseWorld
 
     public IReadOnlyList<EntryHash> Programs { get; private set; } = [];
 
+    /// <summary>How often a message to a host whose daemon is down is refused, and not just lost.</summary>
+    public double RefusalChance { get; set; } = 0.7;
+
     public WhenAlone WhenAlone { get; set; } = WhenAlone.Stop;
-
-    public TimeSpan Now { get; private set; }
-
-    public long Messages { get; private set; }
-
-    public long Bytes { get; private set; }
-
-    public ulong Trace { get; private set; } = 14_695_981_039_346_656_037;
-
-    public SimFailureException Fail(string what) => new(what, Run, Now);
 
     /// <summary>Hosts with clocks that are wrong by up to 1 %, of which the first few guard all programs.</summary>
     public void Populate(int nodes, int guardians, int programs)
@@ -70,41 +52,16 @@ internal sealed class LeaseWorld
 
     public LeaseNode NodeOf(PeerId peer) => _byPeer[peer];
 
-    public void After(TimeSpan delay, Action action) => _events.Enqueue(action, (Now + delay, _eventNumber++));
-
     public void Send(LeaseNode from, PeerId to, byte[] bytes)
     {
-        Messages++;
-        Bytes += bytes.Length;
-        Note((ulong)from.Index << 32 | (uint)bytes.Length);
         var target = NodeOf(to);
-        if (!Reaches(from, target) || Random.NextDouble() < Network.Loss) return;
-        Deliver(from, target, bytes);
-        if (Random.NextDouble() < Network.Duplicates) Deliver(from, target, bytes);
+        Send(from.Index, target.Index, bytes.Length, () => Arrive(from, target, bytes));
     }
 
     public bool Reaches(LeaseNode from, LeaseNode to) => !Network.Blocked.Contains((from.Index, to.Index));
 
     /// <summary>Since when two hosts have been up and reached each other, directly or through one that is up; null when they do not.</summary>
     public TimeSpan? ReachSince(LeaseNode one, LeaseNode other) => _reachSince.TryGetValue((Math.Min(one.Index, other.Index), Math.Max(one.Index, other.Index)), out var since) ? since : null;
-
-    public void RunFor(TimeSpan time)
-    {
-        var until = Now + time;
-        while (_events.TryPeek(out _, out var next) && next.At <= until) Step();
-        Now = until;
-    }
-
-    public bool RunUntil(Func<bool> condition, TimeSpan atMost)
-    {
-        var until = Now + atMost;
-        while (!condition())
-        {
-            if (!_events.TryPeek(out _, out var next) || next.At > until) return false;
-            Step();
-        }
-        return true;
-    }
 
     /// <summary>A host goes down for up to so long: often shorter than a lease.</summary>
     public void CrashFor(LeaseNode node, TimeSpan time)
@@ -138,6 +95,13 @@ internal sealed class LeaseWorld
         NoteReach();
     }
 
+    public void Unblock(LeaseNode one, LeaseNode other)
+    {
+        Network.Blocked.Remove((one.Index, other.Index));
+        Network.Blocked.Remove((other.Index, one.Index));
+        NoteReach();
+    }
+
     public void Unblock()
     {
         Network.Blocked.Clear();
@@ -159,8 +123,6 @@ internal sealed class LeaseWorld
         Unblock();
     }
 
-    public void Note(ulong value) => Trace = unchecked((Trace ^ value) * 1_099_511_628_211);
-
     public SimReport Report() => new()
     {
         Run = Run,
@@ -174,10 +136,11 @@ internal sealed class LeaseWorld
         Options = new GossipOptions(),
     };
 
-    private void Deliver(LeaseNode from, LeaseNode to, byte[] bytes)
+    // Of a host whose daemon is down the kernel refuses, now and then: it may be off altogether. One that sleeps is silent.
+    private void Arrive(LeaseNode from, LeaseNode to, byte[] bytes)
     {
-        var delay = Network.MinDelay + (Network.MaxDelay - Network.MinDelay) * Random.NextDouble();
-        After(delay, () => to.Receive(from.Peer, bytes));
+        if (to.IsUp || to.IsSuspended) to.Receive(from.Peer, bytes);
+        else if (Random.NextDouble() < RefusalChance && Reaches(to, from)) After(Network.DrawDelay(Random), () => from.Handle(new LeaseInput.Gone(to.Peer)));
     }
 
     // What gossip does: feeds spread to whoever is reached, and presence tells who runs what and who is there, through one more member if need be.
@@ -214,13 +177,11 @@ internal sealed class LeaseWorld
         }
     }
 
-    private void Step()
+    /// <inheritdoc/>
+    protected override void Play(Action action)
     {
-        _events.TryDequeue(out var action, out var at);
-        Now = at.At;
-        Note((ulong)at.At.Ticks);
         if (_reachSince.Count == 0) NoteReach();
-        action!();
+        action();
         Checkers.OnStep();
     }
 }

@@ -102,6 +102,34 @@ public sealed class LeaseEngineTests
         Assert.False(guardians[second].ViewOf(Guardians.Program)!.Alone);
     }
 
+    // Goal: of two hosts the other waits for the lease of the one whose daemon died, and for nothing more. Method: the dead one's machine refuses at once.
+    [Fact]
+    public void A_host_that_is_alone_waits_for_the_lease_of_a_holder_that_is_gone_and_for_no_grace()
+    {
+        var guardians = Held(2, WhenAlone.Run, out var first);
+        var second = guardians.Peers.Single(peer => peer != first);
+        guardians.Do(second, new LeaseInput.Reachable(first, IsReachable: true)); // gossip is slow
+        guardians.Down.Add(first);
+        var died = guardians.Now;
+        guardians.Do(second, new LeaseInput.Gone(first));
+        Assert.True(guardians.RunUntil(() => guardians.Holders.Any(), Soon));
+        Assert.Equal([second], guardians.Holders);
+        Assert.InRange(guardians.Now - died, guardians.Options.Backing - guardians.Options.RenewEvery, guardians.Options.Backing + guardians.Options.Stagger + guardians.Options.RoundTimeout / 2);
+    }
+
+    [Fact]
+    public void Whoever_is_heard_of_again_is_not_gone()
+    {
+        var guardians = Held(2, WhenAlone.Run, out var first);
+        var second = guardians.Peers.Single(peer => peer != first);
+        guardians.Do(second, new LeaseInput.Gone(first));
+        guardians.RunFor(guardians.Options.RenewEvery * 2); // it renews
+        guardians.Down.Add(first);
+        var died = guardians.Now;
+        Assert.True(guardians.RunUntil(() => guardians.Holders.Any(), Soon));
+        Assert.True(guardians.Now - died >= guardians.Options.Backing - guardians.Options.RenewEvery + guardians.Options.AloneGrace);
+    }
+
     [Fact]
     public void A_lease_that_is_given_back_goes_to_whom_it_was_meant_for_at_once()
     {

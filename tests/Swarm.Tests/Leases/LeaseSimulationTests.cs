@@ -28,7 +28,8 @@ public sealed class LeaseSimulationTests
     [InlineData(LeaseChecks.Quarantine, "lease-generations")]
     [InlineData(LeaseChecks.Majority, "lease-partition")]
     [InlineData(LeaseChecks.Jump, "lease-jumps")]
-    [InlineData(LeaseChecks.OwnStop, "lease-crashes")]
+    [InlineData(LeaseChecks.OwnStop, "lease-edge")]
+    [InlineData(LeaseChecks.GoneHolder, "lease-crashes")]
     internal void A_rule_that_is_left_out_is_noticed(LeaseChecks without, string scenario)
     {
         for (var seed = 1UL; seed <= SeedsOfAMutation; seed++)
