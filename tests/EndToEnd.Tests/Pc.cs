@@ -35,7 +35,7 @@ internal static class Pc
     public static string Program { get; } = Path.Combine(Root, "artifacts", "pc", "current", "pc");
 
     /// <summary>More than anything takes on a loaded machine; a command that hangs fails by it.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     public static string HelloBot { get; } = Path.Combine(Root, "samples", "hello-bot");
 

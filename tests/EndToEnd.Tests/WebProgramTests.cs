@@ -44,7 +44,7 @@ public sealed class WebProgramTests
 
             // Its host is killed; the other one takes over, and the same addresses lead there.
             Place.Kill(elm);
-            while (await open.StandardOutput.ReadLineAsync(Token) is { } line && !line.Contains("web-counter runs on fir now", StringComparison.Ordinal)) { }
+            while (await open.StandardOutput.ReadLineAsync(Token).AsTask().WaitAsync(Pc.Patience, Token) is { } line && !line.Contains("web-counter runs on fir now", StringComparison.Ordinal)) { }
             Assert.Contains("Visitors so far", await browser.GetStringAsync(new Uri($"http://127.0.0.1:{local}/"), Token));
             Assert.Contains("Visitors so far", await browser.GetStringAsync(url, Token));
         }

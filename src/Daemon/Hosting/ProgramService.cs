@@ -68,6 +68,9 @@ internal sealed class ProgramService : IAsyncDisposable
         };
     }
 
+    /// <summary>What runs on this node.</summary>
+    public ProgramHost Host => _host;
+
     /// <summary>
     /// Starts what was placed here before the daemon ended, as it was when it started: what others bring until this node has caught up
     /// starts nothing.

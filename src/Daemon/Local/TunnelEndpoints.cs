@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -51,9 +52,15 @@ internal sealed class TunnelEndpoints(DaemonNode node)
     /// <summary>Says where the program runs whenever that changes.</summary>
     private async Task FollowAsync(LocalSwarm swarm, string program, PeerId? last, Func<string, Task> say, CancellationToken cancellationToken)
     {
-        using var changed = new SemaphoreSlim(0);
-        void OnChanged(LocalSwarm _) => changed.Release();
+        var changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+        void OnChanged(LocalSwarm _) => changed.Writer.TryWrite(true);
+        // Where it runs is first heard by presence, after an entry or without one.
+        void OnEffect(LocalSwarm _, GossipEffect effect)
+        {
+            if (effect is GossipEffect.PresenceChanged) changed.Writer.TryWrite(true);
+        }
         swarm.Changed += OnChanged;
+        swarm.Effect += OnEffect;
         try
         {
             while (true)
@@ -61,12 +68,13 @@ internal sealed class TunnelEndpoints(DaemonNode node)
                 var now = HostOf(swarm, program);
                 if (now != last) await say(now is null ? $"no member runs {program} now" : $"{program} runs on {NameOf(swarm, now)} now");
                 last = now;
-                await changed.WaitAsync(cancellationToken);
+                await changed.Reader.ReadAsync(cancellationToken);
             }
         }
         finally
         {
             swarm.Changed -= OnChanged;
+            swarm.Effect -= OnEffect;
         }
     }
 

@@ -7,16 +7,11 @@ namespace PeoplesCloud.Daemon.Tests.PowerCuts;
 // a disk may lose, tear and reorder what was not flushed, the folder that is left is made and opened as a daemon opens it.
 public sealed class PowerCutTests(Recordings recordings, ITestOutputHelper output) : IClassFixture<Recordings>
 {
-    private const string TheFeedSaysSoToo = "when this test hears that the program finished, the feed says so as well; only who hears it by presence may be quicker";
-
     /// <summary>Flushes without which nothing is lost, and why.</summary>
     private static readonly Dictionary<string, string> Spare = new(StringComparer.Ordinal)
     {
         ["SQLite, pc.db-journal: names"] = "SQLite's own; this journal guards the first page of a new database only, before anybody was told anything",
         ["Workplace.Mark: bytes"] = "the file is empty",
-        ["Workplace.Mark: names"] = TheFeedSaysSoToo,
-        ["ProgramHost..ctor: names"] = TheFeedSaysSoToo,
-        ["ProgramHost.NewWorkplace: names"] = TheFeedSaysSoToo,
         ["DataStore.DropLive: names"] = "a folder that is half removed may come back, and be told as a conflict that is none",
         ["DataScanner.Copy: names"] = "what a program itself writes and flushes is not noted by the handle through which it is flushed again",
     };
