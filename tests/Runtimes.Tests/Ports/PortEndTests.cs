@@ -13,33 +13,20 @@ public sealed class PortEndTests
     [Fact]
     public async Task What_nobody_takes_is_not_read()
     {
-        var (near, far) = (new End(), new End());
-        var joined = PortEnd.JoinAsync(near.Tunnel, far.Tunnel, Buffer, Token);
-        long sent = 0;
-        var stuck = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var writing = WriteAsync();
+        // One end always has something to read, and the other takes a piece only when the test lets it: no clock and no thread decides.
+        var (source, taker) = (new Source(), new Taker());
+        using var stop = new CancellationTokenSource();
+        var joined = PortEnd.JoinAsync(
+            new PortEnd(source, () => ValueTask.CompletedTask, () => { }), new PortEnd(taker, () => ValueTask.CompletedTask, taker.Abort), Buffer, stop.Token);
 
-        await far.Full.Task.WaitAsync(RuntimeConformance.Patience, Token);
-        await stuck.Task.WaitAsync(RuntimeConformance.Patience, Token);
-
-        // The pipes at both ends, two buffers each, and what is in hand.
-        Assert.InRange(Interlocked.Read(ref sent), Buffer, 8 * Buffer);
-        near.Tunnel.Abort();
-        far.Tunnel.Abort();
-        await joined;
-        await writing;
-
-        async Task WriteAsync()
+        for (var taken = 0; taken < 5; taken++)
         {
-            while (true)
-            {
-                var write = near.Out.WriteAsync(new byte[Buffer], Token).AsTask();
-                _ = await Task.WhenAny(write, far.Full.Task);
-                if (!write.IsCompleted) stuck.TrySetResult();
-                if (await write is { IsCanceled: true } or { IsCompleted: true }) return;
-                Interlocked.Add(ref sent, Buffer);
-            }
+            await taker.Offered.WaitAsync(RuntimeConformance.Patience, Token);
+            Assert.Equal(taken + 1, source.Reads);
+            taker.Take();
         }
+        await stop.CancelAsync();
+        await joined;
     }
 
     [Fact]
@@ -89,16 +76,13 @@ public sealed class PortEndTests
         private readonly Pipe _in = new(new PipeOptions(pauseWriterThreshold: 2 * Buffer, resumeWriterThreshold: Buffer));
         private readonly Pipe _out = new(new PipeOptions(pauseWriterThreshold: 2 * Buffer, resumeWriterThreshold: Buffer));
 
-        public End() => Tunnel = new PortEnd(new Both(_out.Reader.AsStream(), new Watched(_in.Writer.AsStream(), Full)), () => _in.Writer.CompleteAsync(), Abort);
+        public End() => Tunnel = new PortEnd(new Both(_out.Reader.AsStream(), _in.Writer.AsStream()), () => _in.Writer.CompleteAsync(), Abort);
 
         public PortEnd Tunnel { get; }
 
         public PipeWriter Out => _out.Writer;
 
         public PipeReader Read => _in.Reader;
-
-        /// <summary>Ends when a write into it had to wait.</summary>
-        public TaskCompletionSource Full { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public bool Aborted { get; private set; }
 
@@ -112,13 +96,44 @@ public sealed class PortEndTests
         }
     }
 
-    private sealed class Watched(Stream to, TaskCompletionSource full) : Wrapped(to)
+    /// <summary>Has as much as one wants, at once.</summary>
+    private sealed class Source() : Wrapped(Null)
     {
-        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        private int _reads;
+
+        public int Reads => Volatile.Read(ref _reads);
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            var write = To.WriteAsync(buffer, cancellationToken);
-            if (!write.IsCompleted) full.TrySetResult();
-            await write;
+            // Who reads ahead would read without end.
+            return Interlocked.Increment(ref _reads) > 1000 ? throw new IOException("read on and on") : ValueTask.FromResult(buffer.Length);
+        }
+    }
+
+    /// <summary>Takes one write when it is told to; has nothing to read until it is broken off.</summary>
+    private sealed class Taker() : Wrapped(Null)
+    {
+        private readonly TaskCompletionSource<int> _reading = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private TaskCompletionSource _writing = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Is let in once for each write that began.</summary>
+        public SemaphoreSlim Offered { get; } = new(0);
+
+        public void Take() => Interlocked.Exchange(ref _writing, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
+
+        public void Abort()
+        {
+            _reading.TrySetException(new IOException("broken off"));
+            Volatile.Read(ref _writing).TrySetException(new IOException("broken off"));
+        }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => new(_reading.Task);
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var writing = Volatile.Read(ref _writing).Task;
+            Offered.Release();
+            return new ValueTask(writing);
         }
     }
 
