@@ -642,6 +642,14 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.NotFound, "No copy of that name is kept of the program's data.", "Its owner's history says which host keeps one: pc history.")]
     DataNotFound = 6174,
 
+    /// <summary>A copy of a program's data could not be written to the folder.</summary>
+    [ErrorInfo(ExitCode.Failed, "A copy of a program's data could not be written to the folder.", "Look at the folder's permissions and at the space on its disk.")]
+    DataNotWritten = 6175,
+
+    /// <summary>The data of a program that is not stopped is not removed.</summary>
+    [ErrorInfo(ExitCode.Refused, "The data of a program that is not stopped is not removed.", "Stop it first (pc stop), or remove one conflict: pc data drop --conflict NAME.")]
+    DataInUse = 6176,
+
     // Audit: 6180 to 6189
 
     /// <summary>A file is no copy of a swarm's feeds, or it cannot be read or written.</summary>

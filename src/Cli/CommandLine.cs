@@ -32,6 +32,7 @@ internal static class CommandLine
         ("logs", LogsCommand.Create),
         ("stats", StatsCommand.Create),
         ("favours", FavoursCommand.Create),
+        ("data", DataCommand.Create),
         ("exec", ExecCommand.Create),
         ("restart", RestartCommand.Create),
         ("open", OpenCommand.Create),

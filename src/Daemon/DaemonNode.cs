@@ -265,7 +265,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));
         var dataSwarm = new DataSwarm(Swarms, _time, loggers.CreateLogger("Data"));
         Owns(dataSwarm.DisposeAsync);
-        ProgramData = new ProgramData(home.Paths.ProgramsData, factory.Signer, factory.Verifier, new DataMesh(client), dataSwarm, _disk, DataLimits.Default, _time, loggers.CreateLogger("Data"));
+        var dataMesh = new DataMesh(client);
+        ProgramData = new ProgramData(home.Paths.ProgramsData, factory.Signer, factory.Verifier, dataMesh, dataSwarm, _disk, DataLimits.Default, _time, loggers.CreateLogger("Data"));
         Owns(ProgramData.DisposeAsync);
         var programHost = new ProgramHost(
             options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"), leases, ProgramData)
@@ -286,6 +287,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Programs = new ProgramService(Swarms, programHost, mesh, Locator, blocks, holds, access, IsConnected, NewSeed, ProgramSecrets, _time, loggers.CreateLogger("Programs"));
         Owns(Programs.DisposeAsync);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
+        var dataCopies = new DataService(Swarms, dataSwarm, new DataCopies(Self, ProgramData, dataMesh, dataSwarm, factory.Verifier), mesh, Locator);
         HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);
         Versions = new VersionService(Swarms, Programs, mesh, sealing);
         Stats = new StatsService(Swarms, programHost, Locator, client);
@@ -387,6 +389,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new LocalEndpoints(this).Map(routes);
             new RunningEndpoints(Running, Stats, Execs, Versions, Logger, Stopping).Map(routes);
             new TunnelEndpoints(this).Map(routes);
+            new DataCopyEndpoints(this, dataCopies).Map(routes);
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
             new AuditEndpoints(Swarms).Map(routes);
             new FavourEndpoints(Favours).Map(routes);

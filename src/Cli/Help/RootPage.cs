@@ -11,7 +11,7 @@ internal static class RootPage
         ("See it work", ["try"]),
         ("Your node", ["up", "down", "drain", "daemon", "doctor", "export", "import", "version"]),
         ("Swarms", ["create", "invite", "join", "secret", "list", "audit", "network", "remove", "leave"]),
-        ("Programs", ["deploy", "update", "rollback", "history", "logs", "stats", "exec", "open", "restart", "stop"]),
+        ("Programs", ["deploy", "update", "rollback", "history", "logs", "stats", "data", "exec", "open", "restart", "stop"]),
         ("What you give", ["host", "pause", "resume", "favours"]),
         ("Content", ["add", "get", "cat", "pin", "gc"]),
     ];

@@ -9,17 +9,18 @@ using PeoplesCloud.Programs.Data;
 
 namespace PeoplesCloud.Daemon.Data;
 
-/// <summary>The routes of the mesh for programs' data (docs/protocols/program-data.md). The caller is a keeper of the program.</summary>
+/// <summary>The routes of the mesh for programs' data (docs/protocols/program-data.md).</summary>
 internal sealed class DataEndpoints(ProgramData data)
 {
     /// <summary>Adds the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
     {
         const string Prefix = "/mesh/v1/swarms/{swarm}/programs/{program}/data";
-        routes.MapPost(Prefix + "/state", StateAsync).Requires(MeshRight.Keeper);
+        routes.MapPost(Prefix + "/state", StateAsync).Requires(MeshRight.DataReader);
         routes.MapPost(Prefix + "/notice", NoticeAsync).Requires(MeshRight.Keeper);
-        routes.MapPost(Prefix + "/version", VersionAsync).Requires(MeshRight.Keeper);
-        routes.MapPost(Prefix + "/chunks", ChunksAsync).Requires(MeshRight.Keeper);
+        routes.MapPost(Prefix + "/version", VersionAsync).Requires(MeshRight.DataReader);
+        routes.MapPost(Prefix + "/chunks", ChunksAsync).Requires(MeshRight.DataReader);
+        routes.MapPost(Prefix + "/drop", DropAsync).Requires(MeshRight.Controller);
     }
 
     private static MeshCaller Caller(HttpContext context) => context.Features.Get<MeshCaller>()!;
@@ -41,8 +42,7 @@ internal sealed class DataEndpoints(ProgramData data)
 
     private async Task VersionAsync(HttpContext context)
     {
-        var conflict = context.Request.Query["conflict"].ToString() is { Length: > 0 } name ? name : null;
-        var signed = data.SignedVersion(Caller(context).Peer, SpecOf(context), conflict) ?? throw new PcException(ErrorCode.DataNotFound, "no such version of the data is here");
+        var signed = data.SignedVersion(Caller(context).Peer, SpecOf(context), Conflict(context)) ?? throw new PcException(ErrorCode.DataNotFound, "no such version of the data is here");
         await Bodies.WriteBytesAsync(context.Response, signed, context.RequestAborted);
     }
 
@@ -51,6 +51,17 @@ internal sealed class DataEndpoints(ProgramData data)
         var body = await Bodies.ReadAsync(context.Request, DataLimits.BatchChunks * DataHash.Size, context.RequestAborted);
         var wanted = DataMessages.ReadWanted(body) ?? throw new PcException(ErrorCode.BadRequest, "the list of pieces could not be read");
         var spec = SpecOf(context);
-        await Bodies.WriteBytesAsync(context.Response, DataMessages.EncodeChunks([.. wanted.Select(hash => data.Chunk(spec, hash))]), context.RequestAborted);
+        await Bodies.WriteBytesAsync(context.Response, DataMessages.EncodeChunks([.. wanted.Select(hash => data.Chunk(spec, hash, Caller(context).Peer))]), context.RequestAborted);
     }
+
+    // The caller has brought the entries that it knows, so that this node knows of the stop too.
+    private async Task DropAsync(HttpContext context)
+    {
+        var (caller, spec, conflict) = (Caller(context), SpecOf(context), Conflict(context));
+        if (conflict is null) DataService.RequireEnded(caller.Swarm!.State, caller.Program!);
+        var dropped = await data.DropAsync(caller.Peer, spec, conflict, context.RequestAborted);
+        await Bodies.WriteBytesAsync(context.Response, new byte[] { dropped ? (byte)1 : (byte)0 }, context.RequestAborted);
+    }
+
+    private static string? Conflict(HttpContext context) => context.Request.Query["conflict"].ToString() is { Length: > 0 } name ? name : null;
 }

@@ -34,6 +34,13 @@ internal sealed class DataMesh(MeshClient client) : IDataMesh
         return DataMessages.ReadChunks(answer, hashes.Count) ?? throw Unreadable(member);
     }
 
+    /// <inheritdoc/>
+    public async ValueTask<bool> DropAsync(PeerId member, ProgramSpec spec, string? conflict, CancellationToken cancellationToken)
+    {
+        var path = PathOf(spec, conflict is null ? "drop" : $"drop?conflict={Uri.EscapeDataString(conflict)}");
+        return await client.PostAsync(member, path, default, 1, cancellationToken) is [1];
+    }
+
     private static string PathOf(ProgramSpec spec, string what) => $"/mesh/v1/swarms/{spec.Swarm}/programs/{spec.Id}/data/{what}";
 
     private static PcException Unreadable(PeerId member) => new(ErrorCode.PeerFailed, $"{member}: what it answered about a program's data could not be read");

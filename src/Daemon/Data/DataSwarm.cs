@@ -32,6 +32,12 @@ internal sealed class DataSwarm(SwarmRegistry swarms, TimeProvider time, ILogger
         ? [.. ProgramsOf(DataKey.Of(spec)).SelectMany(KeepersOf).Distinct().Where(peer => peer != swarms.Self && swarm.State.Find(peer) is { MayDeployAndHost: true } && swarm.IsAwake(peer))]
         : [];
 
+    /// <summary>Everybody who may have a copy, this node first when it may, and whether each is awake.</summary>
+    public IReadOnlyList<(PeerId Member, bool Awake)> AllKeepersOf(ProgramSpec spec) => swarms.Find(spec.Swarm) is { } swarm
+        ? [.. ProgramsOf(DataKey.Of(spec)).SelectMany(KeepersOf).Append(swarms.Self).Distinct().Where(peer => swarm.State.Find(peer) is { MayDeployAndHost: true })
+            .Select(peer => (peer, swarm.IsAwake(peer))).OrderByDescending(keeper => keeper.peer == swarms.Self)]
+        : [];
+
     /// <inheritdoc/>
     public TimeSpan? SilenceOf(SwarmId swarm, PeerId member) =>
         swarms.Find(swarm)?.Presence.GetValueOrDefault(member)?.LastHeard is { } heard && time.GetUtcNow() - heard is var silence ? silence > TimeSpan.Zero ? silence : TimeSpan.Zero : null;
@@ -55,7 +61,10 @@ internal sealed class DataSwarm(SwarmRegistry swarms, TimeProvider time, ILogger
     public ValueTask DisposeAsync() => _telling.DisposeAsync();
 
     private IEnumerable<SwarmProgram> ProgramsOf(DataKey key) =>
-        swarms.Find(key.Swarm)?.State.Programs.Values.Where(program => program.Owner == key.Owner && program.Deployed.Name == key.Name) ?? [];
+        swarms.Find(key.Swarm) is { } swarm ? ProgramsOf(swarm.State, key.Owner, key.Name) : [];
+
+    /// <summary>The program of an owner and name, and earlier ones: they share their data.</summary>
+    public static IEnumerable<SwarmProgram> ProgramsOf(SwarmState state, PeerId owner, string name) => state.Programs.Values.Where(program => program.Owner == owner && program.Deployed.Name == name);
 
     private static IEnumerable<PeerId> KeepersOf(SwarmProgram program) => program.Deployed.Keys.Concat(program.LaterKeys).Select(key => key.Peer);
 

@@ -187,7 +187,25 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
         var path = $"/mesh/v1/swarms/{swarm}/entries";
         var answer = await client.PostAsync(host, path, EntryList.Encode(remembered.Select(entry => entry.Bytes)), 32, cancellationToken);
         if (Encoding.ASCII.GetString(answer) == "0") return;
-        // It lacks what these entries build on: give it all that there is, rather than wait for the next round of gossip.
+        await BringAllAsync(host, swarm, cancellationToken); // it lacks what these entries build on
+    }
+
+    /// <summary>Gives a member all entries that there are, rather than wait for the next round of gossip, if it is reached.</summary>
+    public async Task TryBringAllAsync(PeerId member, SwarmId swarm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await BringAllAsync(member, swarm, cancellationToken);
+        }
+        catch (PcException e)
+        {
+            DaemonLog.NotReached(logger, member, e.Message);
+        }
+    }
+
+    private async Task BringAllAsync(PeerId host, SwarmId swarm, CancellationToken cancellationToken)
+    {
+        var path = $"/mesh/v1/swarms/{swarm}/entries";
         var all = swarms.Find(swarm)?.Read(replica => replica.MissingFor(FeedHeads.None, EntryList.MaxBytes * 3 / 4, out _)) ?? [];
         foreach (var part in all.Chunk(EntryList.MaxEntries))
             await client.PostAsync(host, path, EntryList.Encode(part.Select(entry => entry.Bytes)), 32, cancellationToken);

@@ -88,11 +88,14 @@ internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess acce
             MeshRight.Gossiper or MeshRight.Member => true,
             MeshRight.Deployer => member.MayDeployAndHost,
             MeshRight.Owner => member.MayDeployAndHost && program is not null && program.Owner == peer,
-            MeshRight.Keeper => member.MayDeployAndHost && program is not null && (program.Owner == peer || program.KeyOf(peer) is not null),
+            MeshRight.Keeper => IsKeeper(),
+            MeshRight.DataReader => IsKeeper() || (program is not null && state.MayControl(peer, program)),
             MeshRight.Controller => program is not null && state.MayControl(peer, program),
             _ => false,
         };
         return allowed ? new MeshCaller(peer, swarm, program, null) : null;
+
+        bool IsKeeper() => member.MayDeployAndHost && program is not null && (program.Owner == peer || program.KeyOf(peer) is not null);
     }
 
     private static string Value(HttpContext context, string name) => context.Request.RouteValues[name] as string ?? "";

@@ -28,6 +28,9 @@ internal enum MeshRight
     /// <summary>Whoever holds a key of {program} and may still deploy and host: its owner, its host, its guardians.</summary>
     Keeper,
 
+    /// <summary>Whoever may read the data of {program}: a <see cref="Keeper"/>, and a <see cref="Controller"/>, who may run commands beside it anyway.</summary>
+    DataReader,
+
     /// <summary>Whoever may read the block {cid}: see <see cref="Storage.ContentAccess"/>.</summary>
     Reader,
 }

@@ -51,6 +51,9 @@ public sealed record DataLimits
     /// <summary>How long one batch of pieces may take: 8 MiB at 2 Mbit/s.</summary>
     public TimeSpan FetchTimeout { get; init; } = TimeSpan.FromSeconds(40);
 
+    /// <summary>How long the pieces of a version that somebody reads stay after its last question, though there is a newer one. One minute: longer than a batch may take.</summary>
+    public TimeSpan ReaderPatience { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>How long a guardian may take to fetch and save one version before the holder asks it again.</summary>
     public TimeSpan NoticeTimeout { get; init; } = TimeSpan.FromMinutes(10);
 

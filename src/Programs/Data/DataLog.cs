@@ -15,6 +15,9 @@ internal static partial class DataLog
     [LoggerMessage(6172, LogLevel.Debug, "Data of {Name} was not copied to {Member}: {Why}")]
     public static partial void NotCopied(ILogger logger, string name, PeerId member, string why);
 
+    [LoggerMessage(6174, LogLevel.Information, "Data of {Name} was removed, {What}, as {Member} asked")]
+    public static partial void Dropped(ILogger logger, string name, string what, PeerId member);
+
     [LoggerMessage(6173, LogLevel.Warning, "Data of {Name} could not be copied")]
     public static partial void Failed(ILogger logger, string name, Exception failure);
 }

@@ -97,4 +97,7 @@ public interface IDataMesh
 
     /// <summary>Pieces, at most <see cref="DataLimits.BatchChunks"/>, in the order asked for; one that the member does not have is empty. They are verified by who asks.</summary>
     ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> ChunksAsync(PeerId member, ProgramSpec spec, IReadOnlyList<DataHash> hashes, CancellationToken cancellationToken);
+
+    /// <summary>Asks a member to remove a conflict, or all that it has of a stopped program's data; answers whether there was any.</summary>
+    ValueTask<bool> DropAsync(PeerId member, ProgramSpec spec, string? conflict, CancellationToken cancellationToken);
 }

@@ -26,6 +26,20 @@ internal sealed class KeptData(DataStore store) : IDisposable
     /// <summary>The versions that guardians are just fetching from here: their pieces stay.</summary>
     public ConcurrentDictionary<PeerId, DataVersion> Fetched { get; } = [];
 
+    /// <summary>Versions that somebody reads, with when it asked last: see <see cref="DataLimits.ReaderPatience"/>.</summary>
+    public ConcurrentDictionary<PeerId, (DataVersion Version, long Asked)> Readers { get; } = [];
+
+    /// <summary>Whether all of it was removed while somebody waited for the gate: whoever comes through it opens it anew.</summary>
+    public bool IsRemoved { get; set; }
+
+    /// <summary>The versions whose pieces stay though they are not the newest any more.</summary>
+    public IEnumerable<DataVersion> Needed(DataLimits limits, TimeProvider time)
+    {
+        foreach (var reader in Readers)
+            if (time.GetElapsedTime(reader.Value.Asked) > limits.ReaderPatience) Readers.TryRemove(reader);
+        return Fetched.Values.Concat(Readers.Values.Select(reader => reader.Version));
+    }
+
     /// <summary>Begins to fetch; ends at <see cref="GiveUpFetching"/> too. The gate is held.</summary>
     public CancellationTokenSource BeginFetching(CancellationToken cancellationToken) => _fetching = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
 

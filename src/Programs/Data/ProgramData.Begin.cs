@@ -9,9 +9,8 @@ public sealed partial class ProgramData
     /// <inheritdoc/>
     public async ValueTask<IProgramDataRun> BeginAsync(ProgramSpec spec, ulong epoch, Action<string> say, CancellationToken cancellationToken)
     {
-        var kept = KeptOf(DataKey.Of(spec));
-        kept.GiveUpFetching();
-        await kept.Gate.WaitAsync(cancellationToken);
+        KeptOf(DataKey.Of(spec)).GiveUpFetching();
+        var kept = await EnterAsync(DataKey.Of(spec), cancellationToken);
         try
         {
             if (kept.Run is not null) throw new PcException(ErrorCode.DataUnavailable, $"the data of {spec.Name} is used by another run on this host");

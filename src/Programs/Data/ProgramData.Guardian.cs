@@ -23,7 +23,7 @@ public sealed partial class ProgramData
         kept.Heard = new HeardNotice(from, notice, _time.GetTimestamp());
         if (kept.Store.Newest?.Stamp == notice.Newest.Stamp) return notice.Newest.Stamp;
 
-        await kept.Gate.WaitAsync(cancellationToken);
+        kept = await EnterAsync(key, cancellationToken);
         using var fetching = kept.BeginFetching(cancellationToken);
         try
         {

@@ -99,21 +99,46 @@ public sealed partial class ProgramData : IProgramData, IAsyncDisposable
         var (version, signed) = conflict is null ? (store.Newest, store.NewestSigned) : store.Conflicts.GetValueOrDefault(conflict);
         if (version is null || version.Stamp.Deploy > DeployOf(spec)) return null;
         if (conflict is null && kept.Fetched.ContainsKey(asker)) kept.Fetched[asker] = version; // not the one that was told of
+        else kept.Readers[asker] = (version, _time.GetTimestamp());
         return signed;
     }
 
     /// <summary>A piece; null when it is not here.</summary>
-    public byte[]? Chunk(ProgramSpec spec, DataHash hash) => Find(DataKey.Of(spec))?.Store.Read(hash);
+    /// <param name="spec">The program.</param>
+    /// <param name="hash">The piece.</param>
+    /// <param name="asker">Who reads a version: what it has not asked for yet stays.</param>
+    public byte[]? Chunk(ProgramSpec spec, DataHash hash, PeerId? asker = null)
+    {
+        if (Find(DataKey.Of(spec)) is not { } kept) return null;
+        if (asker is { } reader && kept.Readers.TryGetValue(reader, out var read)) kept.Readers.TryUpdate(reader, (read.Version, _time.GetTimestamp()), read);
+        return kept.Store.Read(hash);
+    }
 
-    /// <summary>Forgets a conflict that its owner has taken care of; false when there is none of that name here.</summary>
-    public async Task<bool> DropConflictAsync(ProgramSpec spec, string name, CancellationToken cancellationToken)
+    /// <summary>Removes a conflict that somebody has taken care of, or all that is here of a stopped program's data. Answers whether there was any.</summary>
+    /// <param name="asker">Who is to be named in the log.</param>
+    /// <param name="spec">The program.</param>
+    /// <param name="conflict">The name of a conflict; null for everything.</param>
+    /// <param name="cancellationToken">Gives up before it begins.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.DataInUse"/>: a run on this node has it.</exception>
+    public async Task<bool> DropAsync(PeerId asker, ProgramSpec spec, string? conflict, CancellationToken cancellationToken)
     {
         if (Find(DataKey.Of(spec)) is not { } kept) return false;
+        if (conflict is null) kept.GiveUpFetching();
         await kept.Gate.WaitAsync(cancellationToken);
         try
         {
-            if (!kept.Store.DropConflict(name)) return false;
-            kept.Store.Collect(kept.Fetched.Values);
+            if (conflict is null)
+            {
+                if (kept.Run is not null) throw new PcException(ErrorCode.DataInUse, $"{spec.Name} still runs on this node");
+                if (kept.IsRemoved) return false;
+                Remove(kept);
+            }
+            else
+            {
+                if (kept.IsRemoved || !kept.Store.DropConflict(conflict)) return false;
+                kept.Store.Collect(kept.Needed(_limits, _time));
+            }
+            DataLog.Dropped(_logger, spec.Name, conflict ?? "all of it", asker);
             return true;
         }
         finally
@@ -134,8 +159,8 @@ public sealed partial class ProgramData : IProgramData, IAsyncDisposable
             await kept.Gate.WaitAsync();
             try
             {
-                if (kept.Run is not null || !_kept.TryRemove(key, out _)) continue;
-                DataStore.Remove(folder, _disk);
+                if (kept.Run is not null || kept.IsRemoved) continue;
+                Remove(kept);
                 removed++;
             }
             finally
@@ -166,7 +191,7 @@ public sealed partial class ProgramData : IProgramData, IAsyncDisposable
         var (store, before, beforeSigned) = (kept.Store, kept.Store.Newest, kept.Store.NewestSigned);
         if (before is not null && !version.TookOver(before)) KeepConflict(kept, spec, before, beforeSigned, version);
         store.Commit(version, signed);
-        store.Collect(kept.Fetched.Values);
+        store.Collect(kept.Needed(_limits, _time));
         Changed?.Invoke(store.Key);
     }
 
@@ -178,6 +203,26 @@ public sealed partial class ProgramData : IProgramData, IAsyncDisposable
         var conflict = new DataConflict(name, lost.Holder, lost.Stamp.Epoch, lost.FilesUnlike(newest));
         DataLog.Conflict(_logger, spec.Name, conflict.Files, name);
         _swarm.TellOfConflict(spec, conflict);
+    }
+
+    // The gate is held.
+    private void Remove(KeptData kept)
+    {
+        kept.IsRemoved = true;
+        _kept.TryRemove(kept.Store.Key, out _);
+        DataStore.Remove(Path.Combine(_folder, kept.Store.Key.FolderName), _disk);
+    }
+
+    // Waits for the gate of what is kept now: what it waited for may have been removed.
+    private async Task<KeptData> EnterAsync(DataKey key, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var kept = KeptOf(key);
+            await kept.Gate.WaitAsync(cancellationToken);
+            if (!kept.IsRemoved) return kept;
+            kept.Gate.Release();
+        }
     }
 
     private KeptData? Find(DataKey key) => _kept.GetValueOrDefault(key);

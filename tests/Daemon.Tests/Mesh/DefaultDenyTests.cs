@@ -22,10 +22,11 @@ public sealed class DefaultDenyTests
         "/mesh/v1/swarms/{swarm}/gossip Gossiper",
         "/mesh/v1/swarms/{swarm}/lease Gossiper",
         "/mesh/v1/swarms/{swarm}/links Member",
-        "/mesh/v1/swarms/{swarm}/programs/{program}/data/chunks Keeper",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/chunks DataReader",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/drop Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/data/notice Keeper",
-        "/mesh/v1/swarms/{swarm}/programs/{program}/data/state Keeper",
-        "/mesh/v1/swarms/{swarm}/programs/{program}/data/version Keeper",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/state DataReader",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/data/version DataReader",
         "/mesh/v1/swarms/{swarm}/programs/{program}/logs Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/restart Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/start Owner",
@@ -66,6 +67,7 @@ public sealed class DefaultDenyTests
             [MeshRight.Owner] = [owner],
             [MeshRight.Keeper] = [owner, keeper],
             [MeshRight.Controller] = [owner, admin],
+            [MeshRight.DataReader] = [owner, keeper, admin],
             [MeshRight.Reader] = [guest, member, owner, keeper, admin],
         };
         var wrong = new List<string>();

@@ -158,6 +158,8 @@ internal static class DataCuts
         public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> ChunksAsync(PeerId member, ProgramSpec spec, IReadOnlyList<DataHash> hashes, CancellationToken cancellationToken) =>
             ValueTask.FromResult<IReadOnlyList<ReadOnlyMemory<byte>>>([.. hashes.Select(hash => (ReadOnlyMemory<byte>)Of(member)._data.Chunk(spec, hash))]);
 
+        public ValueTask<bool> DropAsync(PeerId member, ProgramSpec spec, string? conflict, CancellationToken cancellationToken) => ValueTask.FromResult(false);
+
         public bool MayHold(DataKey key, PeerId member, DataStamp stamp) => true;
 
         public IReadOnlyList<PeerId> GuardiansOf(ProgramSpec spec) => [.. Others.Select(node => node.Self)];

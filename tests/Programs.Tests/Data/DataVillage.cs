@@ -31,7 +31,7 @@ internal sealed class DataVillage : IAsyncDisposable
 
     public DataNode Add(string name, IDisk? disk = null, DataLimits? limits = null)
     {
-        var node = new DataNode(this, name, disk ?? new QuickDisk(), limits ?? new DataLimits { ScanInterval = TimeSpan.FromSeconds(1), RetryPause = TimeSpan.FromMilliseconds(50) });
+        var node = new DataNode(this, name, disk ?? new QuickDisk(), limits ?? new DataLimits { ScanInterval = TimeSpan.FromSeconds(1), RetryPause = TimeSpan.FromMilliseconds(50), ReaderPatience = TimeSpan.Zero });
         _nodes.Add(node);
         if (Spec is null) Deploy();
         return node;
@@ -160,8 +160,10 @@ internal sealed class DataNode : IDataMesh, IDataSwarm, IAsyncDisposable
         var node = await ReachAsync(member);
         await node.ChunkGate.WaitAsync(cancellationToken);
         node.ChunksGiven += hashes.Count;
-        return DataMessages.ReadChunks(DataMessages.EncodeChunks([.. hashes.Select(hash => node.Tamper(node.Data.Chunk(spec, hash)))]), hashes.Count)!;
+        return DataMessages.ReadChunks(DataMessages.EncodeChunks([.. hashes.Select(hash => node.Tamper(node.Data.Chunk(spec, hash, Self)))]), hashes.Count)!;
     }
+
+    public async ValueTask<bool> DropAsync(PeerId member, ProgramSpec spec, string? conflict, CancellationToken cancellationToken) => await (await ReachAsync(member)).Data.DropAsync(Self, spec, conflict, cancellationToken);
 
     public bool MayHold(DataKey key, PeerId member, DataStamp stamp) => _village.Deploys.Contains(stamp.Deploy) && stamp.Epoch <= HighestEpoch;
 

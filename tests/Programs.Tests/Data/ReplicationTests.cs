@@ -144,9 +144,9 @@ public sealed class ReplicationTests : IAsyncDisposable
         // It is still there after a start, and can be dropped.
         _elm.DieAndStartAgain();
         Assert.Equal("score=two, never copied", _elm.Files("data.conflict-elm-1"));
-        Assert.True(await _elm.Data.DropConflictAsync(_village.Spec, "data.conflict-elm-1", TestContext.Current.CancellationToken));
+        Assert.True(await _elm.Data.DropAsync(_elm.Self, _village.Spec, "data.conflict-elm-1", TestContext.Current.CancellationToken));
         Assert.Empty(_elm.Data.StateOf(_village.Spec).Conflicts);
-        Assert.False(await _elm.Data.DropConflictAsync(_village.Spec, "data.conflict-elm-1", TestContext.Current.CancellationToken));
+        Assert.False(await _elm.Data.DropAsync(_elm.Self, _village.Spec, "data.conflict-elm-1", TestContext.Current.CancellationToken));
     }
 
     [Fact]
