@@ -58,6 +58,11 @@ public sealed record RunSpec(
     /// <summary>The image to run it in; null where a runtime has none, as the sandbox.</summary>
     public string? Image { get; init; }
 
+    /// <summary>
+    /// Asked until when it may run, as time since boot, while it is started and as long as <see cref="IRun.RunsUntil"/> was not said; null, or its null, as there. Quick.
+    /// </summary>
+    public Func<TimeSpan?>? RunsUntil { get; init; }
+
     /// <summary>TCP ports that the command is expected to listen on. <see cref="IRun.ConnectAsync"/> reaches others too.</summary>
     public IReadOnlyList<int> Ports { get; init; } = [];
 }

@@ -323,6 +323,8 @@ internal sealed class HostedProgram : IDisposable
         }
     }
 
+    private TimeSpan? Until() => Interlocked.Read(ref _until) is > 0 and var until ? TimeSpan.FromTicks(until) : null;
+
     private Task<ulong> AskForLease()
     {
         var lease = _acquireLease(_stopping.Token);
@@ -343,11 +345,11 @@ internal sealed class HostedProgram : IDisposable
             _launchedOnce = true;
             if (_programData is not null && Spec.Deployed.Manifest.Data) _data ??= await _programData.BeginAsync(Spec, Epoch!.Value, Log.Say, _stopping.Token);
             _stopping.Token.ThrowIfCancellationRequested(); // its lease may be lost already
-            var run = await _runtime.StartAsync(_workplace.RunSpec with { DataFolder = _data?.Folder }, Write, CancellationToken.None);
+            var run = await _runtime.StartAsync(_workplace.RunSpec with { DataFolder = _data?.Folder, RunsUntil = Until }, Write, CancellationToken.None);
             _data?.Started(run);
             Meter.Begin(run);
             (_run, _runBegan) = (run, _time.GetTimestamp());
-            if (Interlocked.Read(ref _until) is > 0 and var until) run.RunsUntil(TimeSpan.FromTicks(until));
+            if (Until() is { } until) run.RunsUntil(until);
             _begun.TrySetResult();
             Post(new SupervisorInput.Launched());
         }

@@ -1,10 +1,16 @@
 using System.Net.Sockets;
+using System.Threading.Channels;
+using PeoplesCloud.Runtimes.Docker.Init;
 
 namespace PeoplesCloud.Runtimes.Docker;
 
 /// <summary>A connection that carries a container's input and both kinds of its output.</summary>
 internal sealed class DockerAttachment(HttpClient http, Socket socket, Stream stream) : IAsyncDisposable
 {
+    // The latest counts: who is paused reads none of them meanwhile.
+    private readonly Channel<TimeSpan> _until = Channel.CreateBounded<TimeSpan>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+    private Task? _telling;
+
     /// <summary>What is written here is the command's standard input.</summary>
     public Stream Input => stream;
 
@@ -19,6 +25,13 @@ internal sealed class DockerAttachment(HttpClient http, Socket socket, Stream st
         {
             // The connection has ended, and the input with it.
         }
+    }
+
+    /// <summary>Tells the keeper inside until when the command may run, as time since boot; returns at once. Nothing else may be written then.</summary>
+    public void RunsUntil(TimeSpan sinceBoot)
+    {
+        _ = _until.Writer.TryWrite(sinceBoot);
+        lock (_until) _telling ??= TellAsync();
     }
 
     /// <summary>Hands output over until it ends: with the command, or with the engine. Waiting in the receiver is the backpressure: the engine keeps 1 MB, then the command waits.</summary>
@@ -59,7 +72,21 @@ internal sealed class DockerAttachment(HttpClient http, Socket socket, Stream st
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _ = _until.Writer.TryComplete();
         await stream.DisposeAsync();
         http.Dispose();
+        if (_telling is { } telling) await telling;
+    }
+
+    private async Task TellAsync()
+    {
+        try
+        {
+            await foreach (var until in _until.Reader.ReadAllAsync()) await stream.WriteAsync(InitScript.Until(until));
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // The container has ended, or the engine: found out elsewhere.
+        }
     }
 }

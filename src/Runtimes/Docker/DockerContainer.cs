@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using PeoplesCloud.Runtimes.Docker.Init;
 using PeoplesCloud.Runtimes.Sandbox;
 
 namespace PeoplesCloud.Runtimes.Docker;
@@ -16,62 +17,64 @@ internal static class DockerContainer
 
     private const string Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-    private const string Shell = "/bin/sh";
-
-    /// <summary>Waits for the line that says that the network is there; what comes after it is the source, if there is one.</summary>
-    private const string AwaitNetwork = "IFS= read -r go || exit 1; ";
-
-    private const string TakeSource = "tar -x -f - -C /app || exit 1; ";
-
-    // Its own input is at its end, as the sandbox's.
-    private const string Become = "exec \"$@\" </dev/null";
-
-    /// <summary>Whether a run is held back at its start until it was given its files or network by its input.</summary>
-    public static bool IsHeld(RunSpec spec) => spec.SourceFolder is not null || spec.Network != NetworkMode.None;
-
     /// <summary>The body of "create a container".</summary>
     /// <param name="spec">The run.</param>
     /// <param name="owner">Whose it is.</param>
     /// <param name="image">The image, by its id.</param>
     /// <param name="config">What the image says about itself.</param>
     /// <param name="user">The user's number inside.</param>
-    public static JsonObject Describe(RunSpec spec, string owner, string image, ImageConfig config, uint user)
+    /// <param name="init">Where the init's file is (<see cref="InitImage"/>). Command and environment are told to it, and to nobody else.</param>
+    public static JsonObject Describe(RunSpec spec, string owner, string image, ImageConfig config, uint user, string init)
     {
         // An image that brings its own files keeps them; else /app is made as in the sandbox.
         var hasApp = HasApp(spec);
-        var held = IsHeld(spec);
-        IReadOnlyList<string> words = spec.Command.Count > 0 ? spec.Command : [.. config.Entrypoint, .. config.Command];
-        if (held) words = [Shell, "-c", Begin(spec), "sh", .. words];
         // Owned by its user: runc gives the folder the mode that the image has there, whatever is said here.
         var own = string.Create(CultureInfo.InvariantCulture, $"rw,exec,nosuid,nodev,uid={user},gid={user},size={spec.Limits.DiskBytes}");
         var folders = new JsonObject { ["/tmp"] = $"{own},mode=1777" };
         if (hasApp) folders["/app"] = $"{own},mode=0755";
+        // What an image calls a volume would be a folder of the engine's without any limit.
+        foreach (var volume in config.Volumes) folders.TryAdd(volume, $"{own},mode=0755");
         return new JsonObject
         {
             ["Image"] = image,
             ["Hostname"] = "sandbox",
             ["User"] = string.Create(CultureInfo.InvariantCulture, $"{user}:{user}"),
             ["WorkingDir"] = hasApp ? "/app" : config.WorkingDirectory,
-            ["Entrypoint"] = Strings(words.Take(1)),
-            ["Cmd"] = Strings(words.Skip(1)),
-            ["Env"] = Strings(Environment(spec, config, hasApp).Select(pair => $"{pair.Key}={pair.Value}")),
+            ["Entrypoint"] = Strings([InitImage.Inside]),
+            ["Cmd"] = Strings([]),
             ["Labels"] = new JsonObject { [OwnerLabel] = owner, [RunLabel] = spec.Id },
             ["StopSignal"] = "SIGTERM",
             ["Healthcheck"] = new JsonObject { ["Test"] = Strings(["NONE"]) },
             ["Tty"] = false,
-            ["OpenStdin"] = held,
-            ["StdinOnce"] = held,
-            ["AttachStdin"] = held,
+            ["OpenStdin"] = true,
+            ["StdinOnce"] = true,
+            ["AttachStdin"] = true,
             ["AttachStdout"] = true,
             ["AttachStderr"] = true,
-            ["HostConfig"] = Confine(spec, folders),
+            ["HostConfig"] = Confine(spec, folders, init),
         };
     }
 
     /// <summary>Whether a run has the folder /app of its own.</summary>
     public static bool HasApp(RunSpec spec) => spec.Image is null || spec.SourceFolder is not null;
 
-    private static JsonObject Confine(RunSpec spec, JsonObject folders) => new()
+    /// <summary>What is run: what the owner says, else what the image does.</summary>
+    public static IReadOnlyList<string> CommandOf(RunSpec spec, ImageConfig config) => spec.Command.Count > 0 ? spec.Command : [.. config.Entrypoint, .. config.Command];
+
+    /// <summary>The whole environment: the image's, and what the owner says.</summary>
+    public static IReadOnlyDictionary<string, string> EnvironmentOf(RunSpec spec, ImageConfig config)
+    {
+        var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["PATH"] = Path };
+        foreach (var (name, value) in config.Environment) all[name] = value;
+        var path = all["PATH"];
+        foreach (var (name, value) in spec.Environment) all[name] = value;
+        // Where its programs are is the image's to say.
+        all["PATH"] = path;
+        (all["HOME"], all["LANG"], all["TMPDIR"]) = (HasApp(spec) ? "/app" : "/tmp", "C.UTF-8", "/tmp");
+        return all;
+    }
+
+    private static JsonObject Confine(RunSpec spec, JsonObject folders, string init) => new()
     {
         ["ReadonlyRootfs"] = true,
         ["CapDrop"] = Strings(["ALL"]),
@@ -86,11 +89,11 @@ internal static class DockerContainer
         // With swap: as much as without, so none.
         ["MemorySwap"] = spec.Limits.MemoryBytes,
         ["NanoCpus"] = (long)(spec.Limits.Cpus * 1e9),
-        // Docker's init counts; the shell that takes the source in needs a second process for tar.
-        ["PidsLimit"] = (IsHeld(spec) ? Math.Max(spec.Limits.Pids, 2) : spec.Limits.Pids) + 1,
+        // Docker's init and our keeper count; who starts the keeper is one more for a moment.
+        ["PidsLimit"] = Math.Max(spec.Limits.Pids, 2) + 2,
         ["ShmSize"] = Math.Min(spec.Limits.DiskBytes, DockerLimits.SharedMemoryBytes),
         ["Tmpfs"] = folders,
-        ["Mounts"] = Mounts(spec),
+        ["Mounts"] = Mounts(spec, init),
         ["Dns"] = Strings(spec.Network == NetworkMode.None ? [] : [SandboxNetwork.NameServer]),
         ["Ulimits"] = new JsonArray(new JsonObject { ["Name"] = "core", ["Soft"] = 0, ["Hard"] = 0 }),
         // What it writes is handed over as it comes and kept by who receives it.
@@ -100,9 +103,9 @@ internal static class DockerContainer
         ["AutoRemove"] = false,
     };
 
-    private static JsonArray Mounts(RunSpec spec)
+    private static JsonArray Mounts(RunSpec spec, string init)
     {
-        var mounts = new JsonArray();
+        var mounts = new JsonArray { Bind(init, InitImage.Inside, readOnly: true) };
         foreach (var mount in spec.Mounts) mounts.Add(Bind(mount.Source, mount.Target, readOnly: true));
         if (spec.DataFolder is { } data) mounts.Add(Bind(data, SharedFolders.DataInside, readOnly: false));
         return mounts;
@@ -115,23 +118,6 @@ internal static class DockerContainer
         };
     }
 
-    private static string Begin(RunSpec spec) =>
-        (spec.Network == NetworkMode.None ? "" : AwaitNetwork)
-        + (spec.SourceFolder is null ? "" : TakeSource)
-        + Become;
-
-    private static Dictionary<string, string> Environment(RunSpec spec, ImageConfig config, bool hasApp)
-    {
-        var all = new Dictionary<string, string>(spec.Environment, StringComparer.Ordinal)
-        {
-            ["HOME"] = hasApp ? "/app" : "/tmp", ["LANG"] = "C.UTF-8", ["TMPDIR"] = "/tmp",
-        };
-        // Where its programs are is the image's to say.
-        _ = all.Remove("PATH");
-        if (!config.HasPath) all["PATH"] = Path;
-        return all;
-    }
-
     private static JsonArray Strings(IEnumerable<string> words) => [.. words.Select(word => (JsonNode)word)];
 }
 
@@ -139,8 +125,9 @@ internal static class DockerContainer
 /// <param name="Entrypoint">The first words of its command.</param>
 /// <param name="Command">The other words.</param>
 /// <param name="WorkingDirectory">Where it starts.</param>
-/// <param name="HasPath">Whether it says where its programs are.</param>
-internal sealed record ImageConfig(IReadOnlyList<string> Entrypoint, IReadOnlyList<string> Command, string WorkingDirectory, bool HasPath)
+/// <param name="Environment">The environment that it brings.</param>
+/// <param name="Volumes">The folders that it wants to write to.</param>
+internal sealed record ImageConfig(IReadOnlyList<string> Entrypoint, IReadOnlyList<string> Command, string WorkingDirectory, IReadOnlyList<(string Name, string Value)> Environment, IReadOnlyList<string> Volumes)
 {
     /// <summary>Reads the answer of "inspect an image".</summary>
     public static ImageConfig Read(JsonElement image)
@@ -149,8 +136,17 @@ internal sealed record ImageConfig(IReadOnlyList<string> Entrypoint, IReadOnlyLi
         return new ImageConfig(
             Words(config, "Entrypoint"), Words(config, "Cmd"),
             Text(config, "WorkingDir") is { Length: > 0 } folder ? folder : "/",
-            Words(config, "Env").Any(line => line.StartsWith("PATH=", StringComparison.Ordinal)));
+            [.. Words(config, "Env").Where(line => line.IndexOf('=', StringComparison.Ordinal) > 0).Select(line => line.Split('=', 2)).Select(pair => (pair[0], pair[1]))],
+            [.. Names(config, "Volumes").Where(IsVolume)]);
     }
+
+    // What cannot be a place of its own is left to the engine to refuse.
+    private static bool IsVolume(string path) => path.StartsWith('/') && path.Length > 1 && !path.Contains(',', StringComparison.Ordinal);
+
+    private static IEnumerable<string> Names(JsonElement of, string name) =>
+        of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object
+            ? value.EnumerateObject().Select(member => member.Name)
+            : [];
 
     private static string? Text(JsonElement of, string name) =>
         of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

@@ -187,9 +187,9 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
             Headers.ContentType = new MediaTypeHeaderValue("application/x-tar");
         }
 
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => _files.WriteAsync(stream, 0, withoutData: false, CancellationToken.None);
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => _files.WriteTarAsync(stream, CancellationToken.None);
 
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) => _files.WriteAsync(stream, 0, withoutData: false, cancellationToken);
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) => _files.WriteTarAsync(stream, cancellationToken);
 
         protected override bool TryComputeLength(out long length)
         {

@@ -15,6 +15,9 @@ internal static class DockerLimits
     /// <summary>Bytes of output handed over at once: 16 KiB, as by the sandbox.</summary>
     public const int OutputBytes = 16 << 10;
 
+    /// <summary>What the init inside of a container is told at once, in bytes: 1 MiB, of which what is used counts as the program's memory. An environment has some 100 KiB at most.</summary>
+    public const int InitBlockBytes = 1 << 20;
+
     /// <summary>Files of one source: 100,000; the tar of their names alone has 50 MiB then.</summary>
     public const int SourceFiles = 100_000;
 

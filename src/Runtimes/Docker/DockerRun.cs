@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Docker.Init;
 using PeoplesCloud.Runtimes.Ports;
 using PeoplesCloud.Runtimes.Sandbox;
 using PeoplesCloud.Runtimes.Sandbox.Limits;
@@ -11,14 +12,11 @@ namespace PeoplesCloud.Runtimes.Docker;
 /// <summary>A command that runs in a container.</summary>
 internal sealed class DockerRun : IRun
 {
-    // As a shell says it: there is such a program and it cannot be run, there is none.
-    private const int CannotRun = 126;
-    private const int NotFound = 127;
-
     private static readonly TimeSpan ExecEndInterval = TimeSpan.FromMilliseconds(10);
 
     private readonly DockerEngine _engine;
     private readonly RunSpec _spec;
+    private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly HostProcess? _process;
     private readonly DockerAttachment _attachment;
     private readonly Task _output;
@@ -31,15 +29,16 @@ internal sealed class DockerRun : IRun
     /// <summary>Takes over a container whose command has started.</summary>
     /// <param name="engine">The engine.</param>
     /// <param name="spec">The run.</param>
+    /// <param name="environment">Its whole environment, for further commands.</param>
     /// <param name="container">The container's id.</param>
     /// <param name="process">Its first process, where this machine sees it.</param>
     /// <param name="attachment">The connection of its output.</param>
     /// <param name="output">Ends when all of it was handed over.</param>
     /// <param name="network">What serves its network, if it has one.</param>
     /// <param name="door">The way into its network, where this daemon may use it.</param>
-    public DockerRun(DockerEngine engine, RunSpec spec, string container, HostProcess? process, DockerAttachment attachment, Task output, SandboxShell? network, SandboxDoor? door)
+    public DockerRun(DockerEngine engine, RunSpec spec, IReadOnlyDictionary<string, string> environment, string container, HostProcess? process, DockerAttachment attachment, Task output, SandboxShell? network, SandboxDoor? door)
     {
-        (_engine, _spec, Container, _process, _attachment, _output, _network, _door) = (engine, spec, container, process, attachment, output, network, door);
+        (_engine, _spec, _environment, Container, _process, _attachment, _output, _network, _door) = (engine, spec, environment, container, process, attachment, output, network, door);
         Exited = EndAsync();
     }
 
@@ -90,16 +89,15 @@ internal sealed class DockerRun : IRun
             var body = new JsonObject
             {
                 ["AttachStdin"] = true, ["AttachStdout"] = true, ["AttachStderr"] = true, ["Tty"] = false, ["Privileged"] = false,
-                ["Cmd"] = new JsonArray([.. command.Select(word => (JsonNode)word)]),
+                ["Cmd"] = new JsonArray(InitImage.Inside),
             };
             var id = (await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{Container}/exec", body, cancellationToken)).GetProperty("Id").GetString()!;
             await using var attachment = await _engine.Client.AttachAsync($"/exec/{DockerClient.Escape(id)}/start", new JsonObject { ["Detach"] = false, ["Tty"] = false }, cancellationToken);
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var sent = SendAsync(input, attachment, ended.Token);
+            var sent = SendAsync(InitScript.Further(command, _environment), input, attachment, ended.Token);
             var givenUp = Task.CompletedTask;
-            var unheard = new ExecStart(output);
             using (cancellationToken.Register(() => givenUp = GiveUpAsync(id, attachment)))
-                await attachment.PumpAsync(unheard.ReceiveAsync, e => DockerLog.OutputDropped(_engine.Logger, e));
+                await attachment.PumpAsync(output, e => DockerLog.OutputDropped(_engine.Logger, e));
             await givenUp;
             await ended.CancelAsync();
             await sent;
@@ -107,7 +105,7 @@ internal sealed class DockerRun : IRun
             var code = await ExitCodeOfAsync(id, cancellationToken);
             // A signal may have been the end of it all, of which the engine's answer may be a moment behind.
             if (code > 128 && (IsEnding || await _engine.StateAsync(Container, cancellationToken) is not { Running: true })) throw new IOException("the program has ended");
-            return code == CannotRun && unheard.IsNotFound ? NotFound : code;
+            return code;
         }
         catch (DockerException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.Conflict)
         {
@@ -256,10 +254,11 @@ internal sealed class DockerRun : IRun
         }
     }
 
-    private static async Task SendAsync(Stream input, DockerAttachment attachment, CancellationToken cancellationToken)
+    private static async Task SendAsync(byte[] begin, Stream input, DockerAttachment attachment, CancellationToken cancellationToken)
     {
         try
         {
+            await attachment.Input.WriteAsync(begin, cancellationToken);
             await input.CopyToAsync(attachment.Input, cancellationToken);
             attachment.EndInput();
         }
@@ -278,21 +277,6 @@ internal sealed class DockerRun : IRun
         catch (Exception e) when (e is DockerException || DockerEngine.IsLost(e))
         {
             DockerLog.CleanupFailed(_engine.Logger, _spec.Id, e.Message);
-        }
-    }
-
-    /// <summary>Docker 20 says in the output, and with 126, that there is no such program: what comes first is looked at as it passes.</summary>
-    private sealed class ExecStart(Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output)
-    {
-        private bool _begun;
-
-        public bool IsNotFound { get; private set; }
-
-        public ValueTask ReceiveAsync(OutputKind kind, ReadOnlyMemory<byte> bytes)
-        {
-            if (!_begun) IsNotFound = bytes.Span.IndexOf("executable file not found"u8) >= 0 || bytes.Span.IndexOf("no such file or directory"u8) >= 0;
-            _begun = true;
-            return output(kind, bytes);
         }
     }
 }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Docker.Init;
 using PeoplesCloud.Runtimes.Sandbox;
 
 namespace PeoplesCloud.Runtimes.Docker;
@@ -82,6 +83,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
             ?? throw new PcException(ErrorCode.DockerImageMissing, $"{spec.Id} names no image to run in", "Name one: image = \"...\" in pc.toml, or choose the runtime sandbox.");
         var started = _engine.Time.GetTimestamp();
         var (imageId, config) = await _images.RequireAsync(image, cancellationToken);
+        if (DockerContainer.CommandOf(spec, config).Count == 0) throw new PcException(ErrorCode.DockerRefused, $"the image {image} has no command of its own", "Name one: run = \"...\" in pc.toml, or --run.");
         using var timeout = new CancellationTokenSource(_options.StartTimeout, _engine.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
@@ -144,15 +146,15 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     {
         var user = await UserOfAsync(spec, cancellationToken);
         if (spec.DataFolder is { } data && SandboxFolders.IsRoot && user != 0) await Task.Run(() => SandboxFolders.GiveTo(data, user), cancellationToken);
-        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user), cancellationToken);
+        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, InitImage.InstallIn(_options.Folder)), cancellationToken);
         DockerAttachment? attachment = null;
         SandboxShell? network = null;
         try
         {
             // 1. Connected before it starts, so that nothing of its output is missed; guarded before it starts, so that it never runs alone.
-            attachment = await _engine.Client.AttachAsync($"/containers/{container}/attach?stream=1&stdout=1&stderr=1&stdin={(DockerContainer.IsHeld(spec) ? 1 : 0)}", body: null, cancellationToken);
+            attachment = await _engine.Client.AttachAsync($"/containers/{container}/attach?stream=1&stdout=1&stderr=1&stdin=1", body: null, cancellationToken);
             var pumped = attachment.PumpAsync(output, e => DockerLog.OutputDropped(_engine.Logger, e));
-            await _engine.Guard.AddAsync(container, cancellationToken);
+            await _engine.Guard.AddAsync(container, spec.RunsUntil, cancellationToken);
             _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{container}/start", body: null, cancellationToken);
 
             // 2. Whose process it is here, for the case that the engine goes away.
@@ -165,14 +167,12 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
             }
 
             // 3. Its network and its files; then its first instruction runs.
-            if (spec.Network != NetworkMode.None)
-            {
-                network = await _network.AttachAsync(process, spec, cancellationToken);
-                await attachment.Input.WriteAsync("\n"u8.ToArray(), cancellationToken);
-            }
-            if (source is not null) await source.WriteAsync(attachment.Input, user, withoutData: HasData(spec), cancellationToken);
-            if (DockerContainer.IsHeld(spec)) attachment.EndInput();
-            var run = new DockerRun(_engine, spec, container, process, attachment, pumped, network, _network.DoorTo(process, user));
+            if (spec.Network != NetworkMode.None) network = await _network.AttachAsync(process, spec, cancellationToken);
+            if (source is not null) await source.MakeAsync(new InitFiles(attachment.Input), withoutData: HasData(spec), cancellationToken);
+            var (command, environment) = (DockerContainer.CommandOf(spec, config), DockerContainer.EnvironmentOf(spec, config));
+            await attachment.Input.WriteAsync(InitScript.Start(command, environment, _engine.Guard.UntilOf(container)), cancellationToken);
+            _engine.Guard.Tell(container, attachment.RunsUntil);
+            var run = new DockerRun(_engine, spec, environment, container, process, attachment, pumped, network, _network.DoorTo(process, user));
             _containers[container] = run;
             _ = run.Exited.ContinueWith(_ => _containers.TryRemove(container, out var _), TaskScheduler.Default);
             return run;

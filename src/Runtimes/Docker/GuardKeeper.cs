@@ -35,13 +35,16 @@ internal sealed class GuardKeeper : IAsyncDisposable
     }
 
     /// <summary>Has a container guarded from now on, before it is started.</summary>
+    /// <param name="container">The container.</param>
+    /// <param name="until">Asked until when it may run, as long as <see cref="Keep"/> has not said so: null, or its null, for as long as there are signs of life.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="PcException">There is no guard (<see cref="ErrorCode.DockerGuardFailed"/>).</exception>
-    public async Task AddAsync(string container, CancellationToken cancellationToken)
+    public async Task AddAsync(string container, Func<TimeSpan?>? until, CancellationToken cancellationToken)
     {
         await EnsureAsync(cancellationToken);
         lock (_lock)
         {
-            _kept[container] = new Kept(null, null);
+            _kept[container] = new Kept(null, null, until, null);
             Say(container);
         }
     }
@@ -64,6 +67,23 @@ internal sealed class GuardKeeper : IAsyncDisposable
         {
             if (!_kept.TryGetValue(container, out var kept)) return;
             _kept[container] = kept with { Until = until };
+            Say(container);
+        }
+    }
+
+    /// <summary>Until when a container may run, as it was said last.</summary>
+    public TimeSpan UntilOf(string container)
+    {
+        lock (_lock) return _kept.TryGetValue(container, out var kept) ? UntilOf(kept) : BootTime.Now;
+    }
+
+    /// <summary>Tells somebody else too, from now on, until when a container may run: the keeper inside of it.</summary>
+    public void Tell(string container, Action<TimeSpan> tell)
+    {
+        lock (_lock)
+        {
+            if (!_kept.TryGetValue(container, out var kept)) return;
+            _kept[container] = kept with { Tell = tell };
             Say(container);
         }
     }
@@ -200,7 +220,9 @@ internal sealed class GuardKeeper : IAsyncDisposable
     private void Say(string container)
     {
         var kept = _kept[container];
-        Write(GuardTable.Keep(container, kept.Until ?? BootTime.Now + _options.GuardTime));
+        var until = UntilOf(kept);
+        Write(GuardTable.Keep(container, until));
+        kept.Tell?.Invoke(until);
         if (kept is { Process: { } process }) Write(GuardTable.Process(container, process));
     }
 
@@ -218,5 +240,7 @@ internal sealed class GuardKeeper : IAsyncDisposable
         }
     }
 
-    private sealed record Kept(HostProcess? Process, TimeSpan? Until);
+    private TimeSpan UntilOf(Kept kept) => kept.Until ?? kept.Asked?.Invoke() ?? BootTime.Now + _options.GuardTime;
+
+    private sealed record Kept(HostProcess? Process, TimeSpan? Until, Func<TimeSpan?>? Asked, Action<TimeSpan>? Tell);
 }

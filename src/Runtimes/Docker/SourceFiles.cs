@@ -1,12 +1,13 @@
 using System.Formats.Tar;
 using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Docker.Init;
 using PeoplesCloud.Runtimes.Sandbox;
 
 namespace PeoplesCloud.Runtimes.Docker;
 
 /// <summary>
-/// A folder's files, looked at before anything is started and then written as one tar: the way into a container, which the engine need not
-/// share a file system with. Links are written as links, never followed.
+/// A folder's files, looked at before anything is started: the way into a container and into a build, with which the engine need not
+/// share a file system. Links are written as links, never followed.
 /// </summary>
 internal sealed class SourceFiles
 {
@@ -26,29 +27,53 @@ internal sealed class SourceFiles
         return files;
     }
 
-    /// <summary>Writes the tar, every file owned by a user.</summary>
-    /// <param name="output">Receives it; stays open.</param>
-    /// <param name="user">The number of the user and group.</param>
+    /// <summary>Has them made inside of a container.</summary>
+    /// <param name="inside">Makes them.</param>
     /// <param name="withoutData">Leaves out what is below data/ at the top.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task WriteAsync(Stream output, uint user, bool withoutData, CancellationToken cancellationToken)
+    public async Task MakeAsync(InitFiles inside, bool withoutData, CancellationToken cancellationToken)
     {
-        // GNU's format: the small tar of busybox images does not know the names in POSIX's headers.
-        await using var tar = new TarWriter(output, TarEntryFormat.Gnu, leaveOpen: true);
         foreach (var file in _entries)
         {
             var name = Path.GetRelativePath(_folder, file.FullName);
             if (withoutData && (name is "data" || name.StartsWith("data/", StringComparison.Ordinal))) continue;
+            if (file.LinkTarget is { } link)
+            {
+                await inside.LinkAsync(name, link, cancellationToken);
+            }
+            else if (file is DirectoryInfo)
+            {
+                await inside.FolderAsync(name, file.UnixFileMode, cancellationToken);
+            }
+            else
+            {
+                await using var content = Open(file);
+                await inside.FileAsync(name, file.UnixFileMode, new DateTimeOffset(file.LastWriteTimeUtc), content, cancellationToken);
+            }
+        }
+        await inside.FinishAsync(cancellationToken);
+    }
+
+    /// <summary>Writes them as a tar, all owned by root: the context of a build.</summary>
+    /// <param name="output">Receives it; stays open.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task WriteTarAsync(Stream output, CancellationToken cancellationToken)
+    {
+        await using var tar = new TarWriter(output, TarEntryFormat.Gnu, leaveOpen: true);
+        foreach (var file in _entries)
+        {
+            var name = Path.GetRelativePath(_folder, file.FullName);
             var entry = file.LinkTarget is { } link
                 ? new GnuTarEntry(TarEntryType.SymbolicLink, name) { LinkName = link }
                 : new GnuTarEntry(file is DirectoryInfo ? TarEntryType.Directory : TarEntryType.RegularFile, name) { Mode = file.UnixFileMode };
-            entry.Uid = entry.Gid = (int)user;
             entry.ModificationTime = new DateTimeOffset(file.LastWriteTimeUtc);
-            await using var data = entry.EntryType == TarEntryType.RegularFile ? new FileStream(file.FullName, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0) : null;
+            await using var data = entry.EntryType == TarEntryType.RegularFile ? Open(file) : null;
             if (data is not null) entry.DataStream = data;
             await tar.WriteEntryAsync(entry, cancellationToken);
         }
     }
+
+    private static FileStream Open(FileSystemInfo file) => new(file.FullName, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
 
     private void Walk(DirectoryInfo folder, ref long left)
     {

@@ -41,10 +41,24 @@ public sealed class DockerGuardTests(SharedDockerd shared) : IDisposable
     }
 
     [Fact]
+    public async Task When_daemon_and_guard_are_killed_the_container_ends_by_itself()
+    {
+        var docker = await shared.StartedAsync();
+        using var daemon = await DoomedAsync(docker);
+
+        await KillAsync(daemon.Process);
+        _ = LibC.kill(daemon.Guard, LibC.Kill);
+
+        await UntilAsync(async () => await RunningAsync(docker) == 0);
+    }
+
+    [Fact]
     public async Task When_daemon_and_guard_are_killed_the_next_daemon_ends_the_container_before_anything_else()
     {
         var docker = await shared.StartedAsync();
         using var daemon = await DoomedAsync(docker);
+        // Its keeper stands still, and would end it when it goes on.
+        await docker.RunAsync("pause", await docker.RunAsync("ps", "--quiet", "--filter", $"label={DockerContainer.OwnerLabel}={DoomedDocker.Owner}"));
         await KillAsync(daemon.Process);
         _ = LibC.kill(daemon.Guard, LibC.Kill);
         await Processes.WaitForEndAsync(daemon.Guard, Token);

@@ -39,7 +39,7 @@ public sealed class DockerIsolationTests(SharedDockerd docker, FarNetwork far) :
             print('engine', os.path.exists('/var/run/docker.sock'))
             """));
 
-        Assert.Equal("rights 0000000000000000 0000000000000000 1 2\nroot False\nprocesses 2\nname sandbox\nengine False\n", output);
+        Assert.Equal("rights 0000000000000000 0000000000000000 1 2\nroot False\nprocesses 3\nname sandbox\nengine False\n", output);
     }
 
     [Fact]

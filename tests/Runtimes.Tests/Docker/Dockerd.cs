@@ -28,6 +28,9 @@ public sealed class Dockerd : IAsyncDisposable
         : !Environment.IsPrivilegedProcess ? "dockerd needs root"
         : null;
 
+    /// <summary>Where all its files are.</summary>
+    public string Folder => _folder;
+
     /// <summary>The engine's socket.</summary>
     public string Socket => Path.Combine(_folder, "docker.sock");
 

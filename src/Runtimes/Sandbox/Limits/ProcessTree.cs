@@ -11,13 +11,16 @@ internal static class ProcessTree
     private const long TicksPerSecond = 100;
 
     /// <summary>What the processes below one use, without itself. Pages that they share are counted for each.</summary>
-    public static RunUsage Measure(int root)
+    /// <param name="root">The one.</param>
+    /// <param name="isOurs">Tells those that are not counted, with what is below them; null when all are.</param>
+    public static RunUsage Measure(int root, Func<int, bool>? isOurs = null)
     {
         long pages = 0, ticks = 0;
         var count = 0;
         var open = new Stack<int>(Children(root));
         while (open.TryPop(out var pid))
         {
+            if (isOurs?.Invoke(pid) == true) continue;
             try
             {
                 var stat = File.ReadAllText($"/proc/{pid}/stat");
