@@ -659,6 +659,29 @@ public enum ErrorCode
     /// <summary>A copy of a swarm's feeds was changed.</summary>
     [ErrorInfo(ExitCode.Failed, "A copy of a swarm's feeds was changed, or parts of it are missing.", "Ask another member for a copy: pc audit SWARM --save FILE.")]
     AuditTampered = 6181,
+
+    // -- 7000 sessions ----------------------------------------------------------------------------------------
+    // Messages, nodes and hosting: 7100 to 7199
+
+    /// <summary>What was published is no request for a session.</summary>
+    [ErrorInfo(ExitCode.Usage, "What was published is no request for a session.", "See docs/protocols/sessions.md for what a request holds: ids are lower-case hex digits in quotes.")]
+    SessionRequestInvalid = 7100,
+
+    /// <summary>The script of a session cannot be run.</summary>
+    [ErrorInfo(ExitCode.Usage, "The script of a session cannot be run.", "Check its first line and its length; what it needs is fetched by the script itself.")]
+    SessionScriptRefused = 7101,
+
+    /// <summary>A node has as many requests waiting as it takes.</summary>
+    [ErrorInfo(ExitCode.Failed, "A node has as many requests for sessions waiting as it takes.", "Publish fewer at a time, and this one again with a new id.")]
+    SessionsBusy = 7102,
+
+    /// <summary>A node runs as many sessions as it may.</summary>
+    [ErrorInfo(ExitCode.Refused, "All nodes that could take the session run as many as they may.", "Remove sessions that are not needed, or raise sessions in the section [sessions] of a node's configuration.")]
+    SessionsFull = 7103,
+
+    /// <summary>No node answered.</summary>
+    [ErrorInfo(ExitCode.Failed, "The nodes that could answer a request for a session are silent.", "See which nodes are up: pc list; then publish the request again with a new id.")]
+    SessionNodesSilent = 7104,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

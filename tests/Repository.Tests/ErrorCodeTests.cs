@@ -9,7 +9,7 @@ public sealed class ErrorCodeTests
     private static readonly (int First, int Last, string Area)[] Areas =
     [
         (1000, 1099, "Command line"), (1100, 1199, "Daemon and local API"), (1200, 1299, "Configuration and home"), (2000, 2999, "Mesh"),
-        (3000, 3999, "Content"), (4000, 4999, "Swarm"), (5000, 5999, "Runtimes"), (6000, 6999, "Programs"),
+        (3000, 3999, "Content"), (4000, 4999, "Swarm"), (5000, 5999, "Runtimes"), (6000, 6999, "Programs"), (7000, 7999, "Sessions"),
     ];
 
     [Fact]
