@@ -661,7 +661,7 @@ public enum ErrorCode
     AuditTampered = 6181,
 
     // -- 7000 sessions ----------------------------------------------------------------------------------------
-    // Messages, nodes and hosting: 7100 to 7199
+    // Messages, nodes and hosting: 7100 to 7149
 
     /// <summary>What was published is no request for a session.</summary>
     [ErrorInfo(ExitCode.Usage, "What was published is no request for a session.", "See docs/protocols/sessions.md for what a request holds: ids are lower-case hex digits in quotes.")]
@@ -682,6 +682,16 @@ public enum ErrorCode
     /// <summary>No node answered.</summary>
     [ErrorInfo(ExitCode.Failed, "The nodes that could answer a request for a session are silent.", "See which nodes are up: pc list; then publish the request again with a new id.")]
     SessionNodesSilent = 7104,
+
+    // Channels and the endpoint: 7150 to 7199
+
+    /// <summary>The endpoint for clients of Redis would be open to everybody.</summary>
+    [ErrorInfo(ExitCode.Refused, "The endpoint for clients of Redis would be open to whoever reaches it.", "Set a password under [sessions], or let it listen on 127.0.0.1.")]
+    SessionsOpenToAll = 7150,
+
+    /// <summary>The endpoint for clients of Redis cannot listen.</summary>
+    [ErrorInfo(ExitCode.Failed, "The endpoint for clients of Redis cannot listen on its address.", "Choose another listen under [sessions], or stop what uses the port: a Redis of this machine uses 6379, others may use 6380.")]
+    SessionsPortTaken = 7151,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

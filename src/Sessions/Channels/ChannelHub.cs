@@ -6,7 +6,8 @@ namespace PeoplesCloud.Sessions.Channels;
 /// Who on this node is subscribed to what. Messages are heard in one order by all of them; what is published from within <see cref="IListener.Hear"/>
 /// is heard after the message that led to it, by everybody. Thread-safe.
 /// </summary>
-internal sealed class ChannelHub
+/// <param name="carry">Takes what was published here to other nodes, in the order in which it is heard here; it must not wait. Null: there are none.</param>
+internal sealed class ChannelHub(Action<ChannelName, ReadOnlySpan<byte>, Deliveries>? carry = null)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<ChannelName, IListener[]> _channels = [];
@@ -24,10 +25,15 @@ internal sealed class ChannelHub
     }
 
     /// <summary>Adds a listener to a channel or pattern; it was not there before.</summary>
-    public void Add(ChannelName name, bool isPattern, IListener listener)
+    /// <param name="name">The channel or pattern.</param>
+    /// <param name="isPattern">Which of them.</param>
+    /// <param name="listener">The listener.</param>
+    /// <param name="added">Called before the first message is heard.</param>
+    public void Add(ChannelName name, bool isPattern, IListener listener, Action? added = null)
     {
         lock (_gate)
         {
+            added?.Invoke();
             ref var listeners = ref CollectionsMarshal.GetValueRefOrAddDefault(isPattern ? _patterns : _channels, name, out _);
             listeners = [.. listeners ?? [], listener];
         }
@@ -45,11 +51,25 @@ internal sealed class ChannelHub
         }
     }
 
-    /// <summary>Lets a message be heard; returns by how many listeners, one that hears it by two patterns twice.</summary>
+    /// <summary>Lets a message be heard and sent; see the other one.</summary>
     public int Publish(ChannelName channel, ReadOnlySpan<byte> payload, bool publishedHere)
+    {
+        var deliveries = new Deliveries();
+        var heard = Publish(channel, payload, publishedHere, deliveries);
+        deliveries.Send();
+        return heard;
+    }
+
+    /// <summary>Lets a message be heard; returns by how many listeners, one that hears it by two patterns twice.</summary>
+    /// <param name="channel">The channel.</param>
+    /// <param name="payload">What is said.</param>
+    /// <param name="publishedHere">See <see cref="ChannelMessage.PublishedHere"/>.</param>
+    /// <param name="deliveries">Who has something to send now; the caller lets them.</param>
+    public int Publish(ChannelName channel, ReadOnlySpan<byte> payload, bool publishedHere, Deliveries deliveries)
     {
         lock (_gate)
         {
+            if (publishedHere) carry?.Invoke(channel, payload, deliveries);
             if (_isSaying)
             {
                 _later.Enqueue(new Kept(channel, payload.ToArray(), publishedHere));
@@ -58,8 +78,8 @@ internal sealed class ChannelHub
             _isSaying = true;
             try
             {
-                var heard = Say(channel, payload, publishedHere);
-                while (_later.TryDequeue(out var kept)) Say(kept.Channel, kept.Payload, kept.PublishedHere);
+                var heard = Say(channel, payload, publishedHere, deliveries);
+                while (_later.TryDequeue(out var kept)) Say(kept.Channel, kept.Payload, kept.PublishedHere, deliveries);
                 return heard;
             }
             finally
@@ -83,17 +103,17 @@ internal sealed class ChannelHub
         lock (_gate) return [.. _channels.Keys.Where(channel => pattern is not { } wanted || GlobPattern.Matches(wanted, channel))];
     }
 
-    private int Say(ChannelName channel, ReadOnlySpan<byte> payload, bool publishedHere)
+    private int Say(ChannelName channel, ReadOnlySpan<byte> payload, bool publishedHere, Deliveries deliveries)
     {
         var heard = 0;
         if (_channels.TryGetValue(channel, out var listeners))
         {
-            foreach (var listener in listeners) listener.Hear(new Heard(channel, null, payload, publishedHere));
+            foreach (var listener in listeners) listener.Hear(new Heard(channel, null, payload, publishedHere, deliveries));
             heard += listeners.Length;
         }
         foreach (var (pattern, matching) in Matching(channel))
         {
-            foreach (var listener in matching) listener.Hear(new Heard(channel, pattern, payload, publishedHere));
+            foreach (var listener in matching) listener.Hear(new Heard(channel, pattern, payload, publishedHere, deliveries));
             heard += matching.Length;
         }
         return heard;
@@ -123,7 +143,7 @@ internal interface IListener
 }
 
 /// <summary>A message as a listener hears it.</summary>
-internal readonly ref struct Heard(ChannelName channel, ChannelName? pattern, ReadOnlySpan<byte> payload, bool publishedHere)
+internal readonly ref struct Heard(ChannelName channel, ChannelName? pattern, ReadOnlySpan<byte> payload, bool publishedHere, Deliveries deliveries)
 {
     /// <summary>The channel.</summary>
     public ChannelName Channel { get; } = channel;
@@ -136,4 +156,7 @@ internal readonly ref struct Heard(ChannelName channel, ChannelName? pattern, Re
 
     /// <summary>See <see cref="ChannelMessage.PublishedHere"/>.</summary>
     public bool PublishedHere { get; } = publishedHere;
+
+    /// <summary>Whoever has something to send now says so here.</summary>
+    public Deliveries Deliveries { get; } = deliveries;
 }
