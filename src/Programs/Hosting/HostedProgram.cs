@@ -80,6 +80,9 @@ internal sealed class HostedProgram : IDisposable
         Meter = new RunMeter(time);
     }
 
+    /// <summary>Called when the host's runtime could not start it again after it had run here, though it is tried further; quick.</summary>
+    public Action<string>? RuntimeFailed { get; init; }
+
     /// <summary>The program.</summary>
     public ProgramSpec Spec => _workplace.Spec;
 
@@ -356,6 +359,8 @@ internal sealed class HostedProgram : IDisposable
         catch (Exception failed)
         {
             Post(new SupervisorInput.LaunchFailed(Failed(failed)));
+            // What ran before and cannot run now lacks something that is the host's.
+            if (_begun.Task.IsCompleted && failed is PcException { Code: ErrorCode.DockerUnreachable or ErrorCode.DockerGuardFailed or ErrorCode.DockerImageMissing or ErrorCode.SandboxToolMissing } lacking) RuntimeFailed?.Invoke(lacking.Message);
             return;
         }
         await WaitForExitAsync(_run);

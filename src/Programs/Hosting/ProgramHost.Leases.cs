@@ -18,8 +18,8 @@ public sealed partial class ProgramHost
     public event Action<RunNote>? Noted;
 
     /// <summary>
-    /// Raised when a program that this host took over could not be started, though it is tried again: another host may be able to. On any thread, and
-    /// quickly handled.
+    /// Raised when a program that this host took over could not be started, or not again since the host's runtime does not answer any more, though it is
+    /// tried further: another host may be able to. On any thread, and quickly handled.
     /// </summary>
     public event Action<ProgramSpec, string>? NotStarted;
 

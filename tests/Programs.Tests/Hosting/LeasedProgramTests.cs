@@ -133,14 +133,37 @@ public sealed class LeasedProgramTests : IAsyncDisposable
         var (_, run) = await RunAsync(2);
         await NextNoteAsync();
         run.Exit(1);
-        await Patience.UntilAsync(() => _host.Host.Programs[0].State == ProgramState.Restarting, changed => _host.Host.Changed += changed, changed => _host.Host.Changed -= changed);
+        await RestartingAsync();
         Assert.False(_notes.Reader.TryPeek(out _));
         ((ManualTime)_swarm.Time).Advance(TimeSpan.FromSeconds(2));
         await _runtime.NextAsync();
         Assert.False(_notes.Reader.TryPeek(out _));
     }
 
+    // Goal: a host whose Docker died gives its program to one whose Docker lives. Here: it says so; a crash of the program itself is not said.
+    [Fact]
+    public async Task That_the_runtime_cannot_start_it_again_is_told()
+    {
+        var told = new List<string>();
+        _host.Host.NotStarted += (spec, why) => told.Add($"{spec.Name}: {why}");
+        var (program, run) = await RunAsync(2);
+        run.Exit(1);
+        await RestartingAsync();
+        ((ManualTime)_swarm.Time).Advance(TimeSpan.FromSeconds(2));
+        run = await _runtime.NextAsync();
+        Assert.Empty(told);
+
+        _runtime.Failure = _ => new PcException(ErrorCode.DockerUnreachable, "no Docker answers");
+        run.Exit(137, RunExitReason.Signalled);
+        await RestartingAsync();
+        ((ManualTime)_swarm.Time).Advance(TimeSpan.FromSeconds(4));
+        await Patience.UntilAsync(() => told.Count > 0, changed => _host.Host.Changed += changed, changed => _host.Host.Changed -= changed);
+        Assert.Equal([$"{program.Name}: no Docker answers"], told);
+    }
+
     public async ValueTask DisposeAsync() => await _swarm.DisposeAsync();
+
+    private Task RestartingAsync() => Patience.UntilAsync(() => _host.Host.Programs[0].State == ProgramState.Restarting, changed => _host.Host.Changed += changed, changed => _host.Host.Changed -= changed);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
