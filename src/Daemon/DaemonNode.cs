@@ -82,6 +82,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>Secrets and spoken codes.</summary>
     public SecretMembership Secrets { get; private set; } = null!;
 
+    /// <summary>The clock of leases.</summary>
+    public BootTimeProvider BootTime { get; private set; } = null!;
+
     /// <summary>Who may run which program now.</summary>
     public LeaseService Leases { get; private set; } = null!;
 
@@ -258,11 +261,12 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(ProgramSecrets.DisposeAsync);
         var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin, Secrets = ProgramSecrets.Open };
-        var clock = new BootTimeProvider();
+        var clock = BootTime = new BootTimeProvider();
         Owns(clock.Dispose);
         var dead = _fences ? new DeadMansSwitch() : null;
         if (dead is not null) Owns(dead.Dispose);
         var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));
+        clock.Woke = leases.Woke;
         var dataSwarm = new DataSwarm(Swarms, _time, loggers.CreateLogger("Data"));
         Owns(dataSwarm.DisposeAsync);
         var dataMesh = new DataMesh(client);

@@ -15,12 +15,20 @@ internal sealed partial class BootTimeProvider : TimeProvider, IDisposable
     private const int CloseOnExec = 0x80000; // TFD_CLOEXEC
     private const int Absolute = 1; // TFD_TIMER_ABSTIME
     private const long Second = 1_000_000_000;
+    private const long WakeNotice = Second; // no busy machine is as late; a lease lasts several
 
     private readonly Lock _gate = new();
     private readonly PriorityQueue<Alarm, long> _due = new();
     private readonly Thread _thread;
     private readonly int _timer;
+    private long _jumped;
     private bool _disposed;
+
+    /// <summary>
+    /// Called on this clock's thread when a timer rings much later than it was due, before it does: the machine slept, or this process stood still. With
+    /// how much later. Set it once, before there are timers; must be quick.
+    /// </summary>
+    public Action<TimeSpan>? Woke { get; set; }
 
     /// <summary>Starts the thread.</summary>
     public BootTimeProvider()
@@ -38,7 +46,17 @@ internal sealed partial class BootTimeProvider : TimeProvider, IDisposable
     public override long GetTimestamp()
     {
         _ = clock_gettime(BootTime, out var now);
-        return (now.Seconds * Second) + now.Nanoseconds;
+        return (now.Seconds * Second) + now.Nanoseconds + Interlocked.Read(ref _jumped);
+    }
+
+    /// <summary>From now on all is as if the machine had slept for some time. For tests.</summary>
+    internal void Jump(TimeSpan time)
+    {
+        lock (_gate)
+        {
+            Interlocked.Add(ref _jumped, (long)(time.TotalSeconds * Second));
+            ArmNextLocked();
+        }
     }
 
     /// <summary>A timer whose callback runs on this clock's thread.</summary>
@@ -67,6 +85,7 @@ internal sealed partial class BootTimeProvider : TimeProvider, IDisposable
         while (true)
         {
             _ = read(_timer, rung, 8); // an interruption by a signal is a look at the clock, no more
+            NoticeSleep();
             while (NextDue() is { } alarm) alarm.Ring();
             lock (_gate)
             {
@@ -75,6 +94,13 @@ internal sealed partial class BootTimeProvider : TimeProvider, IDisposable
             }
         }
         _ = close(_timer);
+    }
+
+    private void NoticeSleep()
+    {
+        long late;
+        lock (_gate) late = !_disposed && _due.TryPeek(out _, out var due) ? GetTimestamp() - due : 0;
+        if (late > WakeNotice) Woke?.Invoke(TimeSpan.FromSeconds((double)late / Second));
     }
 
     private Alarm? NextDue()
@@ -118,7 +144,8 @@ internal sealed partial class BootTimeProvider : TimeProvider, IDisposable
     // Setting the time anew takes effect on the read that waits.
     private void ArmLocked(long due)
     {
-        var setting = new TimerSetting { Value = new TimeSpec { Seconds = (nint)(Math.Max(1, due) / Second), Nanoseconds = (nint)(Math.Max(1, due) % Second) } };
+        due = Math.Max(1, due - Interlocked.Read(ref _jumped));
+        var setting = new TimerSetting { Value = new TimeSpec { Seconds = (nint)(due / Second), Nanoseconds = (nint)(due % Second) } };
         _ = timerfd_settime(_timer, Absolute, in setting, 0);
     }
 

@@ -23,8 +23,8 @@ internal static partial class LeaseLog
     [LoggerMessage(1144, LogLevel.Error, "The guardian {Peer} of {Program} lied about leases: {What}")]
     public static partial void Misbehaved(ILogger logger, PeerId peer, string program, Misbehaviour what);
 
-    [LoggerMessage(1145, LogLevel.Warning, "This machine slept or stood still for {Time}")]
-    public static partial void Slept(ILogger logger, TimeSpan time);
+    [LoggerMessage(1145, LogLevel.Warning, "This machine slept or this daemon stood still: a timer rang {Late} late")]
+    public static partial void Slept(ILogger logger, TimeSpan late);
 
     [LoggerMessage(1146, LogLevel.Warning, "This system has no timer that ends a daemon which stands still: a program may run twice while this one does")]
     public static partial void NoSwitch(ILogger logger);

@@ -164,6 +164,16 @@ internal sealed class LeaseService : IProgramLeases, IAsyncDisposable
         return results;
     }
 
+    /// <summary>
+    /// The machine woke, or this process went on, and knows nothing yet: what runs under a lease that is over stands still before anything else is done.
+    /// The engines then find out that it is lost.
+    /// </summary>
+    public void Woke(TimeSpan late)
+    {
+        foreach (var leases in _leases.Values) leases.FreezeOver();
+        LeaseLog.Slept(_logger, late);
+    }
+
     /// <summary>Sends what is on its way, for a moment.</summary>
     public Task CloseAsync() => _outbox.CloseAsync(TimeSpan.FromSeconds(1));
 

@@ -137,6 +137,14 @@ internal sealed class SwarmLeases : IDisposable
         }
     }
 
+    /// <summary>What runs under a lease that is over stands still; waits for no lock.</summary>
+    public void FreezeOver()
+    {
+        var now = Now;
+        foreach (var (id, held) in _held)
+            if (held.IsShared && held.Until <= now) Host.Freeze(id);
+    }
+
     /// <summary>This node takes no further lease, or does again.</summary>
     public void Drain(bool draining)
     {

@@ -161,6 +161,12 @@ internal sealed class HostedProgram : IDisposable
         if (grace == TimeSpan.Zero && _run is { } run) Work(EndRunAsync(run, TimeSpan.Zero));
     }
 
+    /// <summary>Lets its process do nothing more until it is stopped.</summary>
+    public void Freeze()
+    {
+        if (Current is { } run) Work(FreezeAsync(run));
+    }
+
     /// <summary>
     /// Starts it again, wherever it is between its starts; completes when the new process runs, fails with the reason when it cannot be
     /// started or is over before. A restart that was asked for already is waited for. Call it under a lock.
@@ -383,6 +389,18 @@ internal sealed class HostedProgram : IDisposable
             Failed(failed);
         }
         Post(new SupervisorInput.Exited(exit));
+    }
+
+    private async Task FreezeAsync(IRun run)
+    {
+        try
+        {
+            await run.FreezeAsync();
+        }
+        catch (Exception failed)
+        {
+            Failed(failed);
+        }
     }
 
     private async Task CleanUpAsync(IRun run)

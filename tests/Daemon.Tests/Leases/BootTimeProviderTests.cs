@@ -49,6 +49,29 @@ public sealed class BootTimeProviderTests : IDisposable
         await timer.DisposeAsync();
     }
 
+    // Goal: nothing is done after a sleep before whoever must know is told. Method: a timer that is due while the machine seems to sleep.
+    [Fact]
+    public async Task After_a_sleep_it_is_told_before_any_timer_rings()
+    {
+        var happened = new List<string>();
+        var late = TimeSpan.Zero;
+        var rung = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _clock.Woke = time =>
+        {
+            late = time;
+            happened.Add("woke");
+        };
+        await using var timer = _clock.CreateTimer(_ =>
+        {
+            happened.Add("rang"); // all on one thread
+            rung.TrySetResult();
+        }, null, TimeSpan.FromMinutes(10), Timeout.InfiniteTimeSpan);
+        _clock.Jump(TimeSpan.FromHours(1));
+        await rung.Task.WaitAsync(Patience);
+        Assert.Equal(["woke", "rang"], happened);
+        Assert.InRange(late, TimeSpan.FromMinutes(50), TimeSpan.FromMinutes(50) + Patience);
+    }
+
     [Fact]
     public void The_dead_man_s_switch_can_be_set_put_off_and_taken_back()
     {

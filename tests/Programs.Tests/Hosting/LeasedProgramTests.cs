@@ -55,6 +55,18 @@ public sealed class LeasedProgramTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_lease_that_is_over_freezes_it_before_the_call_returns()
+    {
+        var (program, run) = await RunAsync(3);
+        _host.Host.Freeze(program.Id);
+        Assert.True(run.IsFrozen);
+        Assert.Null(run.StopGrace);
+        Assert.True(await _host.Host.RevokeAsync(program.Id, "its lease is lost", RunEnd.LeaseLost));
+        Assert.Equal(TimeSpan.Zero, run.StopGrace); // without another instruction
+        _host.Host.Freeze(program.Id); // it has ended
+    }
+
+    [Fact]
     public async Task A_lease_that_is_lost_while_the_process_is_launched_ends_it_too()
     {
         var gate = new TaskCompletionSource();

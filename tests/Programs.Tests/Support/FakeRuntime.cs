@@ -93,9 +93,20 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
 
     public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => throw new IOException("a fake run has no network");
 
-    public ValueTask FreezeAsync() => ValueTask.CompletedTask;
+    /// <summary>Whether it stands still.</summary>
+    public bool IsFrozen { get; private set; }
 
-    public ValueTask ThawAsync() => ValueTask.CompletedTask;
+    public ValueTask FreezeAsync()
+    {
+        IsFrozen = true;
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask ThawAsync()
+    {
+        IsFrozen = false;
+        return ValueTask.CompletedTask;
+    }
 
     /// <summary>Echoes: its words on standard output, its input on standard error; exits with how many words there were.</summary>
     public async ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
