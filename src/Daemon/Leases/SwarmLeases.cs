@@ -268,6 +268,8 @@ internal sealed class SwarmLeases : IDisposable
         {
             IsFresh = !_loaded.Contains(program.Id),
             EpochFloor = epoch,
+            Chosen = program.Host is { } chosen && IsAble(chosen, program) ? chosen : null,
+            Placement = program.Generation,
             Sealed = program.IsSealedBy(_context.Self) || (_sealed.TryGetValue(program.Id, out var generation) && generation == program.GuardianGeneration),
         };
     }
@@ -285,7 +287,7 @@ internal sealed class SwarmLeases : IDisposable
     }
 
     private static bool IsSame(LeaseInput.Watch one, LeaseInput.Watch other) =>
-        (one.Generation, one.WhenAlone, one.CanRun, one.Sealed, one.EpochFloor) == (other.Generation, other.WhenAlone, other.CanRun, other.Sealed, other.EpochFloor) && one.Guardians.SequenceEqual(other.Guardians);
+        (one.Generation, one.WhenAlone, one.CanRun, one.Sealed, one.EpochFloor, one.Chosen, one.Placement) == (other.Generation, other.WhenAlone, other.CanRun, other.Sealed, other.EpochFloor, other.Chosen, other.Placement) && one.Guardians.SequenceEqual(other.Guardians);
 
     // It is over for good. Its host ends it; the lease is kept a little longer, for those who did not hear of that yet.
     private void EndLocked(SwarmProgram program)

@@ -58,6 +58,13 @@ internal sealed class GuardedProgram(EntryHash id)
 
     public bool Sealed { get; set; }
 
+    public PeerId? Chosen { get; set; }
+
+    public ulong Placement { get; set; }
+
+    /// <summary>Until when the lease is left to <see cref="Chosen"/>; zero once that one has had it.</summary>
+    public TimeSpan ChosenUntil { get; set; }
+
     // The voter.
 
     /// <summary>When it may vote in this generation.</summary>

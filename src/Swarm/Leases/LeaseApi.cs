@@ -51,6 +51,15 @@ public abstract record LeaseInput
         /// <summary>The highest epoch that the feeds or presence tell; epochs given from now on are higher. 0 if none is known.</summary>
         public ulong EpochFloor { get; init; }
 
+        /// <summary>The host that was chosen to run it, as long as it is believed to be able to; null for none. See <see cref="Placement"/>.</summary>
+        public PeerId? Chosen { get; init; }
+
+        /// <summary>
+        /// How often a host was chosen. When it grows, and for a program that nobody has run, the others leave the lease to <see cref="Chosen"/> until it has
+        /// had it, while it is there and for no longer than <see cref="LeaseOptions.ChosenPatience"/>.
+        /// </summary>
+        public ulong Placement { get; init; }
+
         /// <summary>
         /// This node approved a later set (<see cref="SwarmProgram.PendingGuardians"/>): from now on it votes in this generation no more.
         /// Say it <b>before</b> the entry that approves is written, and again after a start.

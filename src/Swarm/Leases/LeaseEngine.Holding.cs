@@ -80,8 +80,22 @@ public sealed partial class LeaseEngine
 
     private bool WantsLease(GuardedProgram program) => program.CanRun && !_draining && !program.Sealed && program.Held is null;
 
-    private TimeSpan TryAt(GuardedProgram program) =>
-        program.BackingAt(_now) is { } backing && backing.Claim.Holder != _self ? Max(program.NextTry, backing.Until + program.Stagger) : program.NextTry;
+    private TimeSpan TryAt(GuardedProgram program)
+    {
+        var at = program.BackingAt(_now) is { } backing && backing.Claim.Holder != _self ? Max(program.NextTry, backing.Until + program.Stagger) : program.NextTry;
+        return LeavesItToChosen(program) ? Max(at, program.ChosenUntil) : at;
+    }
+
+    // Its owner wished for that host, which may need longer than a lease to come round. Whoever asks although its owner did not choose it would win.
+    private bool LeavesItToChosen(GuardedProgram program) =>
+        _now < program.ChosenUntil && !program.Wished && program.Chosen is { } chosen && chosen != _self
+        && program.Guards(chosen) && _reachable.GetValueOrDefault(chosen) && !_gone.Contains(chosen);
+
+    // From now on it is as good as any other: a wish is no reason to wait for a host that dies.
+    private static void HasHeld(GuardedProgram program, PeerId holder)
+    {
+        if (holder == program.Chosen) program.ChosenUntil = TimeSpan.Zero;
+    }
 
     // -- Asking -----------------------------------------------------------------------------------------------
 
@@ -245,7 +259,7 @@ public sealed partial class LeaseEngine
 
     private bool MayTakeAlone(GuardedProgram program)
     {
-        if (program.WhenAlone != WhenAlone.Run || !WantsLease(program) || program.AloneSince is not { } since) return false;
+        if (program.WhenAlone != WhenAlone.Run || !WantsLease(program) || LeavesItToChosen(program) || program.AloneSince is not { } since) return false;
         if (_now < program.VotesFrom || _now < _started + _options.Backing || BackedAnother(program, _self)) return false;
         return _now >= since + AloneGrace(program);
     }
@@ -328,7 +342,7 @@ public sealed partial class LeaseEngine
             }
             if (program.Phase != LeasePhase.Idle) Consider(program.RoundBegan + _options.RoundTimeout);
             else if (WantsLease(program)) Consider(TryAt(program));
-            if (program.WhenAlone == WhenAlone.Run && WantsLease(program) && program.AloneSince is { } since) Consider(Max(since + AloneGrace(program), program.VotesFrom));
+            if (program.WhenAlone == WhenAlone.Run && WantsLease(program) && !LeavesItToChosen(program) && program.AloneSince is { } since) Consider(Max(since + AloneGrace(program), program.VotesFrom));
         }
         return at;
 

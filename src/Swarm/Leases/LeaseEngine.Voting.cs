@@ -64,6 +64,7 @@ public sealed partial class LeaseEngine
         program.Backing = new LeaseBacking(new LeaseClaim(from, ballot.Epoch), _now + _options.Backing, ballot.Flags.HasFlag(BallotFlags.Holds));
         program.Known = (ballot.Epoch, from);
         program.Promise = default; // the backing keeps others away
+        HasHeld(program, from);
         if (from != _self) program.AloneSince = null;
         return Answer(program, ballot, BallotKind.Accept) with { Number = ballot.Number, Epoch = ballot.Epoch, Holder = from };
     }

@@ -126,6 +126,8 @@ public sealed partial class LeaseEngine
             Forget(program);
             return;
         }
+        if (isNew ? program.Known.Epoch == 0 : watch.Placement > program.Placement) program.ChosenUntil = _now + _options.ChosenPatience;
+        (program.Chosen, program.Placement) = (watch.Chosen, watch.Placement);
         if (isNew) AwaitFirst(program);
         if (watch.Generation != generation) EnterGeneration(program, generation);
     }
@@ -200,6 +202,7 @@ public sealed partial class LeaseEngine
         var claim = new LeaseClaim(heard.Holder, heard.Epoch);
         // With a majority behind it, a claim alone proves nothing; without one, whoever has the higher epoch goes on.
         if (program.WhenAlone == WhenAlone.Run) YieldTo(program, claim);
+        HasHeld(program, heard.Holder);
         if (heard.Epoch > program.Known.Epoch) program.Known = (heard.Epoch, heard.Holder);
     }
 

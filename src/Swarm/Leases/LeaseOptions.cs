@@ -30,6 +30,12 @@ public sealed record LeaseOptions
     /// <summary>The same while gossip believes that a silent guardian is awake. Default 8 s: gossip finds a sleeper among three in 6 s.</summary>
     public TimeSpan AwakeGrace { get; init; } = TimeSpan.FromSeconds(8);
 
+    /// <summary>
+    /// How long the others leave the lease to the host that was chosen, while it is there and has not had it. Default 15 s: a start waits as long for its
+    /// lease. More keeps a program waiting for a host that is there and does nothing; with less it may start elsewhere.
+    /// </summary>
+    public TimeSpan ChosenPatience { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>Without any input for so long beyond the time asked for, the machine slept or stood still: it does not vote for one backing. Default 3 s; a lease survives no more.</summary>
     public TimeSpan SleepGap { get; init; } = TimeSpan.FromSeconds(3);
 
@@ -52,6 +58,7 @@ public sealed record LeaseOptions
         ArgumentOutOfRangeException.ThrowIfLessThan(StopTime, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(Stagger, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfLessThan(AwakeGrace, AloneGrace);
+        ArgumentOutOfRangeException.ThrowIfLessThan(ChosenPatience, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfLessThan(MaxDrift, 0);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(MaxDrift, 0.1);
         ArgumentOutOfRangeException.ThrowIfEqual(MaxEpochLeap, 0UL);

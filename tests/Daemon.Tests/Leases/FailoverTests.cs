@@ -1,5 +1,6 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Tests.Hosting;
 using PeoplesCloud.Programs;
 using PeoplesCloud.Swarm;
@@ -71,6 +72,64 @@ public sealed class FailoverTests
         await swarm[first].StartAgainAsync(hosts: true);
     }
 
+    // Goal: whom the owner chose runs the program, also when it needs longer than a lease to come round. Method: the chosen host takes no lease until the
+    // others would have asked for it.
+    [Fact]
+    public async Task The_others_leave_a_program_to_the_host_that_was_chosen()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir", "ash");
+        var id = swarm.Oak.Node.Swarms.Require("friends").Id;
+        var chosen = swarm["elm"].Node.Leases.Of(id)!;
+        chosen.Drain(true);
+        using var folder = new ProgramFolder(Bot);
+        var deploying = swarm.Oak.DeployAsync("friends", folder.Path, host: "elm");
+        await swarm["fir"].WaitForAsync("friends", list => list.Programs is [{ }]);
+        var options = new LeaseOptions();
+        var heard = TimeProvider.System.GetTimestamp();
+        await TestNode.UntilAsync(() => TimeProvider.System.GetElapsedTime(heard) > options.Backing + options.Stagger + options.RoundTimeout);
+        chosen.Drain(false);
+        Assert.Equal("elm", (await deploying).Host);
+        var list = await swarm["fir"].WaitForAsync("friends", list => list.Programs is [{ State: "running", Runs: [_, ..] }]);
+        Assert.Equal(["elm"], list.Programs[0].Runs!.Select(run => run.Host));
+    }
+
+    // Goal: who wakes with a lease that is over ends what it runs, whoever has the next lease. Method: the clock of leases says that the machine slept for an hour.
+    [Fact]
+    public async Task A_host_that_slept_ends_what_it_ran()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir", "ash");
+        var first = await swarm.DeployAsync(Bot);
+        swarm[first].Node.BootTime.Jump(TimeSpan.FromHours(1));
+        var list = await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Runs: [{ Ended: not null }, { Ended: null }] }]);
+        var runs = list.Programs[0].Runs!;
+        Assert.Equal((first, "lease lost"), (runs[0].Host, runs[0].Why));
+        Assert.True(runs[1].Epoch > runs[0].Epoch);
+        Assert.True(runs[1].Began >= runs[0].Ended);
+    }
+
+    // Goal: a clock that is set by hand matters to nobody's lease. Method: the holder's wall clock jumps an hour, forth and back; its lease is renewed for
+    // longer than it lasts, and then given away in order.
+    [Fact]
+    public async Task A_wall_clock_that_jumps_an_hour_costs_nobody_a_lease()
+    {
+        var clocks = new Dictionary<string, JumpingTime> { ["elm"] = new(), ["fir"] = new() };
+        await using var swarm = await Friends.StartAsync(clocks, "elm", "fir");
+        var first = await swarm.DeployAsync(Bot);
+        var other = first == "elm" ? "fir" : "elm";
+        var leases = swarm[first].Node.Leases.Of(swarm.Oak.Node.Swarms.Require("friends").Id)!;
+        var (program, held) = Assert.Single(leases.Held);
+        foreach (var by in new[] { TimeSpan.FromHours(1), TimeSpan.FromHours(-2) })
+        {
+            clocks[first].Jump(by);
+            var until = leases.Held[program].Until;
+            await TestNode.UntilAsync(() => leases.Held.TryGetValue(program, out var now) && now.Until > until + new LeaseOptions().Lease);
+        }
+        Assert.Equal(held.Epoch, leases.Held[program].Epoch);
+        Assert.Equal([new DrainedProgram("friends", "test-bot", other)], (await DrainAsync(swarm[first])).Programs);
+        var list = await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Runs: [.., { Ended: null, Why: null }] } now] && now.Host == other);
+        Assert.Equal([first, other], list.Programs[0].Runs!.Select(run => run.Host));
+    }
+
     [Fact]
     public async Task A_lease_that_another_holds_is_not_had()
     {
@@ -116,6 +175,8 @@ public sealed class FailoverTests
         // The new one holds the key and has the bundle: it takes the program when both others are told to give it away.
         await yew.WaitForBlocksAsync();
         await DrainAsync(swarm[other]);
+        var seen = swarm[first].Node.Swarms.Require("friends");
+        await TestNode.UntilAsync(() => seen.Presence.Values.Any(view => view.Record is { Info.Draining: true }));
         Assert.Equal("yew", Assert.Single((await DrainAsync(swarm[first])).Programs).To);
         await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Host: "yew" }]);
     }
@@ -145,13 +206,15 @@ public sealed class FailoverTests
 
         public IEnumerable<TestNode> All => [Oak, .. _hosts.Values];
 
-        public static async Task<Friends> StartAsync(params string[] hosts)
+        public static Task<Friends> StartAsync(params string[] hosts) => StartAsync(new Dictionary<string, JumpingTime>(), hosts);
+
+        public static async Task<Friends> StartAsync(IReadOnlyDictionary<string, JumpingTime> clocks, params string[] hosts)
         {
             var friends = new Friends { Oak = await TestNode.StartAsync("oak") };
             var ticket = (await friends.Oak.CreateAsync("friends")).Ticket!;
             foreach (var name in hosts)
             {
-                friends._hosts[name] = await TestNode.StartAsync(name, hosts: true);
+                friends._hosts[name] = await TestNode.StartAsync(name, hosts: true, time: clocks.GetValueOrDefault(name));
                 await friends._hosts[name].JoinAsync(ticket);
             }
             foreach (var node in friends.All)
@@ -172,6 +235,16 @@ public sealed class FailoverTests
             foreach (var node in All) await node.DisposeAsync();
         }
     }
+}
+
+/// <summary>A wall clock that is set by hand; timers and timestamps go on as the system's.</summary>
+internal sealed class JumpingTime : TimeProvider
+{
+    private long _ticks;
+
+    public void Jump(TimeSpan by) => Interlocked.Add(ref _ticks, by.Ticks);
+
+    public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddTicks(Interlocked.Read(ref _ticks));
 }
 
 /// <summary>What these tests ask of a node besides.</summary>

@@ -33,6 +33,9 @@ internal sealed class LeaseNode(LeaseWorld world, int index, ISigner signer)
 
     public bool Drained { get; set; }
 
+    /// <summary>Whether it would run programs now.</summary>
+    public bool CanRun { get; set; } = true;
+
     /// <summary>What it runs now, by program.</summary>
     public SortedDictionary<EntryHash, LeaseRun> Runs { get; } = [];
 
@@ -96,9 +99,11 @@ internal sealed class LeaseNode(LeaseWorld world, int index, ISigner signer)
             var (generation, guardians) = Feeds.SetOf(program, world.FirstGuardians);
             if (guardians.Contains(Peer))
             {
-                Handle(new LeaseInput.Watch(program, generation, guardians, world.WhenAlone, CanRun: true)
+                Handle(new LeaseInput.Watch(program, generation, guardians, world.WhenAlone, CanRun)
                 {
                     EpochFloor = Floors.GetValueOrDefault(program),
+                    Chosen = world.Chosen?.Peer,
+                    Placement = world.Placement,
                     Sealed = Feeds.ApprovedNext(program, generation, Peer),
                 });
             }

@@ -21,6 +21,7 @@ public static class LeaseScenarios
         ["lease-alone"] = Alone,
         ["lease-gone"] = Gone,
         ["lease-edge"] = Edge,
+        ["lease-chosen"] = Chosen,
         ["lease-liar"] = Liar,
         ["lease-chaos"] = Chaos,
     };
@@ -140,6 +141,51 @@ public static class LeaseScenarios
             holder.Handle(new LeaseInput.Drain(false));
         }
         Heal(world);
+    }
+
+    // Goal: the host that the owner chose has the lease first, also when it needs longer than a lease to come round, and nobody waits for it once it had
+    // it, or when it is gone. Method: the chosen one is slow, or dies; then it runs the program and dies.
+    private static void Chosen(LeaseWorld world)
+    {
+        world.WhenAlone = world.Random.Next(2) == 0 ? WhenAlone.Run : WhenAlone.Stop;
+        world.Populate(5, world.Random.Next(3, 6), programs: 1);
+        world.RunFor(Bound);
+        for (var turn = 0; turn < 5; turn++)
+        {
+            if (world.Checkers.Holders(world.Programs[0]).SingleOrDefault() is not { } before) throw world.Fail("nobody holds");
+            var chosen = Pick(world, [.. world.Nodes.Take(world.FirstGuardians.Count).Where(node => node != before)]);
+            chosen.CanRun = false;
+            world.Choose(chosen);
+            before.Runs.Remove(world.Programs[0]); // the program has ended
+            before.Handle(new LeaseInput.Release(world.Programs[0], chosen.Peer));
+            var dies = world.Random.Next(4) == 0;
+            if (dies)
+            {
+                world.CrashFor(chosen, Seconds(30));
+                chosen.CanRun = true;
+                MustBeHeld(world, Seconds(12), null); // gossip finds out, and rounds collide
+            }
+            else
+            {
+                world.RunFor(Seconds(5 + 6 * world.Random.NextDouble()));
+                if (world.Checkers.Holders(world.Programs[0]).Any()) throw world.Fail($"it was not left to node {chosen.Index}");
+                chosen.CanRun = true;
+                chosen.Watch();
+                chosen.Handle(new LeaseInput.Wish(world.Programs[0]));
+                MustBeHeld(world, Seconds(2), chosen);
+                world.RunFor(Seconds(1));
+                world.CrashFor(chosen, Seconds(30));
+                MustBeHeld(world, world.Options.Backing * 1.01 + Seconds(4), null);
+            }
+            world.RunFor(Seconds(40));
+        }
+        Heal(world);
+    }
+
+    private static void MustBeHeld(LeaseWorld world, TimeSpan within, LeaseNode? by)
+    {
+        if (!world.RunUntil(() => world.Checkers.Holders(world.Programs[0]).Any(holder => by is null || holder == by), within))
+            throw world.Fail($"{(by is null ? "nobody" : $"node {by.Index} does not")} hold{(by is null ? "s" : "")} after {within.TotalSeconds:F1} s");
     }
 
     // Goal: a lease that has just ended is nobody else's before its program stands still. Method: one guardian is cut off until it takes the lease to be over, then

@@ -29,6 +29,20 @@ internal sealed class LeaseWorld : SimLoop
 
     public IReadOnlyList<EntryHash> Programs { get; private set; } = [];
 
+    /// <summary>The host that was chosen for all programs; null for none.</summary>
+    public LeaseNode? Chosen { get; private set; }
+
+    /// <summary>How often one was chosen.</summary>
+    public ulong Placement { get; private set; }
+
+    /// <summary>The owner chooses a host, and all that are awake hear of it.</summary>
+    public void Choose(LeaseNode node)
+    {
+        Chosen = node;
+        Placement++;
+        foreach (var awake in Nodes.Where(other => other.IsAwake)) awake.Watch();
+    }
+
     /// <summary>How often a message to a host whose daemon is down is refused, and not just lost.</summary>
     public double RefusalChance { get; set; } = 0.7;
 
@@ -157,6 +171,11 @@ internal sealed class LeaseWorld : SimLoop
                 foreach (var (program, run) in from.Runs.Where(run => run.Value.Until > from.Clock).ToList()) to.Handle(new LeaseInput.Heard(program, from.Peer, run.Epoch));
                 foreach (var (program, epoch) in from.Floors) to.Floors[program] = Math.Max(epoch, to.Floors.GetValueOrDefault(program));
             }
+        }
+        foreach (var silent in Nodes.Where(node => !node.IsAwake))
+        {
+            // Sooner or later each finds out.
+            foreach (var to in Nodes.Where(node => node.IsAwake && Random.Next(2) == 0)) to.Handle(new LeaseInput.Reachable(silent.Peer, false));
         }
         After(TimeSpan.FromSeconds(0.7 + 0.6 * Random.NextDouble()), GossipEverySecond);
     }
