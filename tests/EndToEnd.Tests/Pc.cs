@@ -78,11 +78,17 @@ internal static class Pc
     /// <summary>STOP: it stands still, and knows nothing of it.</summary>
     public const int Stop = 19;
 
+    /// <summary>CONT: it goes on.</summary>
+    public const int Continue = 18;
+
     /// <summary>TERM, as a service manager sends it.</summary>
     public static void Terminate(Process process) => Signal(process, 15);
 
     /// <summary>Sends a signal.</summary>
-    public static void Signal(Process process, int signal) => Assert.Equal(0, KillProcess(process.Id, signal));
+    public static void Signal(Process process, int signal) => Signal(process.Id, signal);
+
+    /// <summary>Sends a signal to the process of this number.</summary>
+    public static void Signal(int process, int signal) => Assert.Equal(0, KillProcess(process, signal));
 
     private static string FindRoot()
     {

@@ -42,8 +42,26 @@ public sealed class WebProgramTests
                 Assert.Equal("2 2", await HearAsync(first));
             }
 
-            // Its host is killed; the other one takes over, and the same addresses lead there.
+            // A real browser: the page by its name, and its WebSocket.
+            await using var chromium = await Browser.StartAsync();
+            await chromium.OpenAsync(url);
+            await chromium.UntilAsync("count.textContent", "3");
+            // A page from elsewhere does not get in: the next visitor is the fourth.
+            await chromium.OpenAsync(new Uri("about:blank"));
+            var live = new UriBuilder(url) { Scheme = "ws", Path = "/live" }.Uri;
+            Assert.Equal("refused", await chromium.ValueAsync($"new Promise(done => {{ const socket = new WebSocket('{live}'); socket.onopen = () => done('let in'); socket.onerror = () => done('refused') }})"));
+            await chromium.OpenAsync(url);
+            await chromium.UntilAsync("count.textContent", "4");
+
+            // Its host is killed while the other one stands still. Who looks meanwhile reads why, and sees the page as soon as there is one.
+            var firs = Place.PidOf(fir);
+            Pc.Signal(firs, Pc.Stop);
             Place.Kill(elm);
+            await chromium.OpenAsync(url);
+            if (Environment.GetEnvironmentVariable("PC_BROWSER_PICTURE") is { } picture) await chromium.PictureAsync(picture);
+            Assert.Equal("web-counter is not there right now", await chromium.ValueAsync("document.title"));
+            Pc.Signal(firs, Pc.Continue);
+            await chromium.UntilAsync("document.title + ' ' + (document.getElementById('count')?.textContent ?? '')", "web-counter 1");
             while (await open.StandardOutput.ReadLineAsync(Token).AsTask().WaitAsync(Pc.Patience, Token) is { } line && !line.Contains("web-counter runs on fir now", StringComparison.Ordinal)) { }
             Assert.Contains("Visitors so far", await browser.GetStringAsync(new Uri($"http://127.0.0.1:{local}/"), Token));
             Assert.Contains("Visitors so far", await browser.GetStringAsync(url, Token));

@@ -44,11 +44,11 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
     /// <summary>The member that runs a program now; null when nobody is known to.</summary>
     public PeerId? HolderOf(LocalSwarm swarm, SwarmProgram program) => locator.HolderOf(swarm.Id, program.Id);
 
-    /// <summary>Connects; waits up to <see cref="PortLimits.Patience"/> for a program that is moving, starting or not listening yet.</summary>
+    /// <summary>Connects; waits up to <paramref name="wait"/> (<see cref="PortLimits.Patience"/>) for a program that is moving, starting or not listening yet.</summary>
     /// <exception cref="PcException">It could not be reached, with the last reason; or what <see cref="Find"/> throws.</exception>
-    public Task<PortEnd> DialAsync(LocalSwarm swarm, string name, int number, CancellationToken cancellationToken) =>
+    public Task<PortEnd> DialAsync(LocalSwarm swarm, string name, int number, CancellationToken cancellationToken, TimeSpan? wait = null) =>
         DialAsync(
-            swarm, name, number, datagrams: false,
+            swarm, name, number, datagrams: false, wait,
             async (program, token) => await own.ConnectAsync(program, number, token) is { } connection ? PortEnd.OfRun(connection) : null,
             (stream, _) => MeshEnd.Of(stream),
             cancellationToken);
@@ -57,16 +57,16 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
     /// <exception cref="PcException">As above.</exception>
     public Task<IDatagramChannel> DialDatagramsAsync(LocalSwarm swarm, string name, int number, CancellationToken cancellationToken) =>
         DialAsync<IDatagramChannel>(
-            swarm, name, number, datagrams: true,
+            swarm, name, number, datagrams: true, null,
             (program, token) => own.OpenDatagramsAsync(program, number, token),
             (stream, program) => new FollowingDatagrams(new StreamDatagrams(stream), swarm, () => locator.HolderOf(swarm.Id, program) is { } now && now != stream.RemotePeer),
             cancellationToken);
 
     private async Task<T> DialAsync<T>(
-        LocalSwarm swarm, string name, int number, bool datagrams, Func<EntryHash, CancellationToken, Task<T?>> near, Func<Libp2pStream, EntryHash, T> far, CancellationToken cancellationToken)
+        LocalSwarm swarm, string name, int number, bool datagrams, TimeSpan? wait, Func<EntryHash, CancellationToken, Task<T?>> near, Func<Libp2pStream, EntryHash, T> far, CancellationToken cancellationToken)
         where T : class
     {
-        using var patience = new CancellationTokenSource(limits.Ports.Patience, time);
+        using var patience = new CancellationTokenSource(wait ?? limits.Ports.Patience, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         var why = "";
         try
@@ -80,7 +80,7 @@ internal sealed class TunnelDialer(SwarmRegistry swarms, ProgramLocator locator,
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new PcException(ErrorCode.ProgramNotReached, $"port {number} of {name} could not be reached: {why}", inner: e);
+            throw new PcException(ErrorCode.ProgramNotReached, $"port {number} of {name} could not be reached: {(why.Length == 0 ? "its host does not answer" : why)}", inner: e);
         }
     }
 

@@ -14,7 +14,7 @@ namespace PeoplesCloud.Daemon.Web;
 /// </summary>
 internal sealed class WebForwarder : IDisposable
 {
-    private static readonly HttpRequestOptionsKey<(LocalSwarm Swarm, string Program, int Port)> Target = new("target");
+    private static readonly HttpRequestOptionsKey<(LocalSwarm Swarm, string Program, int Port, TimeSpan? Patience)> Target = new("target");
 
     // About one connection, not about the request (RFC 9110 section 7.6.1), or written anew here.
     private static readonly HashSet<string> OfConnection = new(StringComparer.OrdinalIgnoreCase)
@@ -47,12 +47,13 @@ internal sealed class WebForwarder : IDisposable
 
     /// <summary>Forwards one request.</summary>
     /// <exception cref="PcException">The program cannot be reached.</exception>
+    /// <exception cref="WebAnswerException">It was reached, and gave no answer or none that is one.</exception>
     public async Task ForwardAsync(HttpContext context, LocalSwarm swarm, string program)
     {
         // 1. Which program runs under this name now.
         var (found, port) = _dialer.Find(swarm, program, null, web: true);
         using var request = RequestOf(context, $"{found.Id}.program", port.Number);
-        request.Options.Set(Target, (swarm, program, port.Number));
+        request.Options.Set(Target, (swarm, program, port.Number, WebPage.IsLookedAt(context.Request) ? WebLimits.PagePatience : null));
 
         // 2. Its answer.
         HttpResponseMessage response;
@@ -62,7 +63,7 @@ internal sealed class WebForwarder : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException && !context.RequestAborted.IsCancellationRequested)
         {
-            throw e.InnerException as PcException ?? new PcException(ErrorCode.ProgramNotReached, $"{program} did not answer: {(e.InnerException ?? e).Message}", inner: e);
+            throw e.InnerException is PcException unreached ? unreached : new WebAnswerException(program, e.InnerException ?? e);
         }
         using (response)
         {
@@ -79,14 +80,14 @@ internal sealed class WebForwarder : IDisposable
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         if (!context.InitialRequestMessage.Options.TryGetValue(Target, out var target)) throw new InvalidOperationException("every request names its program");
-        return (await _dialer.DialAsync(target.Swarm, target.Program, target.Port, cancellationToken)).Stream;
+        return (await _dialer.DialAsync(target.Swarm, target.Program, target.Port, cancellationToken, target.Patience)).Stream;
     }
 
     private static HttpRequestMessage RequestOf(HttpContext context, string authority, int port)
     {
         var from = context.Request;
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-        var path = raw.StartsWith('/') ? raw : "/";
+        var path = PathOf(raw);
         // As the browser wrote it: what is escaped how is the program's business.
         var uri = new Uri($"http://{authority}:{port}{path}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
         var request = new HttpRequestMessage(new HttpMethod(from.Method), uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
@@ -103,6 +104,15 @@ internal sealed class WebForwarder : IDisposable
             request.Headers.TryAddWithoutValidation("Upgrade", from.Headers.Upgrade.AsEnumerable());
         }
         return request;
+    }
+
+    // A request may name the whole address (RFC 9112, section 3.2.2).
+    private static string PathOf(string target)
+    {
+        if (target.StartsWith('/')) return target;
+        var authority = target.IndexOf("://", StringComparison.Ordinal);
+        var path = authority < 0 ? -1 : target.IndexOf('/', authority + 3);
+        return path < 0 ? "/" : target[path..];
     }
 
     private static void CopyHeaders(HttpResponseMessage from, HttpResponse to)
@@ -132,7 +142,7 @@ internal sealed class WebForwarder : IDisposable
     private async Task UpgradeAsync(HttpContext context, HttpRequestMessage request, HttpResponseMessage response)
     {
         if (!request.Headers.Contains("Upgrade") || context.Features.Get<IHttpUpgradeFeature>() is not { IsUpgradableRequest: true } feature)
-            throw new PcException(ErrorCode.ProgramNotReached, "the program changed to another protocol that was not asked for");
+            throw new WebAnswerException("the program", new InvalidOperationException("it changed to another protocol, which was not asked for"));
         context.Response.Headers.Connection = "Upgrade";
         if (response.Headers.NonValidated.TryGetValues("Upgrade", out var protocols)) context.Response.Headers.Upgrade = protocols.ToArray();
         await using var near = await feature.UpgradeAsync();
@@ -143,3 +153,6 @@ internal sealed class WebForwarder : IDisposable
         static PortEnd EndOf(Stream stream, Action abort) => new(stream, stream.DisposeAsync, abort);
     }
 }
+
+/// <summary>A web program was reached and gave no answer, or none that is HTTP.</summary>
+internal sealed class WebAnswerException(string program, Exception why) : Exception($"{program} did not answer: {why.Message}", why);

@@ -12,6 +12,12 @@ internal static class WebLimits
     /// <summary>Bytes of one answer that are on their way. 32 KiB.</summary>
     public const int BufferBytes = 32 << 10;
 
+    /// <summary>How long a person who opens an address looks at nothing while a program is not reached, until a page says so. 2 s: longer than a hand-over takes.</summary>
+    public static readonly TimeSpan PagePatience = TimeSpan.FromSeconds(2);
+
+    /// <summary>When such a page tries again. 2 s.</summary>
+    public static readonly TimeSpan PageAgain = TimeSpan.FromSeconds(2);
+
     /// <summary>How long an unused connection to a program is kept. 15 s: a page's requests come together.</summary>
     public static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(15);
 

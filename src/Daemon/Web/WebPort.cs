@@ -106,26 +106,29 @@ internal sealed class WebPort : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext context)
     {
+        var program = "The program";
         try
         {
             // 1. For us at all? Nothing else is looked at before.
             var header = context.Request.Headers.Host;
             if (header.Count != 1 || WebHostName.Parse(header[0], _port) is not { } labels)
             {
-                await RefuseAsync(context, StatusCodes.Status421MisdirectedRequest, $"web programs are at http://PROGRAM.SWARM.localhost:{_port} and at no other name");
+                var where = $"http://PROGRAM.SWARM.localhost:{_port}";
+                await new WebPage(StatusCodes.Status421MisdirectedRequest, "Which program?", $"web programs are at {where} and at no other name", $"Open {where} with the names of the program and its swarm; pc list shows both.").WriteAsync(context);
                 return;
             }
             if (WebGuard.Refusal(context.Request, $"http://{labels}.localhost:{_port}") is { } why)
             {
-                await RefuseAsync(context, StatusCodes.Status403Forbidden, why);
+                await new WebPage(StatusCodes.Status403Forbidden, "Not from another site", why, "Type the address of the program into the address bar.").WriteAsync(context);
                 return;
             }
             // 2. Which program.
             if (WebHostName.Find(_swarms, labels) is not { } target)
             {
-                await RefuseAsync(context, StatusCodes.Status404NotFound, "this node's swarms have no program of this name");
+                await new WebPage(StatusCodes.Status404NotFound, "No program of this name", "this node's swarms have no program of this name", "See what pc list shows; it may have been stopped, or its name is written differently.").WriteAsync(context);
                 return;
             }
+            program = target.Program;
             await _forwarder.ForwardAsync(context, target.Swarm, target.Program);
         }
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
@@ -140,18 +143,21 @@ internal sealed class WebPort : IAsyncDisposable
                 context.Abort();
                 return;
             }
-            var error = Errors.Explain(e, "a request to a web program", _logger);
-            await RefuseAsync(context, error.Code == ErrorCode.ProgramNotReached ? StatusCodes.Status502BadGateway : Errors.StatusOf(error.ExitCode), $"PC{(int)error.Code}: {error.Message}\ntry: {error.Hint}");
+            await PageOf(e, program).WriteAsync(context);
         }
     }
 
-    private static async Task RefuseAsync(HttpContext context, int status, string text)
+    private WebPage PageOf(Exception e, string program)
     {
-        context.Response.Clear();
-        context.Response.StatusCode = status;
-        context.Response.ContentType = "text/plain; charset=utf-8";
-        context.Response.Headers.XContentTypeOptions = "nosniff";
-        context.Response.Headers.CacheControl = "no-store";
-        await context.Response.WriteAsync(text + "\n", context.RequestAborted);
+        if (e is WebAnswerException) return new WebPage(StatusCodes.Status502BadGateway, $"{program} did not answer", e.Message, "Try again; pc logs shows what the program says.");
+        var error = Errors.Explain(e, "a request to a web program", _logger);
+        return error.Code == ErrorCode.ProgramNotReached
+            ? new WebPage(StatusCodes.Status503ServiceUnavailable, $"{program} is not there right now", error.Message, "It may be starting, or moving to another computer.")
+            {
+                Code = CodeOf(error), Again = WebLimits.PageAgain,
+            }
+            : new WebPage(Errors.StatusOf(error.ExitCode), "This did not work", error.Message, error.Hint) { Code = CodeOf(error) };
+
+        static string CodeOf(PcException error) => string.Create(CultureInfo.InvariantCulture, $"PC{(int)error.Code}");
     }
 }

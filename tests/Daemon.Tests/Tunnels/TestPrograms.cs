@@ -39,16 +39,28 @@ internal static class TestPrograms
             server.sendto(b'%d %s' % (sender[1], data), sender)
         """;
 
-    /// <summary>Port 8080 is a web server: says what it was asked, echoes WebSockets, sends events, and hashes what is posted.</summary>
+    /// <summary>
+    /// Port 8080 is a web server: says what it was asked, echoes WebSockets, sends events, and hashes what is posted. /endless has no end, and /sent says
+    /// how much of it was sent; /meet/N is answered when N ask for it at once; /silent reads what is posted only when somebody asks for /listen; /broken
+    /// breaks off.
+    /// </summary>
     public const string Web = """
-        import base64, hashlib, http.server, struct, sys
+        import base64, hashlib, http.server, struct, sys, threading
+        sent, here, listening = 0, [], threading.Event()
+        everybody = threading.Condition()
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
             def do_GET(self):
                 if self.headers.get('Upgrade') == 'websocket': return self.socket()
                 if self.path == '/events': return self.events()
+                if self.path == '/endless': return self.endless()
+                if self.path == '/sent': return self.answer(b'%d' % sent)
+                if self.path == '/listen': listening.set()
+                if self.path == '/broken': return self.broken()
+                if self.path.startswith('/meet/'): self.meet(int(self.path[6:]))
                 self.answer(f'{self.path} {self.headers["Host"]} {self.headers.get("Connection")} {self.headers.get("Cookie")}'.encode())
             def do_POST(self):
+                if self.path == '/silent': listening.wait()
                 digest, count = hashlib.sha256(), int(self.headers['Content-Length'])
                 while count > 0:
                     part = self.rfile.read(min(count, 65536))
@@ -68,6 +80,24 @@ internal static class TestPrograms
                 self.wfile.write(b'data: first\n\n')
                 self.close_connection = True
                 self.rfile.read(1)  # until the reader goes away
+            def endless(self):
+                global sent
+                self.send_response(200)
+                self.end_headers()
+                self.close_connection = True
+                try:
+                    while True:
+                        self.wfile.write(b'x' * 65536)
+                        sent += 65536
+                except OSError: pass
+            def meet(self, count):
+                with everybody:
+                    here.append(self)
+                    everybody.notify_all()
+                    everybody.wait_for(lambda: len(here) >= count)
+            def broken(self):
+                self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n' + b'half')
+                self.close_connection = True
             def socket(self):
                 key = self.headers['Sec-WebSocket-Key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
                 self.send_response(101)

@@ -1,10 +1,13 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.AspNetCore.Http;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Daemon.Web;
 
 namespace PeoplesCloud.Daemon.Tests.Tunnels;
 
@@ -84,6 +87,108 @@ public sealed class WebTests
     }
 
     [Fact]
+    public async Task Much_at_once_and_much_that_nobody_takes_is_carried_as_it_is_taken()
+    {
+        await using var friends = await Friends.MeetAsync();
+        await friends.DeployAsync(TestPrograms.Web, "ports = [\"8080/http\"]\npids = 400", "shop", "elm");
+        var url = friends.Oak.Node.Web!.UrlOf("friends", "shop")!;
+        var port = new Uri(url).Port;
+        using var browser = new HttpClient(Handler(port)) { Timeout = TestNode.Patience };
+
+        // As many requests at once as one program gets connections.
+        const int Many = WebLimits.MaxConnectionsPerProgram;
+        var answers = await Task.WhenAll(Enumerable.Range(0, Many).Select(_ => browser.GetStringAsync(new Uri($"{url}/meet/{Many}"), Token)));
+        Assert.All(answers, answer => Assert.StartsWith($"/meet/{Many} ", answer));
+
+        // Requests that do not wait for the answers before are answered in their order.
+        using (var client = new TcpClient())
+        {
+            await client.ConnectAsync(IPAddress.Loopback, port, Token);
+            var stream = client.GetStream();
+            string[] paths = ["/first", "/second", $"http://shop.friends.localhost:{port}/third?x"];
+            await stream.WriteAsync(Encoding.ASCII.GetBytes(string.Concat(paths.Select(path => $"GET {path} HTTP/1.1\r\nHost: shop.friends.localhost:{port}\r\n{(path == paths[^1] ? "Connection: close\r\n" : "")}\r\n"))), Token);
+            var all = await new StreamReader(stream).ReadToEndAsync(Token).WaitAsync(TestNode.Patience, Token);
+            Assert.Equal(["/first", "/second", "/third?x"], all.Split('\n').Where(line => line.StartsWith('/')).Select(line => line.Split(' ')[0]));
+        }
+
+        // An answer without end, of which nobody reads more: the program waits in its write, and goes on when somebody does.
+        using (var endless = await browser.GetAsync(new Uri(url + "/endless"), HttpCompletionOption.ResponseHeadersRead, Token))
+        {
+            var sent = await StandingStillAsync();
+            Assert.InRange(sent, 1, 32 << 20);
+            await using var body = await endless.Content.ReadAsStreamAsync(Token);
+            var read = 0L;
+            for (var buffer = new byte[1 << 16]; read < sent + (1 << 20);) read += await body.ReadAsync(buffer, Token).AsTask().WaitAsync(TestNode.Patience, Token);
+            Assert.True(await StandingStillAsync() > sent);
+        }
+
+        // The same the other way: what the program does not read is not taken from the browser.
+        var (taken, much) = (0L, new byte[1 << 16]);
+        var size = 96L << 20;
+        var posting = browser.PostAsync(new Uri(url + "/silent"), new Pieces(size, much, count => Volatile.Write(ref taken, count)), Token);
+        var before = await SettledAsync(() => Task.FromResult(Volatile.Read(ref taken)));
+        Assert.InRange(before, 1, 32 << 20);
+        await browser.GetStringAsync(new Uri(url + "/listen"), Token);
+        using (var answer = await posting)
+            Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(new byte[size])), await answer.Content.ReadAsStringAsync(Token));
+
+        // Half an answer does not look like all of it.
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => browser.GetStringAsync(new Uri(url + "/broken"), Token));
+
+        Task<long> StandingStillAsync() => SettledAsync(async () => long.Parse(await browser.GetStringAsync(new Uri(url + "/sent"), Token), CultureInfo.InvariantCulture));
+    }
+
+    [Fact]
+    public async Task A_person_reads_why_there_is_no_page_and_the_page_tries_again()
+    {
+        await using var friends = await Friends.MeetAsync();
+        await friends.DeployAsync(TestPrograms.Echo, "ports = [\"8080/http\"]", "Shop", "elm"); // it never listens there
+        var url = new Uri(friends.Oak.Node.Web!.UrlOf("friends", "Shop")!);
+        using var browser = new HttpClient(Handler(url.Port)) { Timeout = TestNode.Patience };
+        browser.DefaultRequestHeaders.Accept.ParseAdd("text/html,*/*;q=0.8");
+        browser.DefaultRequestHeaders.Add("Sec-Fetch-Mode", "navigate");
+
+        using (var waiting = await browser.GetAsync(url, Token))
+        {
+            var page = await waiting.Content.ReadAsStringAsync(Token);
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "text/html", TimeSpan.FromSeconds(2)), (waiting.StatusCode, waiting.Content.Headers.ContentType!.MediaType, waiting.Headers.RetryAfter!.Delta));
+            Assert.Contains("<meta http-equiv=\"refresh\" content=\"2\">", page);
+            Assert.Contains("<title>Shop is not there right now</title>", page);
+            Assert.Contains("This page tries again by itself.", page);
+            Assert.Contains("PC6121: port 8080 of Shop could not be reached: nothing listens on port 8080 of the program", page);
+            Assert.Contains("default-src 'none'", waiting.Headers.GetValues("Content-Security-Policy").Single());
+        }
+
+        // Other names have pages too, and none of them says it again.
+        using (var none = await browser.GetAsync(new Uri($"http://none.friends.localhost:{url.Port}"), Token))
+        {
+            Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+            Assert.DoesNotContain("refresh", await none.Content.ReadAsStringAsync(Token));
+        }
+
+        // What is no page gets a line of text.
+        using var script = new HttpRequestMessage(HttpMethod.Get, new Uri($"http://none.friends.localhost:{url.Port}"));
+        script.Headers.Add("Sec-Fetch-Mode", "cors");
+        browser.DefaultRequestHeaders.Clear();
+        using var text = await browser.SendAsync(script, Token);
+        Assert.Equal(("text/plain", "this node's swarms have no program of this name"), (text.Content.Headers.ContentType!.MediaType, (await text.Content.ReadAsStringAsync(Token)).Split('\n')[0]));
+    }
+
+    [Fact]
+    public async Task A_page_shows_what_it_is_told_as_text()
+    {
+        var context = new DefaultHttpContext { Request = { Method = "GET" }, Response = { Body = new MemoryStream() } };
+        context.Request.Headers.Accept = "text/html";
+
+        await new WebPage(500, "<title>", "a<script>b", "\"c\"") { Code = "PC1" }.WriteAsync(context);
+
+        var page = Encoding.UTF8.GetString(((MemoryStream)context.Response.Body).ToArray());
+        Assert.DoesNotContain("<script", page);
+        Assert.Contains("PC1: a&lt;script&gt;b", page);
+        Assert.Equal(2, page.Split("&lt;title&gt;").Length - 1);
+    }
+
+    [Fact]
     public async Task A_port_that_is_configured_and_taken_is_said_so()
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
@@ -122,6 +227,35 @@ public sealed class WebTests
         using var reader = new StreamReader(stream);
         var status = await reader.ReadLineAsync(Token).AsTask().WaitAsync(TestNode.Patience, Token);
         return int.Parse(status!.Split(' ')[1]);
+    }
+
+    /// <summary>A number that grows, once it did not for a while: five looks in a row.</summary>
+    private static async Task<long> SettledAsync(Func<Task<long>> look)
+    {
+        var (last, same) = (0L, 0);
+        using var patience = new CancellationTokenSource(TestNode.Patience);
+        while (same < 5)
+        {
+            await Task.Delay(100, patience.Token);
+            var now = await look();
+            (last, same) = (now, now == last && now > 0 ? same + 1 : 0);
+        }
+        return last;
+    }
+
+    /// <summary>A body of zeros that says how much of it was taken.</summary>
+    private sealed class Pieces(long size, byte[] piece, Action<long> taken) : HttpContent
+    {
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            for (var count = 0L; count < size; taken(count += piece.Length)) await stream.WriteAsync(piece, Token);
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = size;
+            return true;
+        }
     }
 
     private static async Task<string> ReceiveAsync(ClientWebSocket socket)
