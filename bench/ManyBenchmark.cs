@@ -2,22 +2,28 @@ using System.Globalization;
 
 namespace PeoplesCloud.Bench;
 
-/// <summary>What a daemon costs that runs many programs which do nothing, against the same daemon before it ran any.</summary>
+/// <summary>
+/// What a daemon costs that runs many programs which do nothing, against the same daemon before it ran any; and what the processes around each
+/// program take besides.
+/// <code>bench many [programs 200] [seconds 40] [network internet]</code>
+/// </summary>
 internal static class ManyBenchmark
 {
     public static async Task<int> RunAsync(string[] arguments)
     {
         var count = arguments.Length > 0 ? int.Parse(arguments[0], CultureInfo.InvariantCulture) : 200;
         var seconds = arguments.Length > 1 ? int.Parse(arguments[1], CultureInfo.InvariantCulture) : 40;
+        var network = arguments.Length > 2 ? arguments[2] : "internet";
         // What a host allows by default is less than it can.
         Environment.SetEnvironmentVariable("PC_LIMITS_PROGRAMS", count.ToString(CultureInfo.InvariantCulture));
         using var nodes = new RealNodes(2);
         var daemon = nodes.PidOf(1);
         await Task.Delay(TimeSpan.FromSeconds(15), TimeProvider.System);
         var before = await MeasureAsync(daemon, seconds);
+        var kernelBefore = KernelKibibytes();
 
         var folder = Directory.CreateDirectory(Path.Combine(nodes.Folder, "sleeper")).FullName;
-        await File.WriteAllTextAsync(Path.Combine(folder, "pc.toml"), "run = \"echo here; exec sleep infinity\"\nmemory = \"32MiB\"\n");
+        await File.WriteAllTextAsync(Path.Combine(folder, "pc.toml"), $"run = \"echo here; exec sleep infinity\"\nmemory = \"32MiB\"\nnetwork = \"{network}\"\n");
         await File.WriteAllTextAsync(Path.Combine(folder, "bot.py"), "");
         var clock = System.Diagnostics.Stopwatch.StartNew();
         for (var i = 0; i < count; i++) nodes.Run(0, "deploy", "friends", folder, "--name", $"sleeper-{i}", "--json");
@@ -31,7 +37,53 @@ internal static class ManyBenchmark
         Write("no program", before);
         Write($"{count} programs", after);
         Console.WriteLine($"each program: {(after.Mebibytes - before.Mebibytes) * 1024 / count:0} KiB; ratio of memory {after.Mebibytes / before.Mebibytes:0.00}; deployed in {deployed:0} s");
+
+        // The daemon's own memory is not all of it.
+        Console.WriteLine($"\n| each program, network {network} | processes | PSS KiB |\n|---|---|---|");
+        foreach (var kind in Descendants(daemon).GroupBy(NameOf, StringComparer.Ordinal).Select(kind => (kind.Key, Count: kind.Count(), Pss: kind.Sum(PssKibibytes))).OrderByDescending(kind => kind.Pss))
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {kind.Key} | {(double)kind.Count / count:0.#} | {kind.Pss / count:0} |"));
+        Console.WriteLine($"| the kernel (slabs, stacks, tables, per processor), whole machine | | {(KernelKibibytes() - kernelBefore) / count:0} |");
         return 0;
+    }
+
+    private static List<int> Descendants(int daemon)
+    {
+        var children = new Dictionary<int, List<int>>();
+        foreach (var folder in Directory.GetDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var pid) || Read(pid, "stat") is not { } stat) continue;
+            var parent = int.Parse(stat[(stat.LastIndexOf(')') + 4)..].Split(' ')[0], CultureInfo.InvariantCulture);
+            if (!children.TryGetValue(parent, out var list)) children[parent] = list = [];
+            list.Add(pid);
+        }
+        var found = new List<int> { daemon };
+        for (var i = 0; i < found.Count; i++) found.AddRange(children.GetValueOrDefault(found[i], []));
+        return found[1..];
+    }
+
+    private static string NameOf(int pid) => Read(pid, "comm")?.Trim() ?? "(ended)";
+
+    private static double PssKibibytes(int pid) => Read(pid, "smaps_rollup") is { } text ? Kibibytes(text, "Pss:") : 0;
+
+    private static double KernelKibibytes()
+    {
+        var text = File.ReadAllText("/proc/meminfo");
+        return new[] { "Slab:", "KernelStack:", "PageTables:", "Percpu:" }.Sum(name => Kibibytes(text, name));
+    }
+
+    private static double Kibibytes(string text, string name) =>
+        double.Parse(text.Split('\n').First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+
+    private static string? Read(int pid, string file)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/{file}");
+        }
+        catch (IOException)
+        {
+            return null; // it has just ended
+        }
     }
 
     private static void Write(string what, Cost cost) =>

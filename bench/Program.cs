@@ -16,6 +16,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
     ["relay"] = RelayBenchmark.RunAsync,
     ["sandbox"] = SandboxBenchmark.RunAsync,
     ["sim"] = SimBenchmark.RunAsync,
+    ["tunnel"] = TunnelBenchmark.RunAsync,
 };
 
 if (args.Length > 0 && benchmarks.TryGetValue(args[0], out var run)) return await run(args[1..]);
