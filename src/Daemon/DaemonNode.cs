@@ -259,10 +259,10 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (docker is not null) Owns(docker.DisposeAsync);
         ProgramSecrets = new SecretService(Swarms, sealing, loggers.CreateLogger("Programs"));
         Owns(ProgramSecrets.DisposeAsync);
-        var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time);
-        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin, Secrets = ProgramSecrets.Open };
         var clock = BootTime = new BootTimeProvider();
         Owns(clock.Dispose);
+        var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time, clock);
+        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin, Secrets = ProgramSecrets.Open };
         var dead = _fences ? new DeadMansSwitch() : null;
         if (dead is not null) Owns(dead.Dispose);
         var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));
@@ -276,6 +276,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             options, Self, sealing, runtime, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), ProcMeter(), language => language.Interpreter is not [var interpreter, ..] || runtime.Sees(interpreter), new Random(NewSeed()), _disk, _time, loggers.CreateLogger("Programs"), leases, ProgramData)
         {
             Images = docker,
+            BootTime = clock,
         };
         Owns(programHost.DisposeAsync);
         Owns(leases.DisposeAsync);

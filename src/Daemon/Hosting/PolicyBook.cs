@@ -29,6 +29,7 @@ internal sealed class PolicyBook
     private readonly IReadOnlyDictionary<string, string> _configured;
     private readonly IDisk _disk;
     private readonly TimeProvider _time;
+    private readonly TimeProvider _lengths;
     private readonly Lock _lock = new();
     private SortedDictionary<string, string> _set = new(StringComparer.Ordinal);
     private HostPolicy _policy;
@@ -39,11 +40,12 @@ internal sealed class PolicyBook
     /// <param name="defaults">What holds when nothing is said.</param>
     /// <param name="configured">The rules of the configuration, checked.</param>
     /// <param name="disk">Where it is written.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="time">The clock on the wall.</param>
+    /// <param name="lengths">The clock of lengths of time: nobody sets it, and it goes on while the machine sleeps.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.HostPolicyDamaged"/>: better no start than a host without its rules.</exception>
-    public PolicyBook(string file, HostPolicy defaults, IReadOnlyDictionary<string, string> configured, IDisk disk, TimeProvider time)
+    public PolicyBook(string file, HostPolicy defaults, IReadOnlyDictionary<string, string> configured, IDisk disk, TimeProvider time, TimeProvider lengths)
     {
-        (_file, _defaults, _configured, _disk, _time) = (file, defaults, configured, disk, time);
+        (_file, _defaults, _configured, _disk, _time, _lengths) = (file, defaults, configured, disk, time, lengths);
         Load();
         _policy = Compute();
     }
@@ -55,8 +57,8 @@ internal sealed class PolicyBook
         {
             lock (_lock)
             {
-                if (_pause is { } pause && pause.IsOver(_time)) _pause = null;
-                return _policy with { Pause = _pause?.Told };
+                if (_pause is { } pause && pause.IsOver(_lengths)) _pause = null;
+                return _policy with { Pause = _pause?.Told(_time, _lengths) };
             }
         }
     }
@@ -98,10 +100,10 @@ internal sealed class PolicyBook
     {
         lock (_lock)
         {
-            var pause = new RunningPause(new HostPause(length is { } span ? _time.GetUtcNow() + span : null), length, _time.GetTimestamp());
+            var pause = new RunningPause(length, _lengths.GetTimestamp());
             Write(_set, pause);
             _pause = pause;
-            return pause.Told;
+            return pause.Told(_time, _lengths);
         }
     }
 
@@ -132,7 +134,7 @@ internal sealed class PolicyBook
         // The clock may have been set meanwhile: a pause never lasts longer than it could have been asked for.
         var left = until.Value == DateTimeOffset.MaxValue ? (TimeSpan?)null : until.Value - _time.GetUtcNow();
         if (left is { } span && span > Durations.Longest) left = Durations.Longest;
-        if (left is null || left > TimeSpan.Zero) _pause = new RunningPause(new HostPause(left is null ? null : until), left, _time.GetTimestamp());
+        if (left is null || left > TimeSpan.Zero) _pause = new RunningPause(left, _lengths.GetTimestamp());
     }
 
     private static string? Read(string text, out SortedDictionary<string, string> set, out DateTimeOffset? until)
@@ -155,7 +157,7 @@ internal sealed class PolicyBook
     {
         var text = new StringBuilder("# Written by pc host set and pc pause; wins over the configuration.\n[host]\n");
         foreach (var (name, value) in set) text.Append(CultureInfo.InvariantCulture, $"{name} = '{value}'\n");
-        if (pause is not null) text.Append(CultureInfo.InvariantCulture, $"[pause]\nuntil = \"{(pause.Told.Until is { } until ? until.ToString("O", CultureInfo.InvariantCulture) : Forever)}\"\n");
+        if (pause is not null) text.Append(CultureInfo.InvariantCulture, $"[pause]\nuntil = \"{(pause.Told(_time, _lengths).Until is { } until ? until.ToString("O", CultureInfo.InvariantCulture) : Forever)}\"\n");
         try
         {
             _disk.Replace(_file, Encoding.UTF8.GetBytes(text.ToString()));
@@ -168,9 +170,11 @@ internal sealed class PolicyBook
 
     private static string Printable(string text) => new([.. text.Take(60).Select(c => char.IsControl(c) ? '?' : c)]);
 
-    // Counted by the clock that nobody sets: a host whose clock jumps an hour is paused as long as its owner said.
-    private sealed record RunningPause(HostPause Told, TimeSpan? Length, long Began)
+    // A host whose clock jumps an hour is paused as long as its owner said, and until when is told by the clock as it is now.
+    private sealed record RunningPause(TimeSpan? Length, long Began)
     {
-        public bool IsOver(TimeProvider time) => Length is { } length && time.GetElapsedTime(Began) >= length;
+        public bool IsOver(TimeProvider lengths) => Length is { } length && lengths.GetElapsedTime(Began) >= length;
+
+        public HostPause Told(TimeProvider wall, TimeProvider lengths) => new(Length is { } length ? wall.GetUtcNow() + length - lengths.GetElapsedTime(Began) : null);
     }
 }

@@ -22,6 +22,9 @@ public sealed partial class ProgramHost
     private ImmutableDictionary<EntryHash, ProgramStatus> _held = ImmutableDictionary<EntryHash, ProgramStatus>.Empty;
     private long _counted;
 
+    /// <summary>A clock whose timers ring at once when the machine wakes, so that what an hour ended meanwhile does not go on. Null: the ordinary one.</summary>
+    public TimeProvider? BootTime { get; init; }
+
     /// <summary>What the owner of this host allows now.</summary>
     public HostPolicy Policy => _options.Hosts ? _options.Policy() : _options.Policy() with { Hosts = false };
 
@@ -74,7 +77,7 @@ public sealed partial class ProgramHost
     /// <param name="cancellationToken">Ends it.</param>
     public async Task WatchPolicyAsync(Action resume, CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(PolicyInterval, _time);
+        using var timer = new PeriodicTimer(PolicyInterval, BootTime ?? _time);
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {
             await EnforcePolicyAsync();

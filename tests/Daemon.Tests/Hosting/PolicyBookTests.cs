@@ -67,11 +67,21 @@ public sealed class PolicyBookTests : IDisposable
         book.Pause(TimeSpan.FromHours(2));
         Assert.NotNull(book.Current.Pause);
         _time.JumpWall(TimeSpan.FromHours(3));
-        Assert.NotNull(book.Current.Pause);
+        Assert.Equal(_time.GetUtcNow() + TimeSpan.FromHours(2), book.Current.Pause!.Until); // by the clock as it is now
         _time.Pass(TimeSpan.FromMinutes(119));
         Assert.NotNull(book.Current.Pause);
         _time.JumpWall(TimeSpan.FromHours(-9));
         _time.Pass(TimeSpan.FromMinutes(1));
+        Assert.Null(book.Current.Pause);
+    }
+
+    [Fact]
+    public void A_pause_goes_on_while_the_machine_sleeps()
+    {
+        var lengths = new JumpingTime();
+        var book = new PolicyBook(FilePath, new HostPolicy(), _configured, SystemDisk.Instance, _time, lengths);
+        book.Pause(TimeSpan.FromHours(2));
+        lengths.Pass(TimeSpan.FromHours(2)); // asleep: the ordinary timestamps stand still
         Assert.Null(book.Current.Pause);
     }
 
@@ -105,7 +115,7 @@ public sealed class PolicyBookTests : IDisposable
         Assert.Equal(ErrorCode.HostPolicyDamaged, Assert.Throws<PcException>(Open).Code);
     }
 
-    private PolicyBook Open() => new(FilePath, new HostPolicy(), _configured, SystemDisk.Instance, _time);
+    private PolicyBook Open() => new(FilePath, new HostPolicy(), _configured, SystemDisk.Instance, _time, _time);
 
     /// <summary>A clock on the wall that can be set, and one that only goes on.</summary>
     private sealed class JumpingTime : TimeProvider

@@ -444,6 +444,33 @@ public sealed class ProgramHostTests : IAsyncDisposable
         }
     }
 
+    // Hours are the wall's, lengths are not.
+    [Fact]
+    public async Task A_clock_that_jumps_an_hour_moves_the_hours_and_no_length_of_time()
+    {
+        _policy = _policy with { LongestRun = TimeSpan.FromMinutes(30) };
+        await DeployAsync();
+        await _runtime.NextAsync();
+        await _host.Host.EnforcePolicyAsync();
+        foreach (var hours in new[] { 1, -2, 1 })
+        {
+            _time.JumpWall(TimeSpan.FromHours(hours));
+            Assert.Empty(await _host.Host.EnforcePolicyAsync());
+        }
+        Assert.InRange(_host.Host.RanFor(_host.Host.Programs[0].Spec), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+
+        // It is three seconds to midnight, and then an hour later.
+        Assert.True(HostHours.TryParse("22:00-24:00", out var evening));
+        _policy = _policy with { Hours = [evening] };
+        Assert.Empty(await _host.Host.EnforcePolicyAsync());
+        _time.JumpWall(TimeSpan.FromHours(1));
+        Assert.StartsWith("rule hours: ", Assert.Single(await _host.Host.EnforcePolicyAsync()).Detail, StringComparison.Ordinal);
+        _time.JumpWall(TimeSpan.FromHours(-1));
+        await _host.Host.ReconcileAsync(_host.State);
+        await _runtime.NextAsync();
+        await UntilAsync(ProgramState.Running);
+    }
+
     [Fact]
     public async Task Sleep_is_no_run()
     {

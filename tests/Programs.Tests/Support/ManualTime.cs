@@ -5,6 +5,7 @@ internal sealed class ManualTime : TimeProvider
 {
     private readonly Lock _lock = new();
     private readonly List<Alarm> _alarms = [];
+    private TimeSpan _jumped;
     private DateTimeOffset _now = new(2031, 2, 28, 23, 59, 57, 123, TimeSpan.Zero);
 
     public override long TimestampFrequency => 10_000_019;
@@ -13,10 +14,16 @@ internal sealed class ManualTime : TimeProvider
 
     public override DateTimeOffset GetUtcNow()
     {
-        lock (_lock) return _now;
+        lock (_lock) return _now + _jumped;
     }
 
-    public override long GetTimestamp() => (long)((GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds * TimestampFrequency);
+    /// <summary>Somebody sets the clock on the wall; timestamps and timers go on as they did.</summary>
+    public void JumpWall(TimeSpan by)
+    {
+        lock (_lock) _jumped += by;
+    }
+
+    public override long GetTimestamp() => (long)((GetUtcNow() - _jumped - DateTimeOffset.UnixEpoch).TotalSeconds * TimestampFrequency);
 
     /// <summary>Moves the clock and rings what is due.</summary>
     public void Advance(TimeSpan by)
