@@ -208,4 +208,7 @@ public sealed record RunUsage(long MemoryBytes, TimeSpan CpuTime, int Pids)
 {
     /// <summary>Bytes in the fuller one of the places that the disk limit holds for; negative where unknown.</summary>
     public long DiskBytes { get; init; } = -1;
+
+    /// <summary>Bytes that it sent and received over its own network so far; its loopback, and so what comes by <see cref="IRun.ConnectAsync"/>, is not counted. Negative where unknown.</summary>
+    public long NetworkBytes { get; init; } = -1;
 }

@@ -15,7 +15,7 @@ public sealed class AuditTests
             new AuditEntry("h1", new DateTimeOffset(2044, 1, 2, 3, 4, 5, TimeSpan.Zero), "anna", "id", 1, "ProgramStopped", "p", "stopped bot (abcdefgh)", "counts"),
             new AuditEntry("h2", new DateTimeOffset(2044, 1, 2, 3, 4, 6, TimeSpan.Zero), "ben", "id", 1, "MemberLeft", null, "left", "revoked"),
         ],
-        [new AuditUse("bot (abcdefgh)", "p", "elm", 2, 61, 1.25, 640, 2048)], Verified: true, []);
+        [new AuditUse("bot (abcdefgh)", "p", "elm", 2, 61, 1.25, 640, 2048), new AuditUse("bot (abcdefgh)", "p", "fir", 1, 0, 0, 0, 0, new DateTimeOffset(2044, 1, 2, 3, 4, 7, TimeSpan.Zero))], Verified: true, []);
 
     [Fact]
     public void Entries_use_and_the_verdict_are_shown()
@@ -26,7 +26,8 @@ public sealed class AuditTests
         Assert.EndsWith("  anna stopped bot (abcdefgh)", lines[0], StringComparison.Ordinal);
         Assert.EndsWith("  ben left [without effect: revoked]", lines[1], StringComparison.Ordinal);
         Assert.StartsWith("bot (abcdefgh) on elm: 2 runs, 61 s, 1.", lines[2], StringComparison.Ordinal);
-        Assert.Equal("verified: every signature and every chain holds", lines[3]);
+        Assert.StartsWith("bot (abcdefgh) on fir: 1 run, 0 s, 0.0 CPU-seconds, 0 MiB-seconds, 0 B; it runs since 2044-01-0", lines[3], StringComparison.Ordinal);
+        Assert.Equal("verified: every signature and every chain holds", lines[4]);
     }
 
     [Fact]

@@ -12,12 +12,12 @@ public sealed class FavoursTests
         using var output = new StringWriter { NewLine = "\n" };
         var reply = new FavoursReply(
             "friends",
-            [new FavourInfo("elm", "e", "oak", "o", 3, 2, 5400, 3600L * 1024, 0)],
+            [new FavourInfo("elm", "e", "oak", "o", 3, 2, 5400, 3600L * 1024, 3 << 20)],
             [new BalanceInfo("elm", "e", 3600, 0, 0, 0), new BalanceInfo("oak", "o", 0, 3600, 0, 0)]);
         FavoursCommand.Write(reply, new Terminal(output, TextWriter.Null, false, false, false));
         Assert.Equal("""
-            HOST  FOR  RECEIPTS  SIGNED  PROCESSOR  MEMORY
-            elm   oak  3         2       1.50 h     1.00 GiB h
+            HOST  FOR  RECEIPTS  SIGNED  PROCESSOR  MEMORY      TRAFFIC
+            elm   oak  3         2       1.50 h     1.00 GiB h  3.0 MiB
 
             MEMBER  GAVE    TOOK    BALANCE
             elm     1.00 h  0.00 h  +1.00 h

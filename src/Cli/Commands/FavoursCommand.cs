@@ -16,7 +16,7 @@ internal static class FavoursCommand
         {
             Synopsis = "[SWARM]",
             Details = """
-                A host writes a receipt for each day on which it ran a program of another member: processor hours and gibibyte hours of memory. The program's owner countersigns it, by itself, when its node is awake and the numbers are possible. There is no coin: this only shows it.
+                A host writes a receipt for each day on which it ran a program of another member: processor hours, gibibyte hours of memory, and bytes that it sent and received. The program's owner countersigns it, by itself, when its node is awake and the numbers are possible. There is no coin: this only shows it.
 
                 SIGNED is how many of the receipts the owner agreed to. The balance counts those only.
                 """,
@@ -34,9 +34,9 @@ internal static class FavoursCommand
             terminal.Line($"no receipts in {terminal.Safe(reply.Swarm)} yet: a host writes one the day after it ran a program of another member");
             return;
         }
-        var favours = new Table("HOST", "FOR", "RECEIPTS", "SIGNED", "PROCESSOR", "MEMORY");
+        var favours = new Table("HOST", "FOR", "RECEIPTS", "SIGNED", "PROCESSOR", "MEMORY", "TRAFFIC");
         foreach (var favour in reply.Favours)
-            favours.Add(terminal.Safe(favour.Host), terminal.Safe(favour.Owner), Count(favour.Receipts), Count(favour.Countersigned), Hours(favour.ProcessorSeconds), GibibyteHours(favour.MemoryMebibyteSeconds));
+            favours.Add(terminal.Safe(favour.Host), terminal.Safe(favour.Owner), Count(favour.Receipts), Count(favour.Countersigned), Hours(favour.ProcessorSeconds), GibibyteHours(favour.MemoryMebibyteSeconds), Words.Bytes(favour.Bytes));
         favours.Write(terminal);
         terminal.Line();
         var balances = new Table("MEMBER", "GAVE", "TOOK", "BALANCE");

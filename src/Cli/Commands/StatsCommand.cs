@@ -27,7 +27,7 @@ internal static class StatsCommand
         {
             Synopsis = "[-f] [--interval SECONDS] [SWARM] [PROGRAM]",
             Details = """
-                Asks the hosts and shows for each program what it takes now and what it may take: processors (1 is one core, over the last 0.3 seconds), memory, processes and threads, disk (the fuller of its folder and its /tmp), and its log. - is what the host cannot tell, or a program that does not run at this moment.
+                Asks the hosts and shows for each program what it takes now and what it may take: processors (1 is one core, over the last 0.3 seconds), memory, processes and threads, disk (the fuller of its folder and its /tmp), what it sent and received since it came to its host with the network that it may see (tunnels to its ports count too), and its log. - is what the host cannot tell, or a program that does not run at this moment.
 
                 With --follow the table is written again at each look; with --json each look is one line.
                 """,
@@ -79,12 +79,12 @@ internal static class StatsCommand
             return 1;
         }
 
-        var table = new Table("PROGRAM", "HOST", "STATE", "UP", "CPU", "MEMORY", "PROCESSES", "DISK", "LOG", "");
+        var table = new Table("PROGRAM", "HOST", "STATE", "UP", "CPU", "MEMORY", "PROCESSES", "DISK", "NETWORK", "LOG", "");
         foreach (var program in programs)
             table.Add(
                 terminal.Safe(program.Program), terminal.Safe(program.Host ?? "-"), program.State, Up(program.UpSeconds), Of(Cores(program.Cores), Cores(program.CoresAllowed)),
                 Of(Bytes(program.MemoryBytes), Bytes(program.MemoryBytesAllowed)), Of(Number(program.Pids), Number(program.PidsAllowed)),
-                Of(Bytes(program.DiskBytes), Bytes(program.DiskBytesAllowed)), Of(Bytes(program.LogBytes), Bytes(program.LogBytesAllowed)), terminal.Safe(program.Problem ?? program.Detail ?? ""));
+                Of(Bytes(program.DiskBytes), Bytes(program.DiskBytesAllowed)), program.NetworkBytes is { } bytes ? $"{Words.Bytes(bytes)} ({terminal.Safe(program.Network)})" : terminal.Safe(program.Network), Of(Bytes(program.LogBytes), Bytes(program.LogBytesAllowed)), terminal.Safe(program.Problem ?? program.Detail ?? ""));
         table.Write(terminal);
         return programs.Count + 1;
     }

@@ -8,8 +8,11 @@ public sealed record AuditReply(string Swarm, string? Name, IReadOnlyList<AuditE
 /// <summary>One entry. Standing: counts, noRight, revoked, forked, unknown.</summary>
 public sealed record AuditEntry(string Hash, DateTimeOffset Time, string Author, string AuthorId, ulong Number, string Kind, string? Program, string Text, string Standing);
 
-/// <summary>What a program took on one host, over all its runs that are shown.</summary>
-public sealed record AuditUse(string Program, string Hash, string Host, int Runs, double Seconds, double CpuSeconds, long MemoryMebibyteSeconds, long Bytes);
+/// <summary>
+/// What a program took on one host, over all its runs that are shown and have ended. Since: when a run began that no entry ends; what it takes is in the
+/// host's receipts, day by day, until it ends.
+/// </summary>
+public sealed record AuditUse(string Program, string Hash, string Host, int Runs, double Seconds, double CpuSeconds, long MemoryMebibyteSeconds, long Bytes, DateTimeOffset? Since = null);
 
 /// <summary>Something that is wrong with the copy.</summary>
 public sealed record AuditFinding(string Entry, string What, bool IsCause);

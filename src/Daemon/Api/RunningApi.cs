@@ -12,12 +12,12 @@ public sealed record StatsReply(IReadOnlyList<ProgramUse> Programs);
 
 /// <summary>
 /// What a program takes and what it may take. Null is what its host cannot tell or did not answer, which Problem then says. Cores: processors used
-/// over the last 0.3 s; disk: the fuller of its folder and its /tmp.
+/// over the last 0.3 s; disk: the fuller of its folder and its /tmp. Network: none, internet or lan; NetworkBytes: sent and received since it came to its host.
 /// </summary>
 public sealed record ProgramUse(
     string Program, string Id, string Hash, string Owner, string? Host, string State, string? Detail, int Restarts,
     double? UpSeconds, double? Cores, double CoresAllowed, double? CpuSeconds, long? MemoryBytes, long MemoryBytesAllowed, int? Pids, int PidsAllowed,
-    long? DiskBytes, long DiskBytesAllowed, long? LogBytes, long? LogBytesAllowed, string? Problem);
+    long? DiskBytes, long DiskBytesAllowed, long? LogBytes, long? LogBytesAllowed, string? Problem, string Network, long? NetworkBytes);
 
 /// <summary>The result of POST /v1/swarms/{swarm}/programs/{program}/update and .../rollback. Version: the number of the new one.</summary>
 public sealed record UpdateReply(DeployReply Deployed, int Version);

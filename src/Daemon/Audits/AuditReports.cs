@@ -81,15 +81,24 @@ public static class AuditReports
     {
         var runs = lines.Where(line => line.Standing == AuditStanding.Counts).Select(line => (line.Entry.Author, Run: line.Entry.Body as RunRecorded)).Where(line => line.Run is not null).ToList();
         var began = runs.Where(run => run.Run!.End is null).GroupBy(run => (run.Author, run.Run!.Program, run.Run.Epoch)).ToDictionary(group => group.Key, group => group.Min(run => run.Run!.Time));
-        return [.. runs.Where(run => run.Run!.End is not null).GroupBy(run => (run.Run!.Program, run.Author)).OrderBy(group => group.Key).Select(group => new AuditUse(
-            text.ProgramName(group.Key.Program),
-            group.Key.Program.ToString(),
-            text.NameOf(group.Key.Author),
-            group.Count(),
-            group.Sum(run => began.TryGetValue((run.Author, run.Run!.Program, run.Run.Epoch), out var start) && run.Run.Time > start ? (run.Run.Time - start).TotalSeconds : 0),
-            group.Sum(run => run.Run!.Use.Processor.TotalSeconds),
-            group.Aggregate(0L, (sum, run) => Sum(sum, run.Run!.Use.MemoryMebibyteSeconds)),
-            group.Aggregate(0L, (sum, run) => Sum(sum, run.Run!.Use.Bytes))))];
+        var ended = runs.Where(run => run.Run!.End is not null).Select(run => (run.Author, run.Run!.Program, run.Run.Epoch)).ToHashSet();
+        return [.. runs.GroupBy(run => (run.Run!.Program, run.Author)).OrderBy(group => group.Key).Select(group => SumOf(group.Key.Program, group.Key.Author, [.. group.Select(run => run.Run!)]))];
+
+        AuditUse SumOf(EntryHash program, PeerId host, List<RunRecorded> all)
+        {
+            var over = all.Where(run => run.End is not null).ToList();
+            var going = all.Where(run => run.End is null && !ended.Contains((host, program, run.Epoch))).MaxBy(run => run.Epoch);
+            return new AuditUse(
+                text.ProgramName(program),
+                program.ToString(),
+                text.NameOf(host),
+                over.Count + (going is null ? 0 : 1),
+                over.Sum(run => began.TryGetValue((host, program, run.Epoch), out var start) && run.Time > start ? (run.Time - start).TotalSeconds : 0),
+                over.Sum(run => run.Use.Processor.TotalSeconds),
+                over.Aggregate(0L, (sum, run) => Sum(sum, run.Use.MemoryMebibyteSeconds)),
+                over.Aggregate(0L, (sum, run) => Sum(sum, run.Use.Bytes)),
+                going?.Time);
+        }
     }
 
     // Hosts say what they like; a sum does not overflow for it.

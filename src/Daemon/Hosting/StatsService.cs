@@ -68,7 +68,7 @@ internal sealed class StatsService(SwarmRegistry swarms, ProgramHost own, Progra
         return new StatsMessage(
             stats.Status.Spec.Id.ToString(), ProgramWords.Of(stats.Status.State), stats.Status.Detail, stats.Status.Restarts,
             stats.Up?.TotalSeconds, stats.Cores, usage is { CpuTime.Ticks: >= 0 } ? usage.CpuTime.TotalSeconds : null,
-            Known(usage?.MemoryBytes), usage is { Pids: >= 0 } ? usage.Pids : null, Known(usage?.DiskBytes), stats.LogBytes, stats.LogBytesAllowed);
+            Known(usage?.MemoryBytes), usage is { Pids: >= 0 } ? usage.Pids : null, Known(usage?.DiskBytes), stats.LogBytes, stats.LogBytesAllowed, stats.NetworkBytes);
     }
 
     // What another member says is bounded where it could not be shown: no number beyond what a table holds, no text that moves a cursor.
@@ -79,7 +79,7 @@ internal sealed class StatsService(SwarmRegistry swarms, ProgramHost own, Progra
             program.Deployed.Name, program.Id.ToString(), program.Deployed.Bundle.ToString(), ProgramWords.NameOf(state, program.Owner), host is { } peer ? ProgramWords.NameOf(state, peer) : null,
             said is null ? (problem is null && host is not null ? "starting" : "unknown") : MeshClient.Clean(said.State), said?.Detail is { } detail ? MeshClient.Clean(detail) : null, said?.Restarts ?? 0,
             Sound(said?.UpSeconds), Sound(said?.Cores), limits.CpuMillis / 1000.0, Sound(said?.CpuSeconds), said?.MemoryBytes, limits.MemoryBytes, said?.Pids, limits.Pids,
-            said?.DiskBytes, limits.DiskBytes, said?.LogBytes, said?.LogBytesAllowed, problem);
+            said?.DiskBytes, limits.DiskBytes, said?.LogBytes, said?.LogBytesAllowed, problem, limits.Network, said?.NetworkBytes);
     }
 
     private static long? Known(long? number) => number is >= 0 ? number : null;

@@ -195,10 +195,10 @@ internal sealed class HostedProgram : IDisposable
 
     /// <summary>Connects to a port of its process, see <see cref="IRun.ConnectAsync"/>; null when none runs now.</summary>
     public async Task<Stream?> ConnectAsync(int port, CancellationToken cancellationToken) =>
-        _run is { Exited.IsCompleted: false } run ? await run.ConnectAsync(port, cancellationToken) : null;
+        _run is { Exited.IsCompleted: false } run ? new MeteredStream(await run.ConnectAsync(port, cancellationToken), Meter) : null;
 
     /// <summary>Opens a way for datagrams to a port of its process, see <see cref="IRun.OpenDatagramsAsync"/>; null when none runs now.</summary>
-    public async Task<IDatagramChannel?> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => Current is { } run ? await run.OpenDatagramsAsync(port, cancellationToken) : null;
+    public async Task<IDatagramChannel?> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => Current is { } run ? new MeteredDatagrams(await run.OpenDatagramsAsync(port, cancellationToken), Meter) : null;
 
     /// <summary>Frees the alarm; a program does this itself when it is over.</summary>
     public void Dispose()

@@ -10,7 +10,11 @@ namespace PeoplesCloud.Programs.Hosting;
 /// <param name="Up">How long its process runs; null when none does.</param>
 /// <param name="LogBytes">What its log takes, in bytes.</param>
 /// <param name="LogBytesAllowed">What its log takes at most.</param>
-public sealed record ProgramStats(ProgramStatus Status, RunUsage? Usage, double? Cores, TimeSpan? Up, long LogBytes, long LogBytesAllowed);
+public sealed record ProgramStats(ProgramStatus Status, RunUsage? Usage, double? Cores, TimeSpan? Up, long LogBytes, long LogBytesAllowed)
+{
+    /// <summary>Bytes that it sent and received since it came to this host: over its own network, and through tunnels to its ports.</summary>
+    public long NetworkBytes { get; init; }
+}
 
 public sealed partial class ProgramHost
 {
@@ -35,7 +39,7 @@ public sealed partial class ProgramHost
             var elapsed = _time.GetElapsedTime(before.Timestamp, now.Timestamp);
             if (elapsed > TimeSpan.Zero) cores = (now.Usage.CpuTime - before.Usage.CpuTime) / elapsed;
         }
-        return new ProgramStats(program.Status, now?.Usage, cores, now is null ? null : _time.GetElapsedTime(now.Began, now.Timestamp), program.Log.Bytes, 2 * _options.Logs.FileBytes);
+        return new ProgramStats(program.Status, now?.Usage, cores, now is null ? null : _time.GetElapsedTime(now.Began, now.Timestamp), program.Log.Bytes, 2 * _options.Logs.FileBytes) { NetworkBytes = program.Meter.Read().Bytes };
     }
 }
 

@@ -14,6 +14,9 @@ internal sealed class RunMeter(TimeProvider time)
     private TimeSpan _ended;
     private TimeSpan _current;
     private double _memoryMebibyteSeconds;
+    private long _endedBytes;
+    private long _currentBytes;
+    private long _transferred;
     private long _read;
 
     /// <summary>A process began.</summary>
@@ -21,7 +24,7 @@ internal sealed class RunMeter(TimeProvider time)
     {
         lock (_gate)
         {
-            (_run, _read, _current) = (run, time.GetTimestamp(), TimeSpan.Zero);
+            (_run, _read, _current, _currentBytes) = (run, time.GetTimestamp(), TimeSpan.Zero, 0);
         }
     }
 
@@ -32,9 +35,13 @@ internal sealed class RunMeter(TimeProvider time)
         {
             ReadLocked();
             _ended += _current;
-            (_run, _current) = (null, TimeSpan.Zero);
+            _endedBytes += _currentBytes;
+            (_run, _current, _currentBytes) = (null, TimeSpan.Zero, 0);
         }
     }
+
+    /// <summary>So many bytes went through a tunnel to one of its ports, or came from there.</summary>
+    public void Transferred(int bytes) => Interlocked.Add(ref _transferred, bytes);
 
     /// <summary>What all processes took so far.</summary>
     public RunUse Read()
@@ -42,7 +49,7 @@ internal sealed class RunMeter(TimeProvider time)
         lock (_gate)
         {
             ReadLocked();
-            return new RunUse(_ended + _current, (long)_memoryMebibyteSeconds, 0);
+            return new RunUse(_ended + _current, (long)_memoryMebibyteSeconds, _endedBytes + _currentBytes + Interlocked.Read(ref _transferred));
         }
     }
 
@@ -52,6 +59,7 @@ internal sealed class RunMeter(TimeProvider time)
         var usage = _run.Usage();
         var now = time.GetTimestamp();
         if (usage.CpuTime > _current) _current = usage.CpuTime;
+        if (usage.NetworkBytes > _currentBytes) _currentBytes = usage.NetworkBytes;
         if (usage.MemoryBytes > 0) _memoryMebibyteSeconds += usage.MemoryBytes / 1048576.0 * time.GetElapsedTime(_read, now).TotalSeconds;
         _read = now;
     }

@@ -18,6 +18,7 @@ internal sealed class DockerRun : IRun
     private readonly RunSpec _spec;
     private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly HostProcess? _process;
+    private readonly NetworkCounter? _traffic;
     private readonly DockerAttachment _attachment;
     private readonly Task _output;
     private readonly SandboxShell? _network;
@@ -39,6 +40,7 @@ internal sealed class DockerRun : IRun
     public DockerRun(DockerEngine engine, RunSpec spec, IReadOnlyDictionary<string, string> environment, string container, HostProcess? process, DockerAttachment attachment, Task output, SandboxShell? network, SandboxDoor? door)
     {
         (_engine, _spec, _environment, Container, _process, _attachment, _output, _network, _door) = (engine, spec, environment, container, process, attachment, output, network, door);
+        _traffic = process is null || spec.Network == NetworkMode.None ? null : new NetworkCounter(process.Pid);
         Exited = EndAsync();
     }
 
@@ -122,7 +124,9 @@ internal sealed class DockerRun : IRun
     }
 
     /// <inheritdoc/>
-    public RunUsage Usage() => _process is { IsAlive: true } process ? ContainerUsage.Of(process.Pid, Container) : new RunUsage(-1, TimeSpan.FromTicks(-1), _over.Task.IsCompleted ? 0 : -1);
+    public RunUsage Usage() =>
+        (_process is { IsAlive: true } process ? ContainerUsage.Of(process.Pid, Container) : new RunUsage(-1, TimeSpan.FromTicks(-1), _over.Task.IsCompleted ? 0 : -1))
+            with { NetworkBytes = _spec.Network == NetworkMode.None ? 0 : _traffic?.Read() ?? -1 };
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => StopAsync(TimeSpan.Zero);
@@ -146,6 +150,8 @@ internal sealed class DockerRun : IRun
         _over.SetResult();
         // 2. The last output.
         await _output;
+        _ = _traffic?.Read();
+        _traffic?.Dispose();
         // 3. Why, and nothing left behind.
         await TryAsync(async () =>
         {

@@ -20,6 +20,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
     private Cgroup? _cgroup;
     private SandboxShell? _shell;
     private SandboxShell? _slirp;
+    private NetworkCounter? _traffic;
     private bool _stopsEach;
 
     private SandboxSlot(SandboxHost host, NetworkMode network)
@@ -90,7 +91,11 @@ internal sealed class SandboxSlot : IAsyncDisposable
         {
             // The shell has ended; why is in its complaints.
         }
-        if (Shell.CommandRuns) return;
+        if (Shell.CommandRuns)
+        {
+            if (_network != NetworkMode.None) _traffic = new NetworkCounter(Shell.InitPid);
+            return;
+        }
         var code = await Shell.Ended;
         throw new PcException(ErrorCode.SandboxFailed, $"the sandbox of {spec.Id} could not be set up (exit code {code}): {Shell.Complaints}");
     }
@@ -114,20 +119,24 @@ internal sealed class SandboxSlot : IAsyncDisposable
         _host.Cgroups is { HasMemory: true } ? RanOutOfMemory() : ProcessTree.Measure(Shell.InitPid).MemoryBytes > limits.MemoryBytes;
 
     /// <summary>What it took: only its group still knows when its processes are gone. Without one that is not known.</summary>
-    public RunUsage UsageAtEnd() => _cgroup?.Usage() is { } usage ? new RunUsage(0, usage.CpuTime, 0) : new RunUsage(-1, TimeSpan.FromTicks(-1), 0);
+    public RunUsage UsageAtEnd() =>
+        (_cgroup?.Usage() is { } usage ? new RunUsage(0, usage.CpuTime, 0) : new RunUsage(-1, TimeSpan.FromTicks(-1), 0)) with { NetworkBytes = NetworkBytes };
 
     /// <summary>What it uses now.</summary>
     public RunUsage Usage()
     {
         // Its process number may be another's now.
-        if (Shell.Ended.IsCompleted) return new RunUsage(-1, TimeSpan.FromTicks(-1), 0);
+        if (Shell.Ended.IsCompleted) return new RunUsage(-1, TimeSpan.FromTicks(-1), 0) { NetworkBytes = NetworkBytes };
         var measured = ProcessTree.Measure(Shell.InitPid);
         var usage = _cgroup?.Usage() ?? new RunUsage(-1, TimeSpan.FromTicks(-1), -1);
         return new RunUsage(
             usage.MemoryBytes >= 0 ? usage.MemoryBytes : measured.MemoryBytes,
             usage.CpuTime >= TimeSpan.Zero ? usage.CpuTime : measured.CpuTime,
-            Math.Max(0, usage.Pids >= 0 ? usage.Pids - OverheadPids : measured.Pids - 1)) { DiskBytes = TmpfsUse.Measure(Shell.InitPid) };
+            Math.Max(0, usage.Pids >= 0 ? usage.Pids - OverheadPids : measured.Pids - 1)) { DiskBytes = TmpfsUse.Measure(Shell.InitPid), NetworkBytes = NetworkBytes };
     }
+
+    // Without a network there are none to count.
+    private long NetworkBytes => _network == NetworkMode.None ? 0 : _traffic?.Read() ?? -1;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -139,6 +148,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
             shell.Kill();
             _ = await shell.Ended;
         }
+        _traffic?.Dispose();
         if (_cgroup is not null)
         {
             await RemoveGroupAsync(_cgroup);

@@ -56,7 +56,9 @@ public sealed record Receipt(EntryHash Entry, EntryHash Program, PeerId Host, Pe
         var limits = program.Deployed.Limits;
         return program.Id == Program && program.MayHaveRun(Host) && Day >= DayOf(program.DeployedAt) - 1
             && Use.Processor.TotalSeconds <= seconds * limits.CpuMillis / 1000.0
-            && Use.MemoryMebibyteSeconds <= seconds * (limits.MemoryBytes / 1048576.0);
+            && Use.MemoryMebibyteSeconds <= seconds * (limits.MemoryBytes / 1048576.0)
+            // How much a network carries is in no limit; without one, and without ports, there is nothing to carry.
+            && (Use.Bytes == 0 || limits.Network != "none" || program.Deployed.Manifest.Ports.Count > 0);
     }
 
     /// <summary>The day of a time.</summary>

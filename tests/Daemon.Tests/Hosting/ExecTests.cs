@@ -87,6 +87,7 @@ public sealed class ExecTests
 
         Assert.Equal(("bot", "oak", "elm", "running", null), (use.Program, use.Owner, use.Host, use.State, use.Problem));
         Assert.InRange(use.MemoryBytes!.Value, 40L << 20, use.MemoryBytesAllowed);
+        Assert.Equal(("internet", true), (use.Network, use.NetworkBytes >= 0));
         Assert.Equal((256L << 20, 1.0, 128, 256L << 20, 8L << 20), (use.MemoryBytesAllowed, use.CoresAllowed, use.PidsAllowed, use.DiskBytesAllowed, use.LogBytesAllowed!.Value));
         Assert.InRange(use.Cores!.Value, 0.01, 1.5);
         Assert.Equal(1, use.Pids);

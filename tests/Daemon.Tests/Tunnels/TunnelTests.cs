@@ -48,6 +48,9 @@ public sealed class TunnelTests
         await using var second = await Opened.AsOfAsync(friends.Oak, "echo", 7000);
         Assert.NotEqual(opened.Reply.Local, second.Reply.Local);
         Assert.Equal("againEND 5", await second.TalkAsync("again"));
+
+        // What went through is in what its host says that it took: 4 MiB there and back, and a little.
+        await TestNode.UntilAsync(() => friends.Oak.Node.Swarms.Require("friends").State.Programs.Values.Any(program => program.Runs is [{ End: not null, Use.Bytes: > 8 << 20 and < 9 << 20 }]));
     }
 
     [Fact]

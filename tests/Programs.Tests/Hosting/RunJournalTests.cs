@@ -42,15 +42,16 @@ public sealed class RunJournalTests
         var time = new ManualTime();
         var meter = new RunMeter(time);
         Assert.Equal(RunUse.None, meter.Read());
-        var run = new MeteredRun { Used = new RunUsage(64 << 20, TimeSpan.FromSeconds(1), 3) };
+        var run = new MeteredRun { Used = new RunUsage(64 << 20, TimeSpan.FromSeconds(1), 3) { NetworkBytes = 1000 } };
         meter.Begin(run);
         time.Advance(TimeSpan.FromSeconds(10));
-        Assert.Equal(new RunUse(TimeSpan.FromSeconds(1), 640, 0), Rounded(meter));
-        run.Used = new RunUsage(0, TimeSpan.FromSeconds(2), 0); // it has ended
+        Assert.Equal(new RunUse(TimeSpan.FromSeconds(1), 640, 1000), Rounded(meter));
+        run.Used = new RunUsage(0, TimeSpan.FromSeconds(2), 0) { NetworkBytes = 1500 }; // it has ended
         meter.End();
+        meter.Transferred(34);
         meter.Begin(new MeteredRun { Used = new RunUsage(-1, TimeSpan.FromTicks(-1), -1) }); // nothing is known of this one
         time.Advance(TimeSpan.FromSeconds(10));
-        Assert.Equal(new RunUse(TimeSpan.FromSeconds(2), 640, 0), Rounded(meter));
+        Assert.Equal(new RunUse(TimeSpan.FromSeconds(2), 640, 1534), Rounded(meter));
     }
 
     // The odd ticks of the clock make a little less of ten seconds.

@@ -104,6 +104,38 @@ public sealed class SandboxNetworkTests(FarNetwork far) : SandboxTestBase
             """) with { Network = mode }));
     }
 
+    // Half a MiB of datagrams of a KiB each out, of which slirp4netns may drop what it likes: they were sent. A MiB over the loopback.
+    private const string Send = """
+        import socket, sys
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for i in range(512): u.sendto(bytes(1024), (sys.argv[1], 9))
+        s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); p = s.accept()[0]
+        for i in range(16): c.sendall(bytes(65536)); assert len(p.recv(65536, socket.MSG_WAITALL)) == 65536
+        print('sent', flush=True)
+
+        """;
+
+    [Fact]
+    public async Task What_goes_over_the_network_is_counted_also_when_it_has_ended_and_the_loopback_is_not()
+    {
+        far.Need();
+        var output = new Recorder();
+        await using var run = await Runtime.StartAsync(Spec("python3", "-c", Send + "import time; time.sleep(600)", FarNetwork.Internet) with { Network = NetworkMode.Internet }, output.Receive, Token);
+        await output.WaitForAsync("sent");
+        Assert.InRange(run.Usage().NetworkBytes, 512 << 10, 768 << 10);
+        await run.StopAsync(TimeSpan.Zero);
+        Assert.InRange(run.Usage().NetworkBytes, 512 << 10, 768 << 10);
+
+        // One that ends before anybody asks.
+        await using var brief = await Runtime.StartAsync(Spec("python3", "-c", Send, FarNetwork.Internet) with { Network = NetworkMode.Internet }, output.Receive, Token);
+        Assert.Equal(0, (await brief.Exited.WaitAsync(Patience, Token)).ExitCode);
+        Assert.InRange(brief.Usage().NetworkBytes, 512 << 10, 768 << 10);
+
+        await using var none = await Runtime.StartAsync(Spec("python3", "-c", "print('none')"), output.Receive, Token);
+        await none.Exited.WaitAsync(Patience, Token);
+        Assert.Equal(0, none.Usage().NetworkBytes);
+    }
+
     /// <summary>What stands in for the /run/netns and /dev/shm of this host: a mount below a shared one. slirp4netns leaves its root by detaching it.</summary>
     [Fact]
     public async Task The_mounts_of_the_host_stay_when_a_network_is_attached()

@@ -64,6 +64,13 @@ public sealed class ReceiptTests
         Assert.False(Plausible(day, most * 1.1, 0));
         Assert.False(Plausible(day, TimeSpan.Zero, limits.MemoryBytes / 1048576.0 * 1.1));
         Assert.False(Plausible(day - 2, TimeSpan.Zero, 0));
+
+        // Bytes need a network or ports.
+        var carried = new Receipt(EntryHash.Of([1]), program.Id, _village.Peer(1), _village.Peer(0), day, new RunUse(TimeSpan.Zero, 0, 1), false);
+        var alone = program with { Deployed = program.Deployed with { Limits = limits with { Network = "none" } } };
+        Assert.True(carried.IsPlausible(program));
+        Assert.False(carried.IsPlausible(alone));
+        Assert.True(carried.IsPlausible(alone with { Deployed = alone.Deployed with { Manifest = new ProgramManifest { Ports = [new(80)] } } }));
     }
 
     [Fact]
