@@ -93,7 +93,7 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
     {
         if (host == swarms.Self)
         {
-            await own.StopAsync(program, "was stopped");
+            await own.StandStillAsync(program, "was stopped");
             return;
         }
         await BringEntriesAsync(host, swarm, program, cancellationToken);

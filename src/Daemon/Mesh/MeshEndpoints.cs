@@ -141,7 +141,7 @@ internal sealed class MeshEndpoints(
         reconcile(swarm); // it may have been stopped meanwhile
     }
 
-    private Task StopAsync(HttpContext context) => programs.StopAsync(Caller(context).Program!.Id, "was stopped");
+    private Task StopAsync(HttpContext context) => programs.StandStillAsync(Caller(context).Program!.Id, "was stopped");
 
     private async Task LogsAsync(HttpContext context)
     {

@@ -65,12 +65,7 @@ public sealed partial class ProgramHost
     // Called when the lease is held: an older version ends only when the newer one may run.
     private async Task EndOlderAsync(ProgramSpec spec, IEnumerable<HostedProgram> namesakes)
     {
-        foreach (var older in namesakes.Where(older => !StartsBeside(spec, older)))
-        {
-            // What is cleaned up after it is nothing to wait for; this host's end waits for it.
-            var ending = StopAsync(older.Spec.Id, "was replaced by a newer deploy");
-            if (await Task.WhenAny(ending, older.Still) == ending) await ending;
-        }
+        foreach (var older in namesakes.Where(older => !StartsBeside(spec, older))) await StandStillAsync(older.Spec.Id, "was replaced by a newer deploy");
     }
 
     private async Task NoteRunAsync(HostedProgram program)

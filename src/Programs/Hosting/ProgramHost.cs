@@ -142,6 +142,18 @@ public sealed partial class ProgramHost : IAsyncDisposable
     }
 
     /// <summary>
+    /// The same, but completes as soon as nothing of it runs and its data is handed over: another may take its place. What is cleaned up after it is nothing
+    /// to wait for; the end of this host waits for it.
+    /// </summary>
+    public async Task<bool> StandStillAsync(EntryHash id, string why)
+    {
+        if (!_programs.TryGetValue(id, out var program)) return false;
+        var ending = StopAsync(id, why);
+        if (await Task.WhenAny(ending, program.Still) == ending) await ending;
+        return true;
+    }
+
+    /// <summary>
     /// Starts a program again as the feeds ask for it; completes when its new process runs. What was started after that was asked for
     /// already, or is not here, is left as it is.
     /// </summary>
