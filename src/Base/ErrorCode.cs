@@ -683,6 +683,18 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "The nodes that could answer a request for a session are silent.", "See which nodes are up: pc list; then publish the request again with a new id.")]
     SessionNodesSilent = 7104,
 
+    /// <summary>No port is free for a session.</summary>
+    [ErrorInfo(ExitCode.Failed, "No port of the host is free for a session.", "See what takes the ports there: ss -ltnup; or publish the request again.")]
+    SessionNoPort = 7105,
+
+    /// <summary>No session of that name is or was on this node.</summary>
+    [ErrorInfo(ExitCode.NotFound, "No session of that id is or was on this node.", "See which sessions there are: pc sessions list.")]
+    SessionNotFound = 7106,
+
+    /// <summary>A session could not be started.</summary>
+    [ErrorInfo(ExitCode.Failed, "A session could not be started on the node that took it.", "See why in the message; pc doctor on that node says what it lacks.")]
+    SessionStartFailed = 7107,
+
     // Channels and the endpoint: 7150 to 7199
 
     /// <summary>The endpoint for clients of Redis would be open to everybody.</summary>

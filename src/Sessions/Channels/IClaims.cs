@@ -35,4 +35,19 @@ public interface IClaims
     /// <returns>Whether it was.</returns>
     /// <exception cref="PcException">The Redis is away or refuses.</exception>
     ValueTask<bool> ReleaseAsync(string key, string value, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Sets a key and publishes a message, both or neither and nothing between them: if the key is not set, or its value is <paramref name="claim"/>.
+    /// With that at most one message is published for a key, whoever was slow meanwhile.
+    /// </summary>
+    /// <param name="key">The key.</param>
+    /// <param name="claim">What this node has set it to, if it has.</param>
+    /// <param name="next">Its new value.</param>
+    /// <param name="life">How long that lives.</param>
+    /// <param name="channel">Where to publish.</param>
+    /// <param name="payload">What to publish.</param>
+    /// <param name="cancellationToken">Gives up waiting; it may have been done.</param>
+    /// <returns>Null when it was done; else the value that the key has.</returns>
+    /// <exception cref="PcException">The Redis is away or refuses; nobody knows whether it was done.</exception>
+    ValueTask<string?> PublishOnceAsync(string key, string claim, string next, TimeSpan life, string channel, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken);
 }

@@ -1,0 +1,36 @@
+using System.Net;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Ports;
+
+namespace PeoplesCloud.Sessions.Hosting;
+
+/// <summary>How a node runs sessions.</summary>
+public sealed record SessionHostOptions
+{
+    /// <summary>The absolute folder of the sessions: docs/layouts/sessions.md.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>What clients are told to connect to: a name or an address of this machine.</summary>
+    public required string Hostname { get; init; }
+
+    /// <summary>Where the ports of sessions listen. Default: all addresses of IPv4; loopback for trials.</summary>
+    public IPAddress Address { get; init; } = IPAddress.Any;
+
+    /// <summary>Absolute folders of the host that every session sees at the same place and cannot change. Default: none.</summary>
+    public IReadOnlyList<string> ReadOnly { get; init; } = [];
+
+    /// <summary>What one session may use. Default: what a run gets.</summary>
+    public RunLimits Limits { get; init; } = new();
+
+    /// <summary>What network a session sees. Default: the internet, without the host and its LAN; its port is reached whatever this is.</summary>
+    public NetworkMode Network { get; init; } = NetworkMode.Internet;
+
+    /// <summary>How long a session may take to end politely. Default 1 s: the answer to remove comes when it has ended, within 2 s.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>What a port of a session may take.</summary>
+    public PortLimits Ports { get; init; } = new();
+
+    /// <summary>The log of one session, in bytes for each of its two files. Default 1 MiB.</summary>
+    public int LogBytes { get; init; } = 1 << 20;
+}

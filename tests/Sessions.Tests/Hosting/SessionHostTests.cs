@@ -1,0 +1,196 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Sessions.Engine;
+using PeoplesCloud.Sessions.Hosting;
+using PeoplesCloud.Sessions.Messages;
+
+namespace PeoplesCloud.Sessions.Tests.Hosting;
+
+public sealed class SessionHostTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly string Mark = $"9{Environment.ProcessId.ToString("000000", CultureInfo.InvariantCulture)}";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_session_has_its_folder_and_is_reached_by_tcp_and_udp_on_one_port()
+    {
+        await using var host = new SandboxFolder();
+        var port = await host.StartAsync("aa", Scripts.Echo);
+        Assert.Equal("tcp hello", await TcpAsync(port, "hello"));
+        Assert.Equal("udp hello", await UdpAsync(port, "hello"));
+        Assert.Contains("ready /app ['pycloud.init', 'pycloud.json']", Encoding.UTF8.GetString(host.Host.Log("aa")), StringComparison.Ordinal);
+        var view = Assert.Single(host.Host.Sessions);
+        Assert.Equal((SessionState.Running, port), (view.State, view.Port));
+    }
+
+    [Fact]
+    public async Task A_script_without_a_first_line_is_run_by_the_shell_with_its_settings_and_the_shared_folder()
+    {
+        var shared = Directory.CreateTempSubdirectory("games-");
+        try
+        {
+            File.SetUnixFileMode(shared.FullName, (UnixFileMode)0b111_101_101);
+            await File.WriteAllTextAsync(Path.Combine(shared.FullName, "world"), "the world", Token);
+            await using var host = new SandboxFolder(new SessionHostOptions { Folder = "", Hostname = "play.example.org", ReadOnly = [shared.FullName] });
+            var port = await host.StartAsync("aa", $"cat {shared.FullName}/world pycloud.json; ls -l pycloud.init; touch {shared.FullName}/x || exit 7");
+            Assert.Equal(7, (await host.NextAsync<SessionInput.Exited>()).ExitCode);
+            var log = Encoding.UTF8.GetString(host.Host.Log("aa"));
+            Assert.Contains("the world", log, StringComparison.Ordinal);
+            Assert.Contains("    \"hostname\": \"play.example.org\"", log, StringComparison.Ordinal);
+            Assert.Contains($"    \"port\": {port}", log, StringComparison.Ordinal);
+            Assert.Contains("-rwxrwxrwx", log, StringComparison.Ordinal);
+            Assert.Equal((SessionState.Exited, 7), (host.Host.Sessions[0].State, host.Host.Sessions[0].ExitCode));
+            using var socket = new TcpClient();
+            await Assert.ThrowsAsync<SocketException>(() => socket.ConnectAsync(IPAddress.Loopback, port, Token).AsTask()); // its port is free again
+        }
+        finally
+        {
+            shared.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task Removing_a_session_ends_all_that_it_started_before_it_is_said()
+    {
+        await using var host = new SandboxFolder();
+        await host.StartAsync("aa", Scripts.Stubborn(Mark + "1"));
+        await UntilAsync(() => SandboxFolder.ProcessesWith(Mark + "1") >= 3);
+        host.Host.Stop("aa");
+        Assert.Equal("aa", (await host.NextAsync<SessionInput.Stopped>()).Session);
+        Assert.Equal(0, SandboxFolder.ProcessesWith(Mark + "1"));
+        Assert.Empty(host.Host.Sessions);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(host.Path, "sessions")));
+        Assert.Equal(ErrorCode.SessionNotFound, Assert.Throws<PcException>(() => host.Host.Log("aa")).Code);
+    }
+
+    [Fact]
+    public async Task A_host_that_ends_leaves_no_process()
+    {
+        await using (var host = new SandboxFolder())
+        {
+            for (var i = 0; i < 4; i++) await host.StartAsync($"a{i}", Scripts.Stubborn(Mark + "2"));
+            await UntilAsync(() => SandboxFolder.ProcessesWith(Mark + "2") >= 12);
+        }
+        Assert.Equal(0, SandboxFolder.ProcessesWith(Mark + "2"));
+    }
+
+    [Theory]
+    [InlineData("#!/usr/bin/no-such-program\n")]
+    [InlineData("#!/etc/passwd\n")]
+    [InlineData("#!/bin/sh\r\necho\r\n")]
+    [InlineData("#!\necho")]
+    [InlineData("#!/usr/../etc/shadow")]
+    [InlineData("#!python3\n")]
+    public async Task A_script_whose_first_line_names_no_program_is_not_begun(string script)
+    {
+        await using var host = new SandboxFolder();
+        var refused = await Assert.ThrowsAsync<PcException>(() => host.StartAsync("aa", script));
+        Assert.Equal(ErrorCode.SessionScriptRefused, refused.Code);
+        Assert.Empty(host.Host.Sessions);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(host.Path, "sessions")));
+    }
+
+    [Fact]
+    public async Task When_no_port_is_free_or_the_sandbox_fails_that_is_said()
+    {
+        await using var host = new SandboxFolder(new SessionHostOptions { Folder = "", Hostname = "x", ReadOnly = ["/no/such/folder"] });
+        Assert.Equal(ErrorCode.RunSourceRefused, (await Assert.ThrowsAsync<PcException>(() => host.StartAsync("aa", "true"))).Code);
+
+        var elsewhere = new SessionHostOptions { Folder = Path.Combine(host.Path, "elsewhere"), Hostname = "x", Address = IPAddress.Parse("192.0.2.1") };
+        await using var without = new SessionHost(elsewhere, new SessionLimits(), host.Runtime, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        var said = new TaskCompletionSource<SessionInput>();
+        without.Happened += input => said.TrySetResult(input);
+        without.Start("aa", new SessionRequest(new(SessionVerb.Create, "a1"), "true", "", null));
+        Assert.Equal(ErrorCode.SessionNoPort, Assert.IsType<SessionInput.StartFailed>(await said.Task.WaitAsync(Patience, Token)).Error.Code);
+    }
+
+    [Fact]
+    public async Task What_nobody_foresaw_is_an_error_too_and_leaves_nothing()
+    {
+        await using var folder = new SandboxFolder();
+        await using var host = new SessionHost(
+            new SessionHostOptions { Folder = Path.Combine(folder.Path, "broken"), Hostname = "x", Address = IPAddress.Loopback }, new SessionLimits(), new BrokenRuntime(), TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        var said = new TaskCompletionSource<SessionInput>();
+        host.Happened += input => said.TrySetResult(input);
+        host.Start("aa", new SessionRequest(new(SessionVerb.Create, "a1"), "true", "", null));
+        Assert.Equal(ErrorCode.SessionStartFailed, Assert.IsType<SessionInput.StartFailed>(await said.Task.WaitAsync(Patience, Token)).Error.Code);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(folder.Path, "broken")));
+    }
+
+    [Fact]
+    public async Task Sessions_of_a_daemon_that_was_killed_are_told_as_ended()
+    {
+        await using var host = new SandboxFolder();
+        var left = Directory.CreateDirectory(Path.Combine(host.Path, "sessions", "abc", "files"));
+        await File.WriteAllTextAsync(Path.Combine(left.FullName, "pycloud.init"), "true", Token);
+        await File.WriteAllTextAsync(Path.Combine(left.Parent!.FullName, "log"), "its last words\n", Token);
+        host.Host.Resume();
+        Assert.Equal(new SessionInput.Found("abc", SessionState.Ended), await host.NextAsync<SessionInput.Found>());
+        Assert.Equal("its last words\n", Encoding.UTF8.GetString(host.Host.Log("abc")));
+        host.Host.Stop("abc");
+        await host.NextAsync<SessionInput.Stopped>();
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(host.Path, "sessions")));
+    }
+
+    [Fact]
+    public async Task A_session_sleeps_when_nobody_is_connected_and_wakes_for_the_first_bytes()
+    {
+        await using var host = new SandboxFolder();
+        var port = await host.StartAsync("aa", Scripts.Echo, idle: TimeSpan.FromSeconds(1));
+        for (var round = 0; round < 2; round++)
+        {
+            Assert.True((await host.NextAsync<SessionInput.Slept>()).Asleep);
+            Assert.Equal(SessionState.Asleep, host.Host.Sessions[0].State);
+            var word = round == 0 ? await TcpAsync(port, "wake") : await UdpAsync(port, "wake");
+            Assert.Equal(round == 0 ? "tcp wake" : "udp wake", word);
+            Assert.False((await host.NextAsync<SessionInput.Slept>()).Asleep);
+        }
+        host.Host.Stop("aa");
+        await host.NextAsync<SessionInput.Stopped>();
+    }
+
+    private static async Task<string> TcpAsync(int port, string word)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, Token);
+        await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(word), Token);
+        var answer = new MemoryStream();
+        await client.GetStream().CopyToAsync(answer, Token).WaitAsync(Patience, Token);
+        return Encoding.UTF8.GetString(answer.ToArray());
+    }
+
+    private static async Task<string> UdpAsync(int port, string word)
+    {
+        using var client = new UdpClient();
+        client.Connect(IPAddress.Loopback, port);
+        await client.SendAsync(Encoding.UTF8.GetBytes(word), Token);
+        return Encoding.UTF8.GetString((await client.ReceiveAsync(Token).AsTask().WaitAsync(Patience, Token)).Buffer);
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        var waited = System.Diagnostics.Stopwatch.StartNew();
+        while (!condition())
+        {
+            Assert.True(waited.Elapsed < Patience, "waited too long");
+            await Task.Delay(20, Token); // nobody tells when a process begins
+        }
+    }
+
+    private sealed class BrokenRuntime : IRuntime
+    {
+        public string Name => "broken";
+
+        public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => ValueTask.FromResult<IReadOnlyList<RuntimeReport>>([]);
+
+        public ValueTask<IRun> StartAsync(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken) => throw new InvalidOperationException("out of luck");
+
+        public ValueTask CollectAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    }
+}
