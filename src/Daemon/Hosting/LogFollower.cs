@@ -31,7 +31,7 @@ internal sealed class LogFollower(LocalSwarm swarm, ProgramMesh mesh, ProgramLoc
     /// <param name="byName">Whether a newer version of that name follows it.</param>
     /// <param name="tail">With how many lines to begin.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    /// <exception cref="PcException">This node may not read it (any more), or the first host cannot be reached.</exception>
+    /// <exception cref="PcException">This node may not read it (any more).</exception>
     public async IAsyncEnumerable<FollowedLine> FollowAsync(SwarmProgram program, bool byName, int tail, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var id = program.Id;
@@ -73,7 +73,7 @@ internal sealed class LogFollower(LocalSwarm swarm, ProgramMesh mesh, ProgramLoc
                     {
                         break; // it has moved
                     }
-                    catch (PcException e) when (_visited.Count > 0 && IsPassing(e))
+                    catch (PcException e) when (IsPassing(e))
                     {
                         failure = e;
                         break;
@@ -83,7 +83,7 @@ internal sealed class LogFollower(LocalSwarm swarm, ProgramMesh mesh, ProgramLoc
                     if (!lines.Current.IsNotice) _read[(id, host)] = lines.Current.Time;
                     yield return new FollowedLine(host, lines.Current);
                 }
-                _visited.Add((id, host));
+                if (failure is null) _visited.Add((id, host));
                 await moved.CancelAsync();
                 await watching;
             }

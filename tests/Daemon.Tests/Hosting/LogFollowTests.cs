@@ -62,6 +62,23 @@ public sealed class LogFollowTests
         lines.AssertWhole();
     }
 
+    [Fact]
+    public async Task A_log_is_waited_for_when_its_host_is_away_from_the_start()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var elm = await TestNode.StartAsync("elm", hosts: true);
+        await elm.JoinAsync((await oak.CreateAsync("friends")).Ticket!);
+        using var bot = new ProgramFolder(Bot);
+        await oak.DeployAsync("friends", bot.Path, "bot");
+        await elm.StopAsync();
+        await using var log = oak.LogsAsync("friends", "bot").GetAsyncEnumerator(Token);
+        Assert.True(await log.MoveNextAsync().AsTask().WaitAsync(TestNode.Patience, Token));
+        Assert.StartsWith("elm cannot be reached now", log.Current.Text);
+        await elm.StartAgainAsync(hosts: true);
+        do Assert.True(await log.MoveNextAsync().AsTask().WaitAsync(TestNode.Patience, Token));
+        while (log.Current.Stream != "out");
+    }
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>The lines of all processes, in order.</summary>
