@@ -9,8 +9,8 @@ public sealed partial class Libp2pHost
     private const int MaxPunched = 8;
     private static readonly TimeSpan PunchPause = TimeSpan.FromMilliseconds(50);
 
-    // Both guarded by _listenLock: who is dialed in a punch and may come in by our own socket instead; what relays saw, and on which connection.
-    private readonly Dictionary<IPEndPoint, TaskCompletionSource<Socket>> _awaited = [];
+    // Both guarded by _listenLock: who is to be dialed in a punch and may come in by our own socket instead; what relays saw, and on which connection.
+    private readonly Dictionary<IPEndPoint, PunchArrival> _awaited = [];
     private readonly Dictionary<PeerId, (Libp2pConnection Connection, Multiaddr Address)> _observed = [];
 
     /// <summary>A relayed connection with the peer; null when there is none.</summary>
@@ -68,11 +68,32 @@ public sealed partial class Libp2pHost
     /// <param name="cancellationToken">Gives up.</param>
     internal async Task<bool> PunchAsync(PeerId peer, IReadOnlyList<Multiaddr> addresses, bool isInitiator, CancellationToken cancellationToken)
     {
-        var targets = addresses.Where(address => !address.IsWebSocket).Select(address => address.TryGetEndPoint(out var endPoint) ? endPoint : null).OfType<IPEndPoint>()
-            .Where(endPoint => endPoint.Port > 0).Distinct().Take(MaxPunched).ToList();
+        using var arrivals = isInitiator ? Await(addresses) : null;
+        return await PunchAsync(peer, addresses, arrivals, cancellationToken);
+    }
+
+    /// <summary>
+    /// From now on what comes in from these addresses is taken for the other side of a punch in which we are the initiator. Before the other side
+    /// can dial: its packet may be quicker than its word that it dials, and then both would wait for the other to begin the handshake.
+    /// </summary>
+    internal PunchArrivals Await(IReadOnlyList<Multiaddr> addresses)
+    {
+        var arrivals = new PunchArrivals(this, [.. TargetsOf(addresses).Select(target => new PunchArrival(target))]);
+        lock (_listenLock)
+        {
+            foreach (var arrival in arrivals.All) _awaited[arrival.Target] = arrival;
+        }
+        return arrivals;
+    }
+
+    /// <summary>The same, as the initiator when there are arrivals.</summary>
+    internal async Task<bool> PunchAsync(PeerId peer, IReadOnlyList<Multiaddr> addresses, PunchArrivals? arrivals, CancellationToken cancellationToken)
+    {
+        var isInitiator = arrivals is not null;
+        arrivals?.Begin();
         using var limit = new CancellationTokenSource(_limits.ConnectTimeout, _time);
         using var attemptsEnd = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var attempts = targets.Select(target => PunchOneAsync(peer, target, isInitiator, attemptsEnd.Token)).ToList();
+        var attempts = TargetsOf(addresses).Select(target => PunchOneAsync(peer, target, arrivals?.All.First(arrival => arrival.Target.Equals(target)) ?? new PunchArrival(target), attemptsEnd.Token)).ToList();
         var connected = false;
         while (attempts.Count > 0)
         {
@@ -104,41 +125,28 @@ public sealed partial class Libp2pHost
     }
 
     // Null when the time is over, or the peer is here by another way.
-    private async Task<Socket?> PunchOneAsync(PeerId peer, IPEndPoint target, bool isInitiator, CancellationToken cancellationToken)
+    private async Task<Socket?> PunchOneAsync(PeerId peer, IPEndPoint target, PunchArrival arrival, CancellationToken cancellationToken)
     {
-        var arrival = new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously);
-        // The other side's packet may come first: then its connection comes in by our listener, and is the initiator's all the same.
-        if (isInitiator) lock (_listenLock) _awaited[target] = arrival;
-        var isTaken = false;
-        try
+        while (!cancellationToken.IsCancellationRequested && OpenDirectly(peer) is null && !arrival.Came.IsCompleted)
         {
-            while (!cancellationToken.IsCancellationRequested && OpenDirectly(peer) is null)
+            using var won = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var dial = ConnectFromListeningPortAsync(target, won.Token);
+            while (!dial.IsCompleted && !arrival.Came.IsCompleted && OpenDirectly(peer) is null) await Task.WhenAny(dial, arrival.Came, Task.Delay(PunchPause, _time, CancellationToken.None));
+            if (!dial.IsCompleted || arrival.Came.IsCompleted)
             {
-                using var won = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-                var dial = ConnectFromListeningPortAsync(target, won.Token);
-                while (!dial.IsCompleted && !arrival.Task.IsCompleted && OpenDirectly(peer) is null) await Task.WhenAny(dial, arrival.Task, Task.Delay(PunchPause, _time, CancellationToken.None));
-                if (!dial.IsCompleted || arrival.Task.IsCompletedSuccessfully)
-                {
-                    // It came in by our listener: to us as the initiator, or to the other end's.
-                    await won.CancelAsync();
-                    (await IgnoreAsync(dial))?.Dispose();
-                    isTaken = arrival.Task.IsCompletedSuccessfully;
-                    return isTaken ? await arrival.Task : null;
-                }
-                if (await IgnoreAsync(dial) is { } socket) return socket;
-                await Task.WhenAny(Task.Delay(PunchPause, _time, cancellationToken), arrival.Task); // a router that answers "no" is asked again
+                // It came in by our listener: to us as the initiator, or to the other end's.
+                await won.CancelAsync();
+                (await IgnoreAsync(dial))?.Dispose();
+                return arrival.Take();
             }
-            return null;
+            if (await IgnoreAsync(dial) is { } socket) return socket;
+            await Task.WhenAny(Task.Delay(PunchPause, _time, cancellationToken), arrival.Came); // a router that answers "no" is asked again
         }
-        finally
-        {
-            if (isInitiator)
-            {
-                lock (_listenLock) _awaited.Remove(target);
-                if (!arrival.TrySetCanceled(CancellationToken.None) && !isTaken) (await arrival.Task).Dispose();
-            }
-        }
+        return arrival.Take();
     }
+
+    private static List<IPEndPoint> TargetsOf(IReadOnlyList<Multiaddr> addresses) =>
+        [.. addresses.Where(address => !address.IsWebSocket).Select(address => address.TryGetEndPoint(out var endPoint) ? endPoint : null).OfType<IPEndPoint>().Where(endPoint => endPoint.Port > 0).Distinct().Take(MaxPunched)];
 
     private static async Task<Socket?> IgnoreAsync(Task<Socket?> dial)
     {
@@ -178,8 +186,59 @@ public sealed partial class Libp2pHost
         lock (_listenLock)
         {
             if (_awaited.Count == 0 || socket.RemoteEndPoint is not IPEndPoint from) return false;
-            var target = _awaited.ContainsKey(from) ? from : _awaited.Keys.FirstOrDefault(awaited => awaited.Address.Equals(from.Address));
-            return target is not null && _awaited.Remove(target, out var arrival) && arrival.TrySetResult(socket);
+            var target = _awaited.ContainsKey(from) ? from : _awaited.Values.FirstOrDefault(awaited => awaited.IsDialed && awaited.Target.Address.Equals(from.Address))?.Target;
+            return target is not null && _awaited.Remove(target, out var arrival) && arrival.TryGive(socket);
+        }
+    }
+
+    /// <summary>A connection from an address of the other side that may come in by our listener.</summary>
+    internal sealed class PunchArrival(IPEndPoint target)
+    {
+        private readonly TaskCompletionSource<Socket> _came = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _isTaken;
+
+        public IPEndPoint Target => target;
+
+        /// <summary>Whether we dial too: then whatever comes from there belongs to the punch. Guarded by _listenLock.</summary>
+        public bool IsDialed { get; set; }
+
+        /// <summary>Completes when it came, or will not be taken any more.</summary>
+        public Task Came => _came.Task;
+
+        public bool TryGive(Socket socket) => _came.TrySetResult(socket);
+
+        /// <summary>The socket, once; null when none came.</summary>
+        public Socket? Take() => _came.Task.IsCompletedSuccessfully && Interlocked.Exchange(ref _isTaken, 1) == 0 ? _came.Task.Result : null;
+
+        public void End()
+        {
+            if (!_came.TrySetCanceled()) Take()?.Dispose();
+        }
+    }
+
+    /// <summary>What is awaited for one punch; disposing it ends that.</summary>
+    internal sealed class PunchArrivals(Libp2pHost host, IReadOnlyList<PunchArrival> all) : IDisposable
+    {
+        public IReadOnlyList<PunchArrival> All => all;
+
+        /// <summary>We dial from now on.</summary>
+        public void Begin()
+        {
+            lock (host._listenLock)
+            {
+                foreach (var arrival in all) arrival.IsDialed = true;
+            }
+        }
+
+        /// <inheritdoc/>
+        public void Dispose()
+        {
+            lock (host._listenLock)
+            {
+                foreach (var arrival in all)
+                    if (host._awaited.TryGetValue(arrival.Target, out var awaited) && awaited == arrival) host._awaited.Remove(arrival.Target);
+            }
+            foreach (var arrival in all) arrival.End();
         }
     }
 }

@@ -59,9 +59,11 @@ internal sealed class HolePuncher(Libp2pHost host, Libp2pLimits limits, TimeProv
         {
             var there = await ReadAsync(stream, cancellationToken);
             if (there.IsSync) throw Broken();
-            await stream.Output.WriteAsync(new HolePunchMessage(false, await host.ObserveAsync(relayed, cancellationToken)).Encode(), cancellationToken);
+            var here = new HolePunchMessage(false, await host.ObserveAsync(relayed, cancellationToken)).Encode();
+            using var arrivals = host.Await(there.Addresses); // before the other side knows where to dial
+            await stream.Output.WriteAsync(here, cancellationToken);
             if (!(await ReadAsync(stream, cancellationToken)).IsSync) throw Broken();
-            if (await host.PunchAsync(stream.RemotePeer, there.Addresses, isInitiator: true, cancellationToken)) return;
+            if (await host.PunchAsync(stream.RemotePeer, there.Addresses, arrivals, cancellationToken)) return;
         }
     }
 
