@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
@@ -183,11 +182,7 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
     /// <summary>Gives a host the entries that were remembered for a program.</summary>
     public async Task BringEntriesAsync(PeerId host, SwarmId swarm, EntryHash program, CancellationToken cancellationToken)
     {
-        if (!_entries.TryGetValue(program, out var remembered)) return;
-        var path = $"/mesh/v1/swarms/{swarm}/entries";
-        var answer = await client.PostAsync(host, path, EntryList.Encode(remembered.Select(entry => entry.Bytes)), 32, cancellationToken);
-        if (Encoding.ASCII.GetString(answer) == "0") return;
-        await BringAllAsync(host, swarm, cancellationToken); // it lacks what these entries build on
+        if (_entries.TryGetValue(program, out var remembered) && swarms.Find(swarm) is { } local) await client.SendEntriesAsync(local, host, remembered, cancellationToken);
     }
 
     /// <summary>Gives a member all entries that there are, rather than wait for the next round of gossip, if it is reached.</summary>
@@ -195,20 +190,12 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
     {
         try
         {
-            await BringAllAsync(member, swarm, cancellationToken);
+            if (swarms.Find(swarm) is { } local) await client.SendAllEntriesAsync(local, member, cancellationToken);
         }
         catch (PcException e)
         {
             DaemonLog.NotReached(logger, member, e.Message);
         }
-    }
-
-    private async Task BringAllAsync(PeerId host, SwarmId swarm, CancellationToken cancellationToken)
-    {
-        var path = $"/mesh/v1/swarms/{swarm}/entries";
-        var all = swarms.Find(swarm)?.Read(replica => replica.MissingFor(FeedHeads.None, EntryList.MaxBytes * 3 / 4, out _)) ?? [];
-        foreach (var part in all.Chunk(EntryList.MaxEntries))
-            await client.PostAsync(host, path, EntryList.Encode(part.Select(entry => entry.Bytes)), 32, cancellationToken);
     }
 
     /// <summary>The path of a route about a program.</summary>

@@ -162,7 +162,8 @@ internal sealed class Membership(
         {
             try
             {
-                await client.PostAsync(peer, $"/mesh/v1/swarms/{swarm.Id}/entries", EntryList.Encode([entry.Bytes]), 64, CancellationToken.None, GoodbyeTimeout);
+                // With what it builds on: whoever is no member any more cannot ask for it.
+                await client.SendEntriesAsync(swarm, peer, [entry], CancellationToken.None, GoodbyeTimeout);
                 return;
             }
             catch (PcException e) when (e.Code == ErrorCode.PeerUnreachable && attempt == 1)

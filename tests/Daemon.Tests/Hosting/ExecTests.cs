@@ -28,7 +28,8 @@ public sealed class ExecTests
         using var bot = new ProgramFolder(Bot);
         await oak.DeployAsync("friends", bot.Path, "bot");
         await oak.LogsAsync("friends", "bot").FirstAsync(line => line.Text == "born", Token);
-        await ash.WaitForAsync("friends", swarm => swarm.Programs.Count == 1);
+        // It is to ask elm by itself below, so it has to have heard of where elm is.
+        await ash.WaitForAsync("friends", swarm => swarm.Programs.Count == 1 && swarm.Members.Any(member => member is { Name: "elm", State: "awake" }));
 
         // Both ways, binary-safe, with the exit code.
         Assert.Equal((7, "kept", "bad"), await ExecAsync(oak, [], "sh", "-c", "cat note; printf bad >&2; exit 7"));
