@@ -27,7 +27,7 @@ internal static class ProgramRuns
         var run = at >= 0 ? runs[at] : new ProgramRun(host, recorded.Epoch, null, null, null, null, null, RunUse.None);
         run = recorded.End is { } end
             ? run with { Ended = recorded.Time, End = end, Detail = recorded.Detail, ExitCode = recorded.ExitCode, Use = recorded.Use }
-            : run with { Began = run.End is null && run.Began is { } first ? first : recorded.Time, Ended = null, End = null, Detail = null, ExitCode = null };
+            : run with { Began = run.End is null && run.Began is { } first ? first : recorded.Time, Ended = null, End = null, Detail = recorded.Detail, ExitCode = null };
         if (at >= 0) return runs.SetItem(at, run);
         var after = runs.FindIndex(other => (other.Epoch, other.Host).CompareTo((run.Epoch, run.Host)) > 0);
         runs = after < 0 ? runs.Add(run) : runs.Insert(after, run);

@@ -69,6 +69,18 @@ public sealed record DataLimits
     /// <summary>The most that is copied while the program is paused, in bytes of files that changed. 64 MiB take about 50 ms to read.</summary>
     public long MaxPausedBytes { get; init; } = 64L << 20;
 
+    /// <summary>How long what changes without rest waits for a moment at which it does not, before the program is paused for more than <see cref="MaxPausedBytes"/>. 30 s: a longer pause is seldom then.</summary>
+    public TimeSpan RestPatience { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The most that is copied while the program is paused after that, in bytes. 1 GiB take about a second to read; what is more is copied file by file.</summary>
+    public long MaxLongPauseBytes { get; init; } = 1L << 30;
+
+    /// <summary>What one guardian is sent of a program that writes on and on, in bytes a second on average. 8 MiB/s: a quarter of what a guardian's disk or a local network takes.</summary>
+    public long SentBytesPerSecond { get; init; } = 8L << 20;
+
+    /// <summary>The longest pause between two versions for one guardian, which the other bounds may ask for. 30 s.</summary>
+    public TimeSpan LongestSendRest { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>All copies on this node together, in bytes. Default 20 GiB; a version that does not fit is refused, and the holder says so.</summary>
     public long MaxTotalBytes { get; init; } = 20L << 30;
 

@@ -37,12 +37,14 @@ internal sealed class DataRun : IProgramDataRun
     private Task? _disposed;
     private IRun? _run;
     private long _firstBytes = -1;
+    private long? _restlessSince;
     private bool _isLast;
     private bool _isEnding;
 
     public DataRun(ProgramData data, KeptData kept, ProgramSpec spec, DataStamp began, DataAge age, Action<string> say, DataParts parts)
     {
         (_data, _kept, _spec, _began, _say, _parts) = (data, kept, spec, began, say, parts);
+        Leaving = _stopping.Token;
         Age = age;
         Folder = kept.Store.LivePath;
         _scanner = new DataScanner(Folder, kept.Store, parts.Limits, parts.Time);
@@ -71,6 +73,9 @@ internal sealed class DataRun : IProgramDataRun
             lock (_lock) return _isLast;
         }
     }
+
+    /// <summary>Cancelled when the program leaves this host: what is still to be sent is sent at once.</summary>
+    public CancellationToken Leaving { get; }
 
     private int Pending { get; set; }
 
@@ -170,12 +175,13 @@ internal sealed class DataRun : IProgramDataRun
         {
             var guardians = RenewCopies();
             // Alone, a copy would help nobody; the folder itself is all there is. The last one tells others what there was when they come.
-            var snapshot = guardians > 0 || _isEnding ? await _scanner.TakeAsync(PauseAsync) : null;
+            var snapshot = guardians > 0 || _isEnding ? await _scanner.TakeAsync(PauseAsync, MostPausedBytes) : null;
             await BoundAsync(snapshot?.Bytes ?? _scanner.Measure().Bytes);
             if (snapshot is null) return;
             foreach (var leftOut in snapshot.LeftOut) SayOnce($"data: not copied: {leftOut}");
             if (snapshot.Problem is { } problem) SayOnce($"data: not copied: {problem}");
-            lock (_lock) Pending = snapshot.Pending;
+            TakePending(snapshot.Pending);
+            if (snapshot.Entries is not null && snapshot.Pending > 0 && _run is not null) SayOnce("data: more changes without rest than the program can be paused for: its files are copied one by one, not as they were at one moment");
             if (snapshot.Entries is { } entries && snapshot.Bytes <= _spec.Deployed.Limits.DiskBytes && DataVersionCodec.HashOf(entries) != _kept.Store.Newest?.Content && (entries.Count > 0 || _kept.Store.Newest is not null)) Commit(entries);
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
@@ -187,6 +193,22 @@ internal sealed class DataRun : IProgramDataRun
         {
             _kept.Gate.Release();
         }
+    }
+
+    // What has ended rests.
+    private long MostPausedBytes =>
+        _run is null ? long.MaxValue : _restlessSince is { } since && _parts.Time.GetElapsedTime(since) >= _parts.Limits.RestPatience ? _parts.Limits.MaxLongPauseBytes : _parts.Limits.MaxPausedBytes;
+
+    // The gate is held. Who takes over later is to know that there was more, though there is no newer version.
+    private void TakePending(int pending)
+    {
+        _restlessSince = pending == 0 ? null : _restlessSince ?? _parts.Time.GetTimestamp();
+        lock (_lock)
+        {
+            if (Pending == pending) return;
+            Pending = pending;
+        }
+        foreach (var copy in _copies.Values) copy.Wake();
     }
 
     private void Commit(IReadOnlyList<DataEntry> entries)
@@ -214,7 +236,7 @@ internal sealed class DataRun : IProgramDataRun
             _copies.Remove(gone);
             copy.Stop();
         }
-        foreach (var guardian in guardians) _copies.TryAdd(guardian, new GuardianCopy(guardian, this, _kept, _spec, _parts));
+        foreach (var guardian in guardians.Where(guardian => !_copies.ContainsKey(guardian))) _copies[guardian] = new GuardianCopy(guardian, this, _kept, _spec, _parts);
         return _copies.Count;
     }
 

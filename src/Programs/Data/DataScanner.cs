@@ -5,11 +5,11 @@ using PeoplesCloud.Programs.Bundles;
 namespace PeoplesCloud.Programs.Data;
 
 /// <summary>What was in a folder at one moment.</summary>
-/// <param name="Entries">Its files and folders; null when it could not be copied, which <paramref name="Problem"/> says.</param>
+/// <param name="Entries">Its files and folders; null when it could not be copied, which <paramref name="Problem"/> says, or not yet, since it changes without rest.</param>
 /// <param name="Bytes">All files together.</param>
-/// <param name="Pending">Files that the program wrote each time they were copied: an older state of them, or none, is among the entries.</param>
+/// <param name="Pending">0 when it is of one moment. Else how many files are in another state than then: an older one of them, or none, is among the entries.</param>
 /// <param name="LeftOut">What is not copied, in words.</param>
-/// <param name="Problem">Why there are no entries.</param>
+/// <param name="Problem">Why there are no entries; null when there are, or when there will be.</param>
 internal sealed record DataSnapshot(IReadOnlyList<DataEntry>? Entries, long Bytes, int Pending, IReadOnlyList<string> LeftOut, string? Problem);
 
 /// <summary>
@@ -34,13 +34,16 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
 
     /// <summary>Copies what has changed since the last snapshot.</summary>
     /// <param name="pause">Stops the program until what it answers is disposed of; answers null when it cannot.</param>
-    public async ValueTask<DataSnapshot> TakeAsync(Func<ValueTask<IAsyncDisposable?>> pause)
+    /// <param name="mostPausedBytes">How much may have changed for a pause; below <see cref="DataLimits.MaxLongPauseBytes"/>, more than that waits for a later attempt.</param>
+    public async ValueTask<DataSnapshot> TakeAsync(Func<ValueTask<IAsyncDisposable?>> pause, long mostPausedBytes = long.MaxValue)
     {
         for (var attempt = 0; attempt < limits.MaxAttempts; attempt++)
         {
             if (TryTake(isStill: false, out var snapshot)) return snapshot;
         }
-        if (ChangedBytes(Look()) <= limits.MaxPausedBytes && await pause() is { } paused)
+        var (bytes, changed) = Changed(Look());
+        if (changed.Bytes > mostPausedBytes && mostPausedBytes < limits.MaxLongPauseBytes) return new DataSnapshot(null, bytes, Math.Max(1, changed.Files), [], null);
+        if (changed.Bytes <= mostPausedBytes && await pause() is { } paused)
         {
             await using (paused)
             {
@@ -61,7 +64,7 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
     {
         var seen = Look();
         var (entries, known, unsteady) = Copy(seen);
-        snapshot = seen.Problem is { } problem ? new DataSnapshot(null, seen.Bytes, 0, seen.LeftOut, problem) : new DataSnapshot(entries, seen.Bytes, 0, seen.LeftOut, null);
+        snapshot = seen.Problem is { } problem ? new DataSnapshot(null, seen.Bytes, 0, seen.Told(), problem) : new DataSnapshot(entries, seen.Bytes, 0, seen.Told(), null);
         if (seen.Problem is not null) return true;
         foreach (var file in known) _known[file.Key] = file.Value; // read again only if it changes
         if (unsteady > 0 || !(isStill || seen.IsSameAs(Look()))) return false;
@@ -75,11 +78,11 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
         var before = _known;
         var seen = Look();
         var (entries, known, unsteady) = Copy(seen);
-        if (seen.Problem is { } problem) return new DataSnapshot(null, seen.Bytes, 0, seen.LeftOut, problem);
+        if (seen.Problem is { } problem) return new DataSnapshot(null, seen.Bytes, 0, seen.Told(), problem);
         var copied = entries.Select(entry => entry.Path).ToHashSet(StringComparer.Ordinal);
         entries.AddRange(seen.Files.Where(file => !copied.Contains(file.Path)).Select(file => before.GetValueOrDefault(file.Path)?.Entry).OfType<DataEntry>());
         (_known, _folders) = (known, seen.Folders);
-        return new DataSnapshot(Sorted(entries), seen.Bytes, unsteady, seen.LeftOut, null);
+        return new DataSnapshot(Sorted(entries), seen.Bytes, unsteady == 0 && seen.IsSameAs(Look()) ? 0 : Math.Max(1, unsteady), seen.Told(), null);
     }
 
     private (List<DataEntry> Entries, Dictionary<string, Known> Known, int Unsteady) Copy(Seen seen)
@@ -93,7 +96,7 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
         var changed = seen.Folders.Except(_folders, StringComparer.Ordinal).Select(Above).ToHashSet(StringComparer.Ordinal);
         foreach (var file in seen.Files)
         {
-            var copied = IsKnown(file) ? _known[file.Path] : CopyFile(root, file, seen.LeftOut, ref unsteady);
+            var copied = IsKnown(file) ? _known[file.Path] : CopyFile(root, file, seen, ref unsteady);
             if (copied is null) continue;
             if (!_known.TryGetValue(file.Path, out var before) || before.Status.Inode != copied.Status.Inode) changed.Add(Above(file.Path));
             known[file.Path] = copied;
@@ -107,14 +110,14 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
         return (Sorted(entries), known, unsteady);
     }
 
-    private Known? CopyFile(OpenFolder root, SeenFile file, List<string> leftOut, ref int unsteady)
+    private Known? CopyFile(OpenFolder root, SeenFile file, Seen seen, ref int unsteady)
     {
         var isYoung = time.GetUtcNow() - file.Changed < Young;
         using var handle = root.TryOpenFile(file.Path, out var status);
         if (handle is null)
         {
             // Gone, or not readable by us: told apart by looking again, which the caller does.
-            LeaveOut(leftOut, $"{Quoted.Text(file.Path)} cannot be read");
+            seen.LeaveOut($"{Quoted.Text(file.Path)} cannot be read");
             return null;
         }
         if (status != file.Status || Read(handle, file) is not { } chunks || !FileStatus.TryRead(handle, out var after, out _) || after != status)
@@ -143,7 +146,11 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
 
     private bool IsKnown(SeenFile file) => _known.TryGetValue(file.Path, out var known) && known.Status == file.Status && !known.WasYoung;
 
-    private long ChangedBytes(Seen seen) => seen.Files.Where(file => !IsKnown(file)).Sum(file => file.Status.Bytes);
+    private (long Bytes, (long Bytes, int Files) Changed) Changed(Seen seen)
+    {
+        var changed = seen.Files.Where(file => !IsKnown(file)).ToList();
+        return (seen.Bytes, (changed.Sum(file => file.Status.Bytes), changed.Count));
+    }
 
     private Seen Look()
     {
@@ -163,7 +170,7 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
             var path = above + name;
             if (!DataVersionCodec.IsName(name) || Encoding.UTF8.GetByteCount(path) > DataLimits.MaxPathBytes)
             {
-                LeaveOut(seen.LeftOut, $"{Quoted.Text(path)} has a name that cannot be copied");
+                seen.LeaveOut($"{Quoted.Text(path)} has a name that cannot be copied");
                 continue;
             }
             if (!folder.TryLook(name, out var status)) continue; // gone
@@ -175,18 +182,18 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
             }
             if (status.Kind != FileKind.Folder)
             {
-                LeaveOut(seen.LeftOut, $"{Quoted.Text(path)} is no file or folder");
+                seen.LeaveOut($"{Quoted.Text(path)} is {(status.Kind == FileKind.Link ? "a symbolic link" : "a pipe, socket or device")}");
                 continue;
             }
             if (depth >= DataLimits.MaxDepth)
             {
-                LeaveOut(seen.LeftOut, $"{Quoted.Text(path)} is more than {DataLimits.MaxDepth} folders deep");
+                seen.LeaveOut($"{Quoted.Text(path)} is more than {DataLimits.MaxDepth} folders deep");
                 continue;
             }
             using var inner = folder.TryEnter(name);
             if (inner is null)
             {
-                if (folder.TryLook(name, out var now) && now.Kind == FileKind.Folder) LeaveOut(seen.LeftOut, $"{Quoted.Text(path)} cannot be read");
+                if (folder.TryLook(name, out var now) && now.Kind == FileKind.Folder) seen.LeaveOut($"{Quoted.Text(path)} cannot be read");
                 continue;
             }
             seen.Folders.Add(path);
@@ -195,11 +202,6 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
     }
 
     private static string Above(string path) => path.LastIndexOf('/') is var slash and >= 0 ? path[..slash] : "";
-
-    private static void LeaveOut(List<string> leftOut, string what)
-    {
-        if (leftOut.Count < MaxLeftOut) leftOut.Add(what);
-    }
 
     // By the bytes of UTF-8, so that the order is the same on every machine.
     private static List<DataEntry> Sorted(List<DataEntry> entries)
@@ -219,15 +221,26 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
 
     private sealed class Seen
     {
+        private readonly List<string> _leftOut = [];
+        private int _leftOutCount;
+
         public List<SeenFile> Files { get; } = [];
 
         public List<string> Folders { get; } = [];
 
-        public List<string> LeftOut { get; } = [];
-
         public long Bytes { get; set; }
 
         public string? Problem { get; set; }
+
+        /// <summary>Counts what is not copied, and keeps the first few of it in words.</summary>
+        public void LeaveOut(string what)
+        {
+            if (_leftOut.Count < MaxLeftOut) _leftOut.Add(what);
+            _leftOutCount++;
+        }
+
+        /// <summary>What is not copied.</summary>
+        public IReadOnlyList<string> Told() => _leftOutCount > MaxLeftOut ? [.. _leftOut, $"{_leftOutCount - MaxLeftOut} more"] : _leftOut;
 
         public bool IsSameAs(Seen other) => Files.SequenceEqual(other.Files) && Folders.Order(StringComparer.Ordinal).SequenceEqual(other.Folders.Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }

@@ -109,6 +109,13 @@ public sealed record DataVersion
 
     private DataHash? _content;
 
+    /// <summary>How many bytes of pieces another version lacks.</summary>
+    public long BytesUnlike(DataVersion? other)
+    {
+        var there = other?.Chunks.Select(chunk => chunk.Hash).ToHashSet() ?? [];
+        return Chunks.Where(chunk => there.Add(chunk.Hash)).Sum(chunk => (long)chunk.Bytes);
+    }
+
     /// <summary>How many files of this version another one lacks or has otherwise, or has and this one not.</summary>
     public int FilesUnlike(DataVersion? other)
     {

@@ -57,8 +57,10 @@ internal sealed class GuardianCopy : IAsyncDisposable
                 var told = _run.Told;
                 if (told is { } now && (_held < now.Newest.Stamp || now.Pending != saidPending || (now.IsLast && !saidLast)))
                 {
+                    var (before, began) = (_saved, _parts.Time.GetTimestamp());
                     await TellAsync(now);
                     (saidPending, saidLast, pause) = (now.Pending, now.IsLast, _parts.Limits.RetryPause);
+                    if (_saved != before) await RestAsync(now.Newest.BytesUnlike(before), _parts.Time.GetElapsedTime(began));
                 }
                 if (told is { IsLast: true } || (told is null && _run.IsLast)) _hasLastOrFailed.TrySetResult();
                 await _wake.Reader.ReadAsync(_stopping.Token);
@@ -95,6 +97,22 @@ internal sealed class GuardianCopy : IAsyncDisposable
         if (_held == now.Newest.Stamp) _saved = now.Newest;
         else if (!_held.IsOfEpoch(now.Newest.Stamp) && _held > now.Newest.Stamp)
             _run.SayOnce($"data: {_parts.Swarm.NameOf(_spec.Swarm, _guardian)} has newer data, of epoch {_held.Epoch}: this host is not the program's host any more");
+    }
+
+    // However much a program writes, what is sent takes half of the line at most, and of a fast one a share.
+    private async Task RestAsync(long bytes, TimeSpan took)
+    {
+        var rest = TimeSpan.FromSeconds((double)bytes / _parts.Limits.SentBytesPerSecond) - took;
+        if (rest < took) rest = took;
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_run.Leaving, _stopping.Token);
+        try
+        {
+            await Task.Delay(rest < _parts.Limits.LongestSendRest ? rest : _parts.Limits.LongestSendRest, _parts.Time, either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The last one goes at once, and then it ends.
+        }
     }
 
     private async Task PauseAsync(TimeSpan pause)

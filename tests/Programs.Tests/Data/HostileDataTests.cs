@@ -124,7 +124,7 @@ public sealed class HostileDataTests : IAsyncDisposable
         File.CreateSymbolicLink(Path.Combine(run.Folder, "folder"), _village.Folder["secret"]);
         ReplicationTests.Write(run, "score", "one");
         await _fir.UntilAsync("score=one");
-        Assert.Contains(_elm.Said, line => line == "data: not copied: \"file\" is no file or folder");
+        Assert.Contains(_elm.Said, line => line == "data: not copied: \"file\" is a symbolic link");
     }
 
     [Fact]

@@ -245,6 +245,28 @@ public sealed class ReplicationTests : IAsyncDisposable
         Assert.Null(_fir.Newest);
     }
 
+    // Goal: a program that writes on and on does not fill the line. Method: a byte a second is sent, so that each copy is followed by the longest rest.
+    [Fact]
+    public async Task Between_two_copies_a_guardian_is_left_alone_and_has_the_last_one_all_the_same()
+    {
+        await using var village = new DataVillage();
+        var elm = village.Add("elm", limits: new DataLimits { SentBytesPerSecond = 1, LongestSendRest = TimeSpan.FromHours(1) });
+        var fir = village.Add("fir");
+        await using (var run = await elm.BeginAsync(1))
+        {
+            Write(run, "log", new string('x', 5000));
+            await UntilAsync(() => fir.Newest is { } newest && newest.Content == elm.Newest?.Content);
+            var (first, given) = (fir.Newest, elm.ChunksGiven);
+            for (var i = 0; i < 4; i++)
+            {
+                Write(run, "log", $"{i}");
+                await UntilAsync(() => elm.Files() == $"log={i}");
+            }
+            Assert.Equal((first, given), (fir.Newest, elm.ChunksGiven));
+        }
+        Assert.Equal(("log=3", 2), (fir.Files(), elm.ChunksGiven)); // at once when it left
+    }
+
     [Fact]
     public async Task Pieces_that_no_version_needs_are_removed()
     {

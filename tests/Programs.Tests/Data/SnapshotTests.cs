@@ -116,7 +116,7 @@ public sealed class SnapshotTests : IDisposable
         Write("none", "");
         Assert.Equal(0, System.Diagnostics.Process.Start("mkfifo", Path.Combine(_live, "pipe")) is { } made && made.WaitForExit(30_000) ? made.ExitCode : -1);
         var snapshot = await Scanner().TakeAsync(NoPause);
-        Assert.Equal(["\"pipe\" is no file or folder"], snapshot.LeftOut);
+        Assert.Equal(["\"pipe\" is a pipe, socket or device"], snapshot.LeftOut);
         Assert.Equal([("empty", DataKind.Folder, 0L), ("none", DataKind.File, 0L), ("run.sh", DataKind.Executable, 9L)], snapshot.Entries!.Select(entry => (entry.Path, entry.Kind, entry.Bytes)));
     }
 
