@@ -6,6 +6,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
     ["add"] = AddBenchmark.RunAsync,
     ["blake3"] = Blake3Benchmark.RunAsync,
     ["connections"] = ConnectionsBenchmark.RunAsync,
+    ["data"] = DataBenchmark.RunAsync,
     ["deploy"] = DeployBenchmark.RunAsync,
     ["failover"] = FailoverBenchmark.RunAsync,
     ["idle"] = IdleBenchmark.RunAsync,

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace PeoplesCloud.EndToEnd.Tests;
 
@@ -12,6 +13,9 @@ public sealed class FailoverTests
     /// <summary>With a majority no two hosts run a program; what two clocks, a loaded machine and a datagram on its way may make of that.</summary>
     private const double Tolerance = 1;
 
+    /// <summary>How old the data of the next host may be, in seconds. On a machine that has time it is less than one; the longest pause between two copies is 10 s.</summary>
+    private const double StaleData = 20;
+
     [Fact]
     public void Whatever_happens_to_its_host_a_program_runs_on_and_not_twice()
     {
@@ -23,13 +27,16 @@ public sealed class FailoverTests
         foreach (var name in new[] { "oak", "elm", "fir", "ash" }) homes[name] = Up(lan, place, name);
         Place.Swarm("friends", homes["oak"], homes["elm"], homes["fir"], homes["ash"]);
         UntilAwake(homes["oak"], 4);
-        Pc.Run(homes["oak"], "deploy", "friends", recorder.Bot()).Ok();
+        Pc.Run(homes["oak"], "deploy", "friends", recorder.DataBot()).Ok();
         var run = recorder.WaitForRun(0, "the first run");
+        recorder.WaitUntilHeard(run.Id, run.First + 2); // so that it has something to lose
 
-        // Its daemon is killed.
+        // Its daemon is killed while it writes.
         var at = Recorder.Now;
         Place.Kill(homes[run.Host]);
         run = Moved(recorder, run, at, "somebody took over from a killed daemon");
+        Until(homes["oak"], program => program.GetProperty("runs").EnumerateArray().Last() is var now && now.GetProperty("host").GetString() == run.Host
+            && now.TryGetProperty("detail", out var detail) && Regex.IsMatch(detail.GetString()!, "^data: [0-9]+ files? behind, [0-9.]+ s"), "the feed says how old its data was");
         foreach (var (name, home) in homes.Where(node => node.Key is not "oak" && node.Key != run.Host)) Up(lan, place, name, home);
         UntilAwake(homes["oak"], 4);
 
@@ -37,9 +44,12 @@ public sealed class FailoverTests
         at = Recorder.Now;
         lan.Unplug(run.Host);
         var cut = run.Host;
-        run = Moved(recorder, run, at, "somebody took over from one who was cut off");
+        run = Moved(recorder, run, at, "somebody took over from one who was cut off", goesOn: true);
         lan.Plug(cut);
         UntilAwake(homes["oak"], 4);
+        // What it went on writing without the others is not in what they have: it is kept.
+        Place.Until(() => Pc.Run(homes["oak"], "data", "list", "friends", "recorded-bot", "--json").Ok(), said => said.Json.GetProperty("copies").EnumerateArray().Any(copy =>
+            copy.TryGetProperty("conflict", out var name) && name.GetString()!.StartsWith($"data.conflict-{cut}-", StringComparison.Ordinal) && copy.GetProperty("on").GetString() == cut), "the changes of who was cut off are kept");
 
         // Its daemon stands still: a kernel timer ends it, and its sandbox with it.
         at = Recorder.Now;
@@ -57,10 +67,13 @@ public sealed class FailoverTests
         at = Recorder.Now;
         var last = run.Host;
         Pc.Run(homes[last], "down").Ok();
+        var left = run.Id;
         run = Moved(recorder, run, at, "somebody took over from one who went");
+        Assert.True(run.Counts.First().Key > recorder.Runs().Single(one => one.Id == left).Counts.Last().Key, "what is handed over is all that there was");
         var program = Until(homes["oak"], program => program.GetProperty("host").GetString() == run.Host && program.GetProperty("state").GetString() == "running", "oak sees it run");
         var runs = program.GetProperty("runs").EnumerateArray().ToList();
         Assert.Equal("handed over", runs[^2].GetProperty("why").GetString());
+        Assert.Equal("data: 0 files behind, 0.0 s", runs[^1].GetProperty("detail").GetString());
         Assert.Contains($"ran on {last} until ", Pc.Run(homes["oak"], "list", "friends").Ok().Out, StringComparison.Ordinal);
         Assert.Contains(runs, one => one.TryGetProperty("why", out var why) && why.GetString() == "lease lost");
         Pc.Run(homes["oak"], "stop", "friends", "recorded-bot").Ok();
@@ -97,12 +110,18 @@ public sealed class FailoverTests
         Assert.True(recorder.Runs().Single(run => run.Id == ended).Last <= met, "the lower epoch ended");
     }
 
-    private static RecordedRun Moved(Recorder recorder, RecordedRun before, double at, string what)
+    private static RecordedRun Moved(Recorder recorder, RecordedRun before, double at, string what, bool goesOn = false)
     {
         var run = recorder.WaitForRun(at, what);
         Assert.NotEqual(before.Host, run.Host);
         recorder.WaitUntilHeard(run.Id, run.First + 2); // long enough to overlap if the other goes on
-        TestContext.Current.TestOutputHelper?.WriteLine($"{what}: {run.First - at:0.00} s after it, {recorder.LongestOverlap(at):0.00} s together");
+        // Its data was of one moment, and not of long ago. Who is cut off goes on writing for a while, which the others never hear of.
+        var began = run.Counts.First().Key - 1;
+        before = recorder.Runs().Single(one => one.Id == before.Id);
+        Assert.True(began >= before.Counts.First().Key, $"{what}, and it began with {began}; before there were {before.Counts.First().Key} to {before.Counts.Last().Key}");
+        var lost = (goesOn ? at : before.Last) - before.Counts.Last(said => said.Key <= began).Value;
+        TestContext.Current.TestOutputHelper?.WriteLine($"{what}: {run.First - at:0.00} s after it, {recorder.LongestOverlap(at):0.00} s together, {Math.Max(0, lost):0.00} s of its data lost");
+        Assert.True(lost < StaleData, $"{what}, and {lost:0.00} s of its data were lost");
         Assert.True(recorder.LongestOverlap(at) < Tolerance, $"{what}, and both ran for {recorder.LongestOverlap(at):0.00} s: {string.Join(", ", recorder.Runs())}");
         return run;
     }

@@ -4,7 +4,11 @@ using System.Globalization;
 namespace PeoplesCloud.EndToEnd.Tests;
 
 /// <summary>One run of a recorded program: one process, from its first to its last word. Times are CLOCK_BOOTTIME, which all hosts of this machine share.</summary>
-internal sealed record RecordedRun(string Program, string Id, string Host, double First, double Last);
+internal sealed record RecordedRun(string Program, string Id, string Host, double First, double Last)
+{
+    /// <summary>When it said each number that it had written into its data; its first is one more than what it began with, and 0 says that what it found was torn.</summary>
+    internal SortedDictionary<int, double> Counts { get; } = [];
+}
 
 /// <summary>
 /// Counts from outside what runs where: the program itself says every 20 ms who it is and when, to an observer that takes no part in the swarm and
@@ -56,6 +60,34 @@ internal sealed class Recorder : IDisposable
             time.sleep(0.02)
         """))!;
 
+    /// <summary>The same with data: it counts in two files that it writes one after the other, and says how far it is. No moment has a second that is ahead of the first, or behind by more than one.</summary>
+    public string DataBot(string name = "recorded-bot")
+    {
+        _place.File($"{name}/pc.toml", "data = true\n");
+        return Path.GetDirectoryName(_place.File($"{name}/bot.py", $"""
+            import os, socket, time, uuid
+            me = "{name}/" + uuid.uuid4().hex[:8]
+            door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            def read(name):
+                return int(open("data/" + name).read()) if os.path.exists("data/" + name) else 0
+            def write(name, count):
+                with open("data/" + name + ".new", "w") as file: file.write(str(count))
+                os.rename("data/" + name + ".new", "data/" + name)
+            count = read("first")
+            torn = count - read("second") not in (0, 1)
+            print("I am %s and begin with %d" % (me, count), flush=True)
+            while True:
+                count += 1
+                write("first", count)
+                write("second", count)
+                try:
+                    door.sendto(("%s %.3f %d" % (me, time.clock_gettime(time.CLOCK_BOOTTIME), 0 if torn else count)).encode(), ("{Lan.ObserverAddress}", {Port}))
+                except OSError:
+                    pass
+                time.sleep(0.02)
+            """))!;
+    }
+
     /// <summary>CLOCK_BOOTTIME now, in seconds.</summary>
     public static double Now => double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture);
 
@@ -65,10 +97,11 @@ internal sealed class Recorder : IDisposable
         var runs = new Dictionary<string, RecordedRun>();
         foreach (var line in Lines())
         {
-            if (line.Split(' ') is not [var id, var text, var by] || !double.TryParse(text, CultureInfo.InvariantCulture, out var time)) continue; // the end of the file, half written
-            runs[id] = runs.TryGetValue(id, out var run)
+            if (line.Split(' ') is not [var id, var text, .. var count, var by] || !double.TryParse(text, CultureInfo.InvariantCulture, out var time)) continue; // the end of the file, half written
+            var now = runs[id] = runs.TryGetValue(id, out var run)
                 ? run with { First = Math.Min(run.First, time), Last = Math.Max(run.Last, time) }
                 : new RecordedRun(id.Split('/')[0], id, _hosts.FirstOrDefault(host => _lan.ObservedAddressOf(host) == by) ?? by, time, time);
+            if (count is [var number]) now.Counts[int.Parse(number, CultureInfo.InvariantCulture)] = time;
         }
         return [.. runs.Values.OrderBy(run => run.First)];
     }
