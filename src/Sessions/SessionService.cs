@@ -28,7 +28,7 @@ public sealed partial class SessionService
     private readonly string _cloud;
     private readonly SessionEngineOptions _options;
     private readonly IChannels _channels;
-    private readonly IClaims? _claims;
+    private readonly IAnswerKeys? _claims;
     private readonly SessionHost _host;
     private readonly Func<SessionLoad> _load;
     private readonly TimeProvider _time;
@@ -50,7 +50,7 @@ public sealed partial class SessionService
     /// <param name="newSession">Makes ids of sessions.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
-    public SessionService(string cloud, SessionEngineOptions options, IChannels channels, IClaims? claims, SessionHost host, Func<SessionLoad> load, Func<string> newSession, TimeProvider time, ILogger logger)
+    public SessionService(string cloud, SessionEngineOptions options, IChannels channels, IAnswerKeys? claims, SessionHost host, Func<SessionLoad> load, Func<string> newSession, TimeProvider time, ILogger logger)
     {
         if ((claims is null) != (options.Agreement == SessionAgreement.Coordinated)) throw new ArgumentException("claims come with a Redis, and only with one", nameof(claims));
         (_cloud, _options, _channels, _claims, _host, _load, _time, _logger) = (cloud, options, channels, claims, host, load, time, logger);

@@ -3,7 +3,7 @@ using PeoplesCloud.Sessions.Channels;
 namespace PeoplesCloud.Sessions.Tests;
 
 /// <summary>The keys of a Redis, in memory; their time is that of a clock.</summary>
-internal sealed class MemoryClaims(TimeProvider time, LocalChannels channels) : IClaims
+internal sealed class MemoryClaims(TimeProvider time, LocalChannels channels) : IAnswerKeys
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, (string Value, DateTimeOffset Until)> _keys = new(StringComparer.Ordinal);

@@ -35,7 +35,11 @@ public interface IClaims
     /// <returns>Whether it was.</returns>
     /// <exception cref="PcException">The Redis is away or refuses.</exception>
     ValueTask<bool> ReleaseAsync(string key, string value, CancellationToken cancellationToken);
+}
 
+/// <summary>Keys that can be set together with the message that says so.</summary>
+public interface IAnswerKeys : IClaims
+{
     /// <summary>
     /// Sets a key and publishes a message, both or neither and nothing between them: if the key is not set, or its value is <paramref name="claim"/>.
     /// With that at most one message is published for a key, whoever was slow meanwhile.
