@@ -262,7 +262,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var clock = BootTime = new BootTimeProvider();
         Owns(clock.Dispose);
         var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time, clock);
-        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin, Secrets = ProgramSecrets.Open };
+        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin, Balance = new FavourBalances(Swarms).HoursOf, Secrets = ProgramSecrets.Open };
         var dead = _fences ? new DeadMansSwitch() : null;
         if (dead is not null) Owns(dead.Dispose);
         var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));

@@ -12,7 +12,7 @@ public sealed class HostTests
         "elm", Hosts: true, Paused: false, null,
         [new HostRuleInfo("programs", "16", "default", "0 to 1000", "2"), new HostRuleInfo("memory", "512MiB", "set", "bytes")],
         [
-            new HostedInfo("friends", "bot", "oak", "running", null, 41L << 20, 256L << 20, 0.254, 1, 2, 128, 1L << 20, 256L << 20, "internet", 7300),
+            new HostedInfo("friends", "bot", "oak", "running", null, 41L << 20, 256L << 20, 0.254, 1, 2, 128, 1L << 20, 256L << 20, "internet", 7300, 43_200, 3 << 20),
             new HostedInfo("friends", "web", "fir", "waiting", "rule hours: hosts 22:00-06:00 only, by its clock", null, 256L << 20, null, 1, null, 128, null, 256L << 20, "none", 0),
         ]);
 
@@ -24,9 +24,9 @@ public sealed class HostTests
           programs  2     16       default
           memory          512MiB   set
 
-          program      owner  state    memory            cpus      pids     disk               network   ran
-          friends/bot  oak    running  41 MiB / 256 MiB  0.25 / 1  2 / 128  1.0 MiB / 256 MiB  internet  2 h
-          friends/web  fir    waiting  - / 256 MiB       - / 1     - / 128  - / 256 MiB        none      0 s
+          program      owner  state    memory            cpus      pids     disk               network            ran
+          friends/bot  oak    running  41 MiB / 256 MiB  0.25 / 1  2 / 128  1.0 MiB / 256 MiB  internet, 3.0 MiB  2 h / 12 h
+          friends/web  fir    waiting  - / 256 MiB       - / 1     - / 128  - / 256 MiB        none               0 s
           web waits: rule hours: hosts 22:00-06:00 only, by its clock
 
         """.ReplaceLineEndings("\n"), Shown(Elm));

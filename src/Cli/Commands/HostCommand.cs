@@ -16,7 +16,7 @@ internal static class HostCommand
         var show = new PcCommand("show", "Show the rules, and what programs use of what they allow.")
         {
             Details = """
-                Each rule with its value and where that comes from: default, config (the table [host] of config.toml, or PC_HOST_ variables) or set (pc host set, which wins). Below, each program that runs here: used / allowed. Used is measured now; allowed is what the program asked for when it was deployed, and the kernel holds it to that (pc doctor says by what). A program that a rule does not let run is waiting, with the rule.
+                Each rule with its value and where that comes from: default, config (the table [host] of config.toml, or PC_HOST_ variables) or set (pc host set, which wins). Below, each program that runs here: used / allowed. Used is measured now; allowed is what the program asked for when it was deployed, and the kernel holds it to that (pc doctor says by what). Beside the network that it may see stands what it sent and received. A program that a rule does not let run is waiting, with the rule.
                 """,
             Examples = [("pc host show", "What this machine gives, and to whom."), ("pc host show --json", "The same for a script.")],
         };
@@ -38,6 +38,7 @@ internal static class HostCommand
                 network            none, internet (without this machine and its LAN) or lan: the widest that a program may see
                 hours              always, or parts of the week such as "22:00-06:00" or "mon-fri 18:00-24:00; sat,sun 00:00-24:00", in this machine's local time
                 longest_run        how long one deploy may run here in all, such as 12h; sleep is not counted
+                favours            ignored, or first: when programs, total_memory or total_cpus do not let all run, programs of members that gave more processor hours in their swarm than others (pc favours) get the room; those of others are ended in order and wait, or go on elsewhere
                 """,
             Examples =
             [
@@ -154,7 +155,8 @@ internal static class HostView
                 $"{(program.CpusUsed is { } cpus ? Number(cpus) : "-")} / {Number(program.CpusAllowed)}",
                 $"{(program.PidsUsed is { } pids ? Number(pids) : "-")} / {program.PidsAllowed}",
                 $"{(program.DiskUsed is { } disk ? Words.Bytes(disk) : "-")} / {Words.Bytes(program.DiskAllowed)}",
-                program.Network, Span(program.RanSeconds));
+                program.NetworkBytes is { } bytes ? $"{program.Network}, {Words.Bytes(bytes)}" : program.Network,
+                program.RanAllowedSeconds is { } longest ? $"{Span(program.RanSeconds)} / {Span(longest)}" : Span(program.RanSeconds));
         }
         programs.Write(terminal, "  ");
         foreach (var program in reply.Programs.Where(program => program.State == "waiting" && program.Detail is not null))

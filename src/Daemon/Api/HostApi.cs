@@ -10,16 +10,19 @@ namespace PeoplesCloud.Daemon.Api;
 /// </summary>
 public sealed record HostReply(string Name, bool Hosts, bool Paused, DateTimeOffset? PausedUntil, IReadOnlyList<HostRuleInfo> Rules, IReadOnlyList<HostedInfo> Programs);
 
-/// <summary>A rule. From: default, config or set. Range: what its value may be. Used: what programs have of it now, for rules that are sums; null for others.</summary>
+/// <summary>
+/// A rule. From: default, config or set. Range: what its value may be. Used: what programs have of it now, for rules that are sums; open or closed for hours,
+/// the widest for the network, the longest for runs; null for others, which are of each program alone.
+/// </summary>
 public sealed record HostRuleInfo(string Rule, string Value, string From, string Range, string? Used = null);
 
 /// <summary>
 /// A program on this host. Each Used is measured (null: unknown, or it does not run), each Allowed is what the runtime holds it to. Cpus: cores, over half a second.
-/// Disk: the fuller one of its writable places. RanSeconds: how long this deploy ran here.
+/// Disk: the fuller one of its writable places. RanSeconds: how long this deploy ran here, of RanAllowedSeconds (null: for ever). NetworkBytes: what it sent and received.
 /// </summary>
 public sealed record HostedInfo(
     string Swarm, string Program, string Owner, string State, string? Detail,
-    long? MemoryUsed, long MemoryAllowed, double? CpusUsed, double CpusAllowed, int? PidsUsed, int PidsAllowed, long? DiskUsed, long DiskAllowed, string Network, long RanSeconds);
+    long? MemoryUsed, long MemoryAllowed, double? CpusUsed, double CpusAllowed, int? PidsUsed, int PidsAllowed, long? DiskUsed, long DiskAllowed, string Network, long RanSeconds, long? RanAllowedSeconds = null, long? NetworkBytes = null);
 
 /// <summary>POST /v1/host: rules and their values; the value "default" takes back what was set. All or none.</summary>
 public sealed record HostSetRequest(IReadOnlyDictionary<string, string> Rules);

@@ -37,6 +37,7 @@ internal static class HostSettings
         new(HostRules.Network, "none, internet or lan", (policy, text) => Network(text) is { } value ? policy with { Network = value } : null, policy => HostPolicy.NameOf(policy.Network)),
         new(HostRules.Hours, "always, or parts of the week such as 22:00-06:00 or mon-fri 18:00-24:00; several with ; between", (policy, text) => Hours(text) is { } value ? policy with { Hours = value } : null, policy => policy.Hours.Count == 0 ? "always" : string.Join("; ", policy.Hours)),
         new(HostRules.LongestRun, "none, or a time such as 12h, 90m or 1d12h", (policy, text) => text is "none" ? policy with { LongestRun = null } : Durations.TryParse(text, out var value) ? policy with { LongestRun = value } : null, policy => policy.LongestRun is { } longest ? Durations.Text(longest) : "none"),
+        new(HostRules.Favours, "ignored, or first: when not all fit, members that gave more go first", (policy, text) => text is "ignored" or "first" ? policy with { FavoursFirst = text is "first" } : null, policy => policy.FavoursFirst ? "first" : "ignored"),
     ];
 
     /// <summary>The rule of a name; null when there is none.</summary>

@@ -4,6 +4,7 @@ using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
@@ -28,7 +29,7 @@ internal sealed class HostService(string name, PolicyBook book, ProgramHost prog
         var here = programs.Programs.Where(status => status.State is not (ProgramState.Stopped or ProgramState.Failed)).ToList();
         return new HostReply(
             name, policy.Hosts, policy.Pause is not null, policy.Pause?.Until,
-            [.. book.Rules.Select(rule => Describe(rule, here))],
+            [.. book.Rules.Select(rule => Describe(rule, policy, here))],
             [.. here.Select(status => Describe(status, before.GetValueOrDefault(status.Spec.Id), seconds)).OrderBy(info => info.Swarm, StringComparer.Ordinal).ThenBy(info => info.Program, StringComparer.Ordinal)]);
     }
 
@@ -59,14 +60,18 @@ internal sealed class HostService(string name, PolicyBook book, ProgramHost prog
         return new PolicyReply(await ShowAsync(cancellationToken), [.. ended.Select(status => new EndedProgram(SwarmName(status.Spec.Swarm), status.Spec.Name, NameOf(status.Spec.Swarm, status.Spec.Owner), status.Detail ?? ""))], resumed);
     }
 
-    private HostRuleInfo Describe(PolicyRule rule, List<ProgramStatus> here)
+    private HostRuleInfo Describe(PolicyRule rule, HostPolicy policy, List<ProgramStatus> here)
     {
-        var running = here.Where(status => status.State != ProgramState.Waiting).Select(status => status.Spec.Deployed.Limits).ToList();
+        var specs = here.Where(status => status.State != ProgramState.Waiting).Select(status => status.Spec).ToList();
+        var running = specs.ConvertAll(spec => spec.Deployed.Limits);
         var used = rule.Setting.Name switch
         {
             HostRules.Programs => running.Count.ToString(CultureInfo.InvariantCulture),
             HostRules.TotalMemory => HostSettings.Shown(running.Sum(limits => limits.MemoryBytes)),
             HostRules.TotalCpus => HostSettings.Shown(running.Sum(limits => limits.CpuMillis) / 1000.0),
+            HostRules.Hours when policy.Hours.Count > 0 => policy.Hours.Any(hours => hours.Contains(time.GetLocalNow())) ? "open" : "closed",
+            HostRules.Network when running.Count > 0 => HostPolicy.NameOf(running.Max(limits => limits.ToNetworkMode())),
+            HostRules.LongestRun when specs.Count > 0 => Durations.Text(TimeSpan.FromSeconds((long)specs.Max(programs.RanFor).TotalSeconds)),
             _ => null,
         };
         var value = rule.Setting.Name == HostRules.Deployers ? WithNames(rule.Value) : rule.Value;
@@ -80,7 +85,7 @@ internal sealed class HostService(string name, PolicyBook book, ProgramHost prog
         return new HostedInfo(
             SwarmName(status.Spec.Swarm), status.Spec.Name, NameOf(status.Spec.Swarm, status.Spec.Owner), ProgramWords.Of(status.State), status.Detail,
             Known(usage?.MemoryBytes), limits.MemoryBytes, cpus, limits.CpuMillis / 1000.0, (int?)Known(usage?.Pids), limits.Pids, Known(usage?.DiskBytes), limits.DiskBytes, limits.Network,
-            (long)programs.RanFor(status.Spec).TotalSeconds);
+            (long)programs.RanFor(status.Spec).TotalSeconds, (long?)programs.Policy.LongestRun?.TotalSeconds, programs.UseOf(status.Spec.Id)?.Use.Bytes);
     }
 
     private static long? Known(long? measured) => measured is >= 0 ? measured : null;

@@ -66,6 +66,7 @@ public sealed partial class ProgramHost
     private async Task EndOlderAsync(ProgramSpec spec, IEnumerable<HostedProgram> namesakes)
     {
         foreach (var older in namesakes.Where(older => !StartsBeside(spec, older))) await StandStillAsync(older.Spec.Id, "was replaced by a newer deploy");
+        if (Policy.FavoursFirst) await EnforcePolicyAsync(_programs.GetValueOrDefault(spec.Id));
     }
 
     private async Task NoteRunAsync(HostedProgram program)

@@ -33,14 +33,19 @@ public sealed partial class ProgramHost
     {
         var policy = Policy;
         var question = new PolicyQuestion(asker, _options.IsAdmin(ask.Swarm, asker), asker == _self, ask.Language, RuntimeOf(ask.Language, ask.Manifest), ask.Limits, TimeSpan.Zero);
-        // What a deploy replaces ends before it starts, and does not stand in its way.
-        var others = UseWithout(program => program.Swarm == ask.Swarm && program.Owner == asker && string.Equals(program.Name, ask.Name, StringComparison.Ordinal));
+        // What a deploy replaces ends before it starts, and what gives way to it too: neither stands in its way.
+        var claim = ClaimOf(policy, ask.Swarm, asker);
+        var others = UseWithout(program => (program.Swarm == ask.Swarm && program.Owner == asker && string.Equals(program.Name, ask.Name, StringComparison.Ordinal)) || ClaimOf(policy, program) < claim);
         return new HostOffer(policy.Hosts, Languages, Rank, TakesNone ?? policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal) { Seals = BundleKey.SealVersion };
     }
 
     /// <summary>Why the policy does not let a program run here now; null when it does. A program that runs does not stand in its own way.</summary>
-    public PolicyRefusal? RefusalOf(ProgramSpec spec) =>
-        Policy.Refusal(QuestionOf(spec), UseWithout(program => program.Id == spec.Id || IsReplacedBy(program, spec)), _time.GetLocalNow());
+    public PolicyRefusal? RefusalOf(ProgramSpec spec)
+    {
+        var policy = Policy;
+        var claim = ClaimOf(policy, spec);
+        return policy.Refusal(QuestionOf(spec), UseWithout(program => program.Id == spec.Id || IsReplacedBy(program, spec) || ClaimOf(policy, program) < claim), _time.GetLocalNow());
+    }
 
     /// <summary>How long a program has run here in all.</summary>
     public TimeSpan RanFor(ProgramSpec spec) => ClockOf(spec).Ran;
@@ -49,24 +54,33 @@ public sealed partial class ProgramHost
     public RunUsage? UsageOf(EntryHash id) => _programs.TryGetValue(id, out var program) ? program.Usage : null;
 
     /// <summary>
-    /// Ends what the policy does not let run any more, older deploys keeping their place before newer ones; each says so in its log and waits. Returns
-    /// them with the reason when all have ended. Called after each change of the policy, and by <see cref="WatchPolicyAsync"/>.
+    /// Ends what the policy does not let run any more, older deploys keeping their place before newer ones (with <see cref="HostPolicy.FavoursFirst"/>
+    /// those of members that gave more before those of others); each says so in its log and waits. Returns them with the reason when all have
+    /// ended. Called after each change of the policy, and by <see cref="WatchPolicyAsync"/>.
     /// </summary>
-    public async Task<IReadOnlyList<ProgramStatus>> EnforcePolicyAsync()
+    public Task<IReadOnlyList<ProgramStatus>> EnforcePolicyAsync() => EnforcePolicyAsync(starting: null);
+
+    // One that is about to start is kept, and those that give way to it end before its first instruction.
+    private async Task<IReadOnlyList<ProgramStatus>> EnforcePolicyAsync(HostedProgram? starting)
     {
         CountRuns();
         var (policy, local, kept) = (Policy, _time.GetLocalNow(), HostUse.None);
         var ended = new List<ProgramStatus>();
         var ending = new List<Task>();
-        foreach (var program in _programs.Values.Where(program => !program.IsOver).OrderBy(program => program.Spec.DeployedAt).ThenBy(program => program.Spec.Id))
+        foreach (var program in _programs.Values.Where(program => !program.IsOver && program.EndedFor is null).OrderByDescending(program => ClaimOf(policy, program.Spec)).ThenBy(program => program.Spec.DeployedAt).ThenBy(program => program.Spec.Id))
         {
-            if (policy.Refusal(QuestionOf(program.Spec), kept, local) is not { } refusal)
+            // Nobody gives way to one that has no lease yet, and may never get one.
+            var isEarly = policy.FavoursFirst && program.Epoch is null;
+            var refused = program == starting ? null : isEarly ? RefusalOf(program.Spec) : policy.Refusal(QuestionOf(program.Spec), kept, local);
+            if (refused is not { } refusal)
             {
-                kept = kept.With(program.Spec.Deployed.Limits);
+                if (!isEarly) kept = kept.With(program.Spec.Deployed.Limits);
                 continue;
             }
             ended.Add(Hold(program.Spec, refusal));
-            ending.Add(StopAsync(program.Spec.Id, $"was ended by this host's owner: {refusal.Text}", RunEnd.HostRefused));
+            var end = StopAsync(program.Spec.Id, $"was ended by this host's owner: {refusal.Text}", RunEnd.HostRefused);
+            // Two that start at once would wait for each other; what has no process is no hurry.
+            if (starting is null || program.Current is not null) ending.Add(end);
         }
         await Task.WhenAll(ending);
         return ended;
@@ -84,6 +98,11 @@ public sealed partial class ProgramHost
             if (_held.Values.Any(held => RefusalOf(held.Spec) is null)) resume();
         }
     }
+
+    // What a member gave, when this host's owner has it count; the owner itself goes before all.
+    private long ClaimOf(HostPolicy policy, ProgramSpec spec) => ClaimOf(policy, spec.Swarm, spec.Owner);
+
+    private long ClaimOf(HostPolicy policy, SwarmId swarm, PeerId owner) => !policy.FavoursFirst ? 0 : owner == _self ? long.MaxValue : _options.Balance(swarm, owner);
 
     private static bool IsReplacedBy(ProgramSpec older, ProgramSpec newer) =>
         older.Swarm == newer.Swarm && older.Owner == newer.Owner && string.Equals(older.Name, newer.Name, StringComparison.Ordinal);

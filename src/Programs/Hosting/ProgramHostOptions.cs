@@ -27,6 +27,9 @@ public sealed record ProgramHostOptions
     /// <summary>Whether a member of a swarm is one of its admins. Default: nobody is.</summary>
     public Func<SwarmId, PeerId, bool> IsAdmin { get; init; } = (_, _) => false;
 
+    /// <summary>How many processor hours more a member gave in a swarm than it took, as its members agreed. Default: nobody gave anything.</summary>
+    public Func<SwarmId, PeerId, long> Balance { get; init; } = (_, _) => 0;
+
     /// <summary>Opens the secret environment variables of a program that is about to start; throws when they cannot be had. Default: there are none.</summary>
     public Func<ProgramSpec, IReadOnlyDictionary<string, string>> Secrets { get; init; } = _ => System.Collections.Immutable.ImmutableDictionary<string, string>.Empty;
 

@@ -53,6 +53,12 @@ public sealed record HostPolicy
     /// <summary>How long one deploy may run here in all, not counting pauses and sleep. Default null: for ever.</summary>
     public TimeSpan? LongestRun { get; init; }
 
+    /// <summary>
+    /// Whether, when not all fit, members that gave more processor time in a program's swarm than others go first (docs/protocols/favours.md,
+    /// "Priority"). Default false: who is here keeps its place, and older deploys before newer ones.
+    /// </summary>
+    public bool FavoursFirst { get; init; }
+
     /// <summary>Why a program may not run; null when it may.</summary>
     /// <param name="asked">The program.</param>
     /// <param name="others">What runs here besides it.</param>
@@ -65,7 +71,7 @@ public sealed record HostPolicy
         if (!asked.IsOwn && !Deployers.Allows(asked.Owner, asked.OwnerIsAdmin)) return new(HostRules.Deployers, $"takes programs of {Deployers.Text} only");
         if (Languages is { } languages && !languages.Contains(asked.Language, StringComparer.Ordinal)) return new(HostRules.Languages, $"runs {Listed(languages)} only");
         if (Runtimes is { } runtimes && asked.Runtime is { } runtime && !runtimes.Contains(runtime, StringComparer.Ordinal)) return new(HostRules.Runtimes, $"runs programs in {Listed(runtimes)} only");
-        return OverLimits(asked.Limits) ?? OverTotals(asked, others);
+        return OverLimits(asked.Limits) ?? OverRun(asked) ?? OverTotals(asked, others);
     }
 
     private PolicyRefusal? OverLimits(ProgramLimits limits)
@@ -79,14 +85,17 @@ public sealed record HostPolicy
         return new(HostRules.Network, $"allows the network {NameOf(Network)}, {NameOf(network)} was asked for");
     }
 
+    private PolicyRefusal? OverRun(PolicyQuestion asked) =>
+        LongestRun is { } longest && asked.Ran >= longest ? new(HostRules.LongestRun, $"allows a run of {Durations.Text(longest)}, it ran for that long") : null;
+
     private PolicyRefusal? OverTotals(PolicyQuestion asked, HostUse others)
     {
-        if (LongestRun is { } longest && asked.Ran >= longest) return new(HostRules.LongestRun, $"allows a run of {Durations.Text(longest)}, it ran for that long");
-        if (others.Programs >= Programs) return new(HostRules.Programs, $"runs {Programs} programs already, its limit");
+        var order = FavoursFirst ? "; members that gave more go first (rule favours)" : "";
+        if (others.Programs >= Programs) return new(HostRules.Programs, $"runs {Programs} programs already, its limit{order}");
         if (TotalMemoryBytes is { } memory && asked.Limits.MemoryBytes > memory - others.MemoryBytes)
-            return new(HostRules.TotalMemory, $"gives programs {Size.Text(memory)} of memory together, {Size.Text(Math.Max(0, memory - others.MemoryBytes))} are left, {Size.Text(asked.Limits.MemoryBytes)} were asked for");
+            return new(HostRules.TotalMemory, $"gives programs {Size.Text(memory)} of memory together, {Size.Text(Math.Max(0, memory - others.MemoryBytes))} are left, {Size.Text(asked.Limits.MemoryBytes)} were asked for{order}");
         if (TotalCpus is { } cpus && asked.Limits.CpuMillis > (cpus * 1000) - others.CpuMillis)
-            return new(HostRules.TotalCpus, $"gives programs {Number(cpus)} cores together, {Number(Math.Max(0, cpus - (others.CpuMillis / 1000.0)))} are left, {Number(asked.Limits.CpuMillis / 1000.0)} were asked for");
+            return new(HostRules.TotalCpus, $"gives programs {Number(cpus)} cores together, {Number(Math.Max(0, cpus - (others.CpuMillis / 1000.0)))} are left, {Number(asked.Limits.CpuMillis / 1000.0)} were asked for{order}");
         return null;
     }
 
@@ -147,6 +156,9 @@ public static class HostRules
 
     /// <summary>The widest network.</summary>
     public const string Network = "network";
+
+    /// <summary>Who goes first when not all fit.</summary>
+    public const string Favours = "favours";
 
     /// <summary>Longest run.</summary>
     public const string LongestRun = "longest_run";

@@ -82,6 +82,18 @@ public sealed record Favour(PeerId Host, PeerId Owner, int Receipts, int Counter
                 pair.Key.Host, pair.Key.Owner, pair.Count(), pair.Count(receipt => receipt.IsCountersigned), Sum(pair), Sum(pair.Where(receipt => receipt.IsCountersigned)))),
     ];
 
+    /// <summary>How many whole processor hours more each member gave than it took, of what was countersigned; who is not named gave as much as it took.</summary>
+    public static IReadOnlyDictionary<PeerId, long> Balances(SwarmState state)
+    {
+        var seconds = new Dictionary<PeerId, double>();
+        foreach (var receipt in state.Receipts.Values.Where(receipt => receipt.IsCountersigned))
+        {
+            seconds[receipt.Host] = seconds.GetValueOrDefault(receipt.Host) + receipt.Use.Processor.TotalSeconds;
+            seconds[receipt.Owner] = seconds.GetValueOrDefault(receipt.Owner) - receipt.Use.Processor.TotalSeconds;
+        }
+        return seconds.ToDictionary(one => one.Key, one => (long)(one.Value / 3600));
+    }
+
     private static RunUse Sum(IEnumerable<Receipt> receipts) =>
         receipts.Aggregate(RunUse.None, (sum, receipt) => new RunUse(sum.Processor + receipt.Use.Processor, sum.MemoryMebibyteSeconds + receipt.Use.MemoryMebibyteSeconds, sum.Bytes + receipt.Use.Bytes));
 }

@@ -61,6 +61,15 @@ public sealed class HostPolicyTests
         Assert.InRange(program.PidsUsed!.Value, 1, program.PidsAllowed);
         Assert.InRange(program.CpusUsed!.Value, 0, program.CpusAllowed + 0.2);
 
+        // Beside each rule what is used of it, where that is more than one program's.
+        await SetAsync(elm, "longest_run", "12h");
+        var shown = (await SetAsync(elm, "hours", "00:00-24:00")).Host;
+        Assert.Equal(("1", "256MiB", "1", "internet", "open"), (UsedOf("programs"), UsedOf("total_memory"), UsedOf("total_cpus"), UsedOf("network"), UsedOf("hours")));
+        Assert.NotNull(UsedOf("longest_run"));
+        program = Assert.Single(shown.Programs);
+        Assert.Equal((43_200, "internet", true), (program.RanAllowedSeconds, program.Network, program.NetworkBytes >= 0));
+        string? UsedOf(string rule) => shown.Rules.Single(one => one.Rule == rule).Used;
+
         // A smaller limit ends it, and says so to whoever set it, in the log and to its owner.
         var ended = Assert.Single((await SetAsync(elm, "memory", "128MiB")).Ended);
         Assert.Equal(("test-bot", "oak", "rule memory: allows 128 MiB of memory, 256 MiB were asked for"), (ended.Program, ended.Owner, ended.Why));

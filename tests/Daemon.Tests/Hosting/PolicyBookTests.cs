@@ -36,7 +36,7 @@ public sealed class PolicyBookTests : IDisposable
         var changed = HostSettings.Apply(new HostPolicy(), new Dictionary<string, string>
         {
             ["enabled"] = "false", ["deployers"] = "nobody", ["languages"] = "py3,nodejs", ["runtimes"] = "docker", ["programs"] = "0", ["memory"] = "300MB", ["cpus"] = "0.5", ["disk"] = "1TiB", ["pids"] = "7",
-            ["total_memory"] = "2GiB", ["total_cpus"] = "1.25", ["network"] = "lan", ["hours"] = "fri-sun 20:00-02:00", ["longest_run"] = "90m",
+            ["total_memory"] = "2GiB", ["total_cpus"] = "1.25", ["network"] = "lan", ["hours"] = "fri-sun 20:00-02:00", ["longest_run"] = "90m", ["favours"] = "first",
         });
         foreach (var policy in new[] { new HostPolicy(), changed })
         {

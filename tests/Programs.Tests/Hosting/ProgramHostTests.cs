@@ -18,13 +18,14 @@ public sealed class ProgramHostTests : IAsyncDisposable
     private readonly TestSwarm _swarm;
     private readonly TestNode _owner;
     private readonly TestNode _host;
+    private readonly Dictionary<PeoplesCloud.Libp2p.PeerId, long> _balances = [];
     private HostPolicy _policy = new() { Most = new RunLimits { MemoryBytes = 2L << 30, Cpus = 4, Pids = 1024, DiskBytes = 2L << 30 } };
 
     public ProgramHostTests()
     {
         _swarm = new TestSwarm { Time = _time };
         _owner = _swarm.Add("owner", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
-        _host = _swarm.Add("host", _runtime, new ProgramHostOptions { Folder = "", Policy = () => _policy });
+        _host = _swarm.Add("host", _runtime, new ProgramHostOptions { Folder = "", Policy = () => _policy, Balance = (_, member) => _balances.GetValueOrDefault(member) });
         _swarm.Folder.With("hello/bot.py", "print('hello')\n").With("hello/lib/x.py");
     }
 
@@ -495,6 +496,46 @@ public sealed class ProgramHostTests : IAsyncDisposable
         await DeployAsync();
         await _runtime.NextAsync();
         Assert.Equal(1, _runtime.Running);
+    }
+
+    // Goal: with the rule favours a full host gives its room to whoever gave more, one after the other; without it nobody loses a place.
+    [Fact]
+    public async Task A_full_host_makes_room_for_a_member_that_gave_more_when_its_owner_says_so()
+    {
+        var fir = _swarm.Add("fir", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
+        _policy = _policy with { Programs = 1 };
+        var hello = await DeployAsync();
+        var first = await _runtime.NextAsync();
+        fir.ReceiveFrom(_owner);
+        _balances[fir.Self] = 3;
+        Assert.Equal("rule programs: runs 1 programs already, its limit", Refusal());
+        _policy = _policy with { FavoursFirst = true };
+        _balances[_owner.Self] = 3;
+        Assert.Equal("rule programs: runs 1 programs already, its limit; members that gave more go first (rule favours)", Refusal());
+        Assert.Empty(await _host.Host.EnforcePolicyAsync());
+
+        _balances[_owner.Self] = -1;
+        Assert.Null(Refusal());
+        Assert.Empty(await _host.Host.EnforcePolicyAsync()); // nobody is here for whom it would give way
+        await fir.Deployer.DeployAsync(fir, new DeployOrder(_swarm.Folder["hello"], Name: "second"), null, Token);
+        await _runtime.NextAsync();
+        Assert.True(first.Exited.IsCompleted);
+        Assert.Equal(TimeSpan.FromSeconds(10), first.StopGrace);
+        Assert.Equal(1, _runtime.Running);
+        Assert.Equal([("hello", ProgramState.Waiting), ("second", ProgramState.Running)], _host.Host.Programs.Select(program => (program.Spec.Name, program.State)).Order());
+        Assert.Contains("(rule favours)", _host.Host.Programs.Single(program => program.Spec.Id == hello.Id).Detail, StringComparison.Ordinal);
+
+        // It does not come back before the room does, and then it does.
+        await _host.Host.ReconcileAsync(_host.State);
+        Assert.False(_runtime.HasMore);
+        _policy = _policy with { FavoursFirst = false };
+        Assert.Empty(await _host.Host.EnforcePolicyAsync());
+        _policy = _policy with { Programs = 2 };
+        await _host.Host.ReconcileAsync(_host.State);
+        await _runtime.NextAsync();
+        Assert.Equal(2, _runtime.Running);
+
+        string? Refusal() => _host.Host.Offer(Ask(new RunLimits()) with { Name = "second" }, fir.Self).Refusal;
     }
 
     [Fact]

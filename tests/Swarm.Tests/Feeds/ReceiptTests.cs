@@ -48,6 +48,7 @@ public sealed class ReceiptTests
         var favour = Assert.Single(Favour.Of(_village[0].State));
         Assert.Equal((_village.Peer(1), _village.Peer(0), 2, 1), (favour.Host, favour.Owner, favour.Receipts, favour.Countersigned));
         Assert.Equal((TimeSpan.FromHours(2), TimeSpan.FromHours(1)), (favour.Use.Processor, favour.Agreed.Processor));
+        Assert.Equal([(favour.Host, 1L), (favour.Owner, -1L)], Favour.Balances(_village[0].State).Select(one => (one.Key, one.Value)).OrderByDescending(one => one.Value));
     }
 
     [Fact]
