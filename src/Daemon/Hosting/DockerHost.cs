@@ -70,9 +70,9 @@ internal sealed class DockerHost : IImageRuntime, IAsyncDisposable
     public bool Has(string image) => _images?.Contains(Normal(image)) ?? false;
 
     /// <inheritdoc/>
-    public async Task BuildAsync(string folder, string tag, RunLimits limits, Func<string, ValueTask> said, CancellationToken cancellationToken)
+    public async Task BuildAsync(string folder, string tag, RunLimits limits, NetworkMode network, Func<string, ValueTask> said, CancellationToken cancellationToken)
     {
-        await _runtime.BuildAsync(folder, tag, limits, said, cancellationToken);
+        await _runtime.BuildAsync(folder, tag, limits, network, said, cancellationToken);
         await LookAsync(cancellationToken);
     }
 

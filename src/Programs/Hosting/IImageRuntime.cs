@@ -21,10 +21,11 @@ public interface IImageRuntime
     /// <param name="folder">The absolute folder.</param>
     /// <param name="tag">The image's name afterwards.</param>
     /// <param name="limits">What the steps of the build may use.</param>
+    /// <param name="network">What the steps of the build see.</param>
     /// <param name="said">Hears each line that the build says.</param>
     /// <param name="cancellationToken">Ends the build.</param>
     /// <exception cref="Base.PcException">It cannot be built; the message ends with what the build said last.</exception>
-    Task BuildAsync(string folder, string tag, RunLimits limits, Func<string, ValueTask> said, CancellationToken cancellationToken);
+    Task BuildAsync(string folder, string tag, RunLimits limits, NetworkMode network, Func<string, ValueTask> said, CancellationToken cancellationToken);
 }
 
 /// <summary>Where a program runs on this host.</summary>

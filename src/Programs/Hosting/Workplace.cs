@@ -88,7 +88,15 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
             await _unpacker.UnpackAsync(bundle, bundleKey, AppFolder, cancellationToken);
         }
         await InstallAsync(cancellationToken);
-        if (place.Builder is { } builder) await builder.BuildAsync(AppFolder, BuiltImage, spec.Deployed.Limits.ToRunLimits(), SayAsync, cancellationToken);
+        if (place.Builder is { } builder) await BuildAsync(builder, cancellationToken);
+    }
+
+    // As an installation of packages: with what compilers need, and a network for this alone where the host's owner allows programs one.
+    private Task BuildAsync(IImageRuntime builder, CancellationToken cancellationToken)
+    {
+        var policy = options.Policy();
+        var limits = InstallBudget.Of(spec.Deployed.Limits.ToRunLimits(), policy).With(options.Packages);
+        return builder.BuildAsync(AppFolder, BuiltImage, limits, policy.Network == NetworkMode.None ? NetworkMode.None : NetworkMode.Internet, SayAsync, cancellationToken);
     }
 
     /// <summary>Remembers, durably, that it ended by itself and is not started again.</summary>

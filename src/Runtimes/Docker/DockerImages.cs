@@ -57,42 +57,46 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
         ];
     }
 
-    /// <summary>Builds an image from a folder with a Dockerfile. Its steps have the limits of a run and no network.</summary>
-    /// <param name="folder">The absolute folder: the context.</param>
+    /// <summary>Builds an image from files with a Dockerfile.</summary>
+    /// <param name="files">The context.</param>
     /// <param name="tag">The image's name afterwards.</param>
-    /// <param name="limits">Memory and processors of a step; the disk limit bounds the context.</param>
+    /// <param name="limits">Memory and processors of a step.</param>
+    /// <param name="networkMode">The network of a step, in the engine's words.</param>
     /// <param name="said">Hears each line that the build says.</param>
     /// <param name="cancellationToken">Ends the build.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.DockerBuildFailed"/> with the end of what the build said.</exception>
-    public async Task BuildAsync(string folder, string tag, RunLimits limits, Func<string, ValueTask> said, CancellationToken cancellationToken)
+    public async Task BuildAsync(SourceFiles files, string tag, RunLimits limits, string networkMode, Func<string, ValueTask> said, CancellationToken cancellationToken)
     {
-        var files = SourceFiles.In(folder, limits.DiskBytes);
         const int period = 100_000;
-        var query = $"t={DockerClient.Escape(tag)}&rm=1&forcerm=1&networkmode=none&memory={limits.MemoryBytes}&memswap={limits.MemoryBytes}"
+        var query = $"t={DockerClient.Escape(tag)}&rm=1&forcerm=1&networkmode={DockerClient.Escape(networkMode)}&memory={limits.MemoryBytes}&memswap={limits.MemoryBytes}"
             + string.Create(System.Globalization.CultureInfo.InvariantCulture, $"&cpuperiod={period}&cpuquota={(long)(limits.Cpus * period)}")
             + $"&labels={DockerClient.Escape($$"""{"{{DockerContainer.OwnerLabel}}":"{{options.Owner}}"}""")}";
         using var context = new TarContent(files);
-        var tail = new StringBuilder();
+        using var timeout = new CancellationTokenSource(options.BuildTimeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        var lines = new BuildLines(said);
         string? failed = null;
         try
         {
-            using var answer = await client.OpenAsync(HttpMethod.Post, $"/build?{query}", context, cancellationToken);
-            await foreach (var line in LinesAsync(answer, cancellationToken))
+            using var answer = await client.OpenAsync(HttpMethod.Post, $"/build?{query}", context, both.Token);
+            await foreach (var line in LinesAsync(answer, both.Token))
             {
                 // An error inside of an answer that began well.
                 failed ??= Text(line, "error");
-                if (Text(line, "stream") is not { } text) continue;
-                _ = tail.Append(text);
-                if (tail.Length > DockerLimits.BuildErrorChars) _ = tail.Remove(0, tail.Length - DockerLimits.BuildErrorChars);
-                await said(text.TrimEnd('\n'));
+                if (Text(line, "stream") is { } text) await lines.TakeAsync(text);
             }
+            await lines.FinishAsync();
         }
         catch (DockerException e)
         {
             failed = e.Message;
         }
-        if (failed is not null) throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile could not be built: {failed}\n{tail}".TrimEnd());
-        if (await FindAsync(tag, cancellationToken) is null) throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile was not built to its end\n{tail}".TrimEnd());
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            failed = $"it was not done after {options.BuildTimeout.TotalMinutes} minutes";
+        }
+        if (failed is not null) throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile could not be built: {failed}{lines.Last}");
+        if (await FindAsync(tag, cancellationToken) is null) throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile was not built to its end{lines.Last}");
     }
 
     private async Task PullAsync(string name, CancellationToken cancellationToken)
@@ -175,6 +179,41 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
         && !name.Contains("..", StringComparison.Ordinal) && !name.Contains("//", StringComparison.Ordinal);
 
     private static string Printable(string name) => new([.. name.Take(80).Where(c => !char.IsControl(c))]);
+
+    /// <summary>What a build says, line by line, however the engine cuts it; and the end of it, for its error.</summary>
+    private sealed class BuildLines(Func<string, ValueTask> said)
+    {
+        private readonly Queue<string> _last = new();
+        private readonly StringBuilder _line = new();
+        private int _chars;
+
+        /// <summary>What steps said last, as one line, separated by bars.</summary>
+        public string Last => _last.Count == 0 ? "" : $": {string.Join(" | ", _last)}";
+
+        public async ValueTask TakeAsync(string text)
+        {
+            // The engine makes what steps write to their standard error red.
+            var parts = text.Replace("\u001b[91m", "", StringComparison.Ordinal).Replace("\u001b[0m", "", StringComparison.Ordinal).Split('\n');
+            for (var i = 0; i < parts.Length; i++)
+            {
+                _ = _line.Append(parts[i]);
+                if (i < parts.Length - 1 || _line.Length > DockerLimits.LineBytes) await FinishAsync();
+            }
+        }
+
+        public async ValueTask FinishAsync()
+        {
+            var line = _line.ToString().TrimEnd('\r');
+            _ = _line.Clear();
+            if (string.IsNullOrWhiteSpace(line)) return;
+            await said(line);
+            // The engine's own words are no step's.
+            if (line.StartsWith(" --->", StringComparison.Ordinal) || line.StartsWith("Removing intermediate", StringComparison.Ordinal)) return;
+            _last.Enqueue(line);
+            _chars += line.Length;
+            while (_last.Count > 1 && _chars > DockerLimits.BuildErrorChars) _chars -= _last.Dequeue().Length;
+        }
+    }
 
     /// <summary>The context as it is sent.</summary>
     private sealed class TarContent : HttpContent

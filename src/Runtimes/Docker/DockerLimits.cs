@@ -9,8 +9,8 @@ internal static class DockerLimits
     /// <summary>The longest line of events, builds and pulls, in bytes: 64 KiB. A line of a build is what a command wrote at once.</summary>
     public const int LineBytes = 64 << 10;
 
-    /// <summary>What is kept of a build's output for its error, in characters: 16 KiB, the end of a compiler's.</summary>
-    public const int BuildErrorChars = 16 << 10;
+    /// <summary>What is kept of a build's output for its error, in characters: 1,500, some twelve lines. All of it is in the program's log.</summary>
+    public const int BuildErrorChars = 1_500;
 
     /// <summary>Bytes of output handed over at once: 16 KiB, as by the sandbox.</summary>
     public const int OutputBytes = 16 << 10;

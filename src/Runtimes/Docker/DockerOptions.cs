@@ -42,6 +42,9 @@ public sealed record DockerOptions
     /// <summary>How long an image may take to come. Default 10 minutes: half a gigabyte over a slow line.</summary>
     public TimeSpan PullTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long a build may take. Default 30 minutes: a compiler and a slow line. How long a deploy waits for a start decides before.</summary>
+    public TimeSpan BuildTimeout { get; init; } = TimeSpan.FromMinutes(30);
+
     /// <summary>How long a container may take from its making until its command starts. Default 60 s: a third of a second where nothing else happens.</summary>
     public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(60);
 }

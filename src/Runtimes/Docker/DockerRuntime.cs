@@ -21,6 +21,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     private readonly DockerNetwork _network;
     private readonly ConcurrentDictionary<string, DockerRun?> _containers = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _naming = new(1); // between a container's making and its place in _containers, nobody looks for strangers
+    private int _builds;
 
     /// <summary>Creates a runtime; the engine is asked nothing before the first call.</summary>
     public DockerRuntime(DockerOptions options, TimeProvider time, ILogger logger)
@@ -43,16 +44,38 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<RuntimeReport>> ProbeAsync(CancellationToken cancellationToken) => new DockerProbe(_engine, _network).RunAsync(cancellationToken);
 
-    /// <summary>Builds an image from a folder with a Dockerfile; its steps have the limits of a run and no network.</summary>
+    /// <summary>Builds an image from a folder with a Dockerfile; its steps have limits and the network as a run has them.</summary>
     /// <param name="folder">The absolute folder.</param>
     /// <param name="tag">The image's name afterwards, for <see cref="RunSpec.Image"/>.</param>
-    /// <param name="limits">Memory and processors of a step; the disk limit bounds the folder.</param>
+    /// <param name="limits">Memory, processors and processes of a step; the disk limit bounds the folder.</param>
+    /// <param name="network">What the steps see. Where this host can make none, they have none, which is said.</param>
     /// <param name="said">Hears each line that the build says, one after another.</param>
     /// <param name="cancellationToken">Ends the build.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.DockerBuildFailed"/> with what the build said, <see cref="ErrorCode.DockerUnreachable"/>.</exception>
-    public async Task BuildAsync(string folder, string tag, RunLimits limits, Func<string, ValueTask> said, CancellationToken cancellationToken)
+    public async Task BuildAsync(string folder, string tag, RunLimits limits, NetworkMode network, Func<string, ValueTask> said, CancellationToken cancellationToken)
     {
-        await _images.BuildAsync(folder, tag, limits, said, cancellationToken);
+        // Looked at before anything is made.
+        var files = await Task.Run(() => SourceFiles.In(folder, limits.DiskBytes), cancellationToken);
+        if (network != NetworkMode.None && _network.Obstacle() is { } obstacle)
+        {
+            await said($"the steps have no network: {obstacle}");
+            network = NetworkMode.None;
+        }
+        try
+        {
+            await _events.ListeningAsync(cancellationToken);
+            await using var place = await OpenBuildPlaceAsync(network, cancellationToken);
+            await place.Place.LimitAsync(limits.Pids, cancellationToken);
+            await _images.BuildAsync(files, tag, limits, place.Place.Network, said, cancellationToken);
+        }
+        catch (DockerException e)
+        {
+            throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile could not be built: {e.Message}", inner: e);
+        }
+        catch (Exception e) when (e is not PcException && DockerEngine.IsLost(e))
+        {
+            throw new PcException(ErrorCode.DockerUnreachable, $"Docker went away while a Dockerfile was built: {e.Message}", inner: e);
+        }
         DockerLog.Built(_engine.Logger, tag);
     }
 
@@ -181,6 +204,42 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         {
             await AbandonAsync(container, attachment, network);
             throw;
+        }
+    }
+
+    /// <summary>Makes the container of a build's network, as one of a program is made; nothing is ever told to its init.</summary>
+    private async Task<OpenPlace> OpenBuildPlaceAsync(NetworkMode network, CancellationToken cancellationToken)
+    {
+        await DockerBuildPlace.EnsureImageAsync(_engine, _images, cancellationToken);
+        var least = new RunLimits { MemoryBytes = 16 << 20, Cpus = 1, Pids = 1, DiskBytes = 1 << 20 };
+        var spec = new RunSpec($"build-{Interlocked.Increment(ref _builds)}", [InitImage.Inside], SourceFolder: null, new Dictionary<string, string>(StringComparer.Ordinal), least, network) { Image = DockerBuildPlace.EmptyImage };
+        var (image, config) = await _images.RequireAsync(DockerBuildPlace.EmptyImage, cancellationToken);
+        var user = await UserOfAsync(spec, cancellationToken);
+        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, InitImage.InstallIn(_options.Folder)), cancellationToken);
+        DockerAttachment? attachment = null;
+        SandboxShell? served = null;
+        try
+        {
+            attachment = await _engine.Client.AttachAsync($"/containers/{container}/attach?stream=1&stdin=1", body: null, cancellationToken);
+            _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{container}/start", body: null, cancellationToken);
+            var state = await _engine.StateAsync(container, cancellationToken);
+            if (network != NetworkMode.None) served = await _network.AttachAsync(HostProcess.Of(state?.Pid ?? 0, container), spec, cancellationToken);
+            return new OpenPlace(this, container, new DockerBuildPlace(_engine, container, attachment, served));
+        }
+        catch
+        {
+            await AbandonAsync(container, attachment, served);
+            throw;
+        }
+    }
+
+    /// <summary>A build's place, and its container's removal.</summary>
+    private sealed record OpenPlace(DockerRuntime Runtime, string Container, DockerBuildPlace Place) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await Place.DisposeAsync();
+            await Runtime.AbandonAsync(Container, attachment: null, network: null);
         }
     }
 

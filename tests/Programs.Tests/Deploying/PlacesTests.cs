@@ -2,7 +2,9 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Deploying;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Programs.Tests.Support;
+using PeoplesCloud.Runtimes;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Programs.Tests.Deploying;
@@ -60,11 +62,40 @@ public sealed class PlacesTests : IAsyncDisposable
         var spec = (await _docker.Containers.NextAsync()).Spec;
         Assert.Equal($"{spec.Image} from Dockerfile, main.py", Assert.Single(_docker.Built));
         Assert.Empty(spec.Command);
+        // The steps have what installers have: more memory than the program, and a network for this alone.
+        Assert.Equal((512L << 20, NetworkMode.Internet), (_docker.BuiltWith.Limits.MemoryBytes, _docker.BuiltWith.Network));
         Assert.Null(spec.SourceFolder); // the image has the files
         Assert.Contains(await LinesAsync(result), line => line == "docker: Step 1/1 : FROM python:3");
 
         _docker.Build = () => throw new PcException(ErrorCode.StartFailed, "the Dockerfile could not be built: no such file");
         await Refused.WithAsync(ErrorCode.StartFailed, "fir: the Dockerfile could not be built: no such file", () => DeployAsync("image"));
+    }
+
+    // Goal: what a step of a build said on its host is read by who deploys, every line of it.
+    [Fact]
+    public async Task What_a_failing_build_said_reaches_whoever_deploys()
+    {
+        const string said = "the Dockerfile could not be built: The command '/bin/sh -c make' returned a non-zero code: 2: Step 2/2 : RUN make | main.c:1:10: fatal error: nothing.h: No such file";
+        _swarm.Folder.With("image/Dockerfile", "FROM gcc:12\nRUN make\n");
+        _docker.Build = () => throw new PcException(ErrorCode.DockerBuildFailed, said);
+
+        var error = await Assert.ThrowsAsync<PcException>(() => DeployAsync("image"));
+
+        Assert.Contains(said, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_host_without_network_for_programs_has_none_for_builds()
+    {
+        await using var swarm = new TestSwarm();
+        var owner = swarm.Add("oak", new FakeRuntime(), new ProgramHostOptions { Folder = "", Hosts = false });
+        var docker = new FakeImages();
+        _ = swarm.Add("ash", new FakeRuntime(), new ProgramHostOptions { Folder = "", Policy = () => new HostPolicy { Network = NetworkMode.None } }, images: docker);
+        swarm.Folder.With("image/Dockerfile", "FROM python:3\n");
+
+        _ = await owner.Deployer.DeployAsync(owner, new DeployOrder(swarm.Folder["image"], null) { Network = NetworkMode.None }, null, Token);
+
+        Assert.Equal(NetworkMode.None, docker.BuiltWith.Network);
     }
 
     [Fact]

@@ -98,7 +98,7 @@ public sealed class DockerInitTests(SharedDockerd docker) : IDisposable
     {
         var runtime = await docker.RuntimeAsync();
         await File.WriteAllTextAsync(Path.Combine(_folder, "Dockerfile"), $"FROM {Dockerd.Image}\nVOLUME /store\n", Token);
-        await runtime.BuildAsync(_folder, "pc-volume:test", new RunLimits(), _ => ValueTask.CompletedTask, Token);
+        await runtime.BuildAsync(_folder, "pc-volume:test", new RunLimits(), NetworkMode.None, _ => ValueTask.CompletedTask, Token);
 
         var (_, output) = await RunAsync(runtime, DockerIsolationTests.Spec("python3", "-c", """
             try:

@@ -110,7 +110,7 @@ public sealed class DockerIsolationTests(SharedDockerd docker, FarNetwork far) :
         await File.WriteAllTextAsync(Path.Combine(_folder, "words"), "from the folder\n", Token);
         var said = new List<string>();
 
-        await runtime.BuildAsync(_folder, "pc-built:test", new RunLimits(), line => { said.Add(line); return ValueTask.CompletedTask; }, Token);
+        await runtime.BuildAsync(_folder, "pc-built:test", new RunLimits(), NetworkMode.None, line => { said.Add(line); return ValueTask.CompletedTask; }, Token);
 
         Assert.Contains("built", said);
         Assert.Contains("pc-built:test", await runtime.ImagesAsync(Token));
@@ -124,12 +124,62 @@ public sealed class DockerIsolationTests(SharedDockerd docker, FarNetwork far) :
         var runtime = await docker.RuntimeAsync();
         await File.WriteAllTextAsync(Path.Combine(_folder, "Dockerfile"), $"FROM {Dockerd.Image}\nRUN [\"sh\", \"-c\", \"echo no such wheel >&2; exit 9\"]\n", Token);
 
-        var error = await Assert.ThrowsAsync<PcException>(() => runtime.BuildAsync(_folder, "pc-failed:test", new RunLimits(), _ => ValueTask.CompletedTask, Token));
+        var error = await Assert.ThrowsAsync<PcException>(() => runtime.BuildAsync(_folder, "pc-failed:test", new RunLimits(), NetworkMode.None, _ => ValueTask.CompletedTask, Token));
 
         Assert.Equal(ErrorCode.DockerBuildFailed, error.Code);
         Assert.Contains("no such wheel", error.Message, StringComparison.Ordinal);
         Assert.Contains("9", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("pc-failed:test", await runtime.ImagesAsync(Token));
+    }
+
+    [Theory]
+    [InlineData(NetworkMode.Internet, "hello")]
+    [InlineData(NetworkMode.None, "refused")]
+    public async Task The_steps_of_a_build_have_the_network_of_a_run(NetworkMode network, string expected)
+    {
+        far.Need();
+        var runtime = await docker.RuntimeAsync();
+        await File.WriteAllTextAsync(Path.Combine(_folder, "connect.py"), SandboxNetworkTests.Connect, Token);
+        var addresses = new[] { FarNetwork.Internet, FarNetwork.Lan10, FarNetwork.HostEnd, FarNetwork.Metadata };
+        var words = string.Concat(addresses.Select(address => $", \"{address}:{far.Port}\""));
+        // What an engine built before it does not build again: the network is in a name.
+        await File.WriteAllTextAsync(Path.Combine(_folder, "Dockerfile"), $"FROM {Dockerd.Image}\nENV NETWORK={network}\nCOPY connect.py /\nRUN [\"python3\", \"/connect.py\"{words}]\n", Token);
+        var said = new List<string>();
+
+        await runtime.BuildAsync(_folder, $"pc-network-{network.ToString().ToLowerInvariant()}:test", new RunLimits(), network, line => { said.Add(line); return ValueTask.CompletedTask; }, Token);
+
+        var heard = string.Join('\n', said).Split('\n').Where(line => line.Contains($":{far.Port} ", StringComparison.Ordinal) && !line.Contains("RUN", StringComparison.Ordinal));
+        Assert.Equal([$"{FarNetwork.Internet}:{far.Port} {expected}", .. addresses.Skip(1).Select(address => $"{address}:{far.Port} refused")], heard);
+    }
+
+    [Fact]
+    public async Task The_steps_of_a_build_have_limits()
+    {
+        var engine = await docker.StartedAsync();
+        var runtime = await docker.RuntimeAsync();
+        // Waits until its limit is there: the engine is told when the step has begun.
+        await File.WriteAllTextAsync(Path.Combine(_folder, "limits.py"), """
+            import glob, os, time
+            files = [file for file in ('/sys/fs/cgroup/pids/pids.max', '/sys/fs/cgroup/pids.max') if os.path.exists(file)]
+            while open(files[0]).read() == 'max\n': time.sleep(0.01)
+            children = 0
+            try:
+              while True:
+                if os.fork() == 0: time.sleep(1000)
+                children += 1
+            except OSError as e: print('children', children, e.strerror, flush=True)
+            kept = b'x' * (200 << 20)
+            print('took it', flush=True)
+            """, Token);
+        await File.WriteAllTextAsync(Path.Combine(_folder, "Dockerfile"), $"FROM {Dockerd.Image}\nCOPY limits.py /\nRUN [\"python3\", \"/limits.py\"]\n", Token);
+
+        var error = await Assert.ThrowsAsync<PcException>(() => runtime.BuildAsync(_folder, "pc-limits:test", new RunLimits { MemoryBytes = 128 << 20, Pids = 20 }, NetworkMode.None, _ => ValueTask.CompletedTask, Token));
+
+        Assert.Equal(ErrorCode.DockerBuildFailed, error.Code);
+        Assert.Contains("children 19 Resource temporarily unavailable", error.Message, StringComparison.Ordinal);
+        Assert.Contains("137", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("took it", error.Message, StringComparison.Ordinal);
+        Assert.Equal("", await engine.RunAsync("ps", "--all", "--quiet", "--filter", $"ancestor={DockerBuildPlace.EmptyImage}"));
     }
 
     [Fact]
@@ -138,7 +188,7 @@ public sealed class DockerIsolationTests(SharedDockerd docker, FarNetwork far) :
         var runtime = await docker.RuntimeAsync();
         await File.WriteAllTextAsync(Path.Combine(_folder, "Dockerfile"), "print('hello')\n", Token);
 
-        var error = await Assert.ThrowsAsync<PcException>(() => runtime.BuildAsync(_folder, "pc-none:test", new RunLimits(), _ => ValueTask.CompletedTask, Token));
+        var error = await Assert.ThrowsAsync<PcException>(() => runtime.BuildAsync(_folder, "pc-none:test", new RunLimits(), NetworkMode.None, _ => ValueTask.CompletedTask, Token));
 
         Assert.Equal(ErrorCode.DockerBuildFailed, error.Code);
         Assert.Contains("unknown instruction", error.Message, StringComparison.OrdinalIgnoreCase);

@@ -17,7 +17,7 @@ public sealed class SharedDockerd : IAsyncDisposable
     public Task<Dockerd> StartedAsync()
     {
         Assert.SkipWhen(Dockerd.Obstacle is not null, Dockerd.Obstacle ?? "");
-        lock (_lock) return _started ??= Task.Run(Dockerd.StartAsync);
+        lock (_lock) return _started ??= Task.Run(() => Dockerd.StartAsync());
     }
 
     /// <summary>A runtime for the tests that need none of their own: each has a guard, which is a process to start.</summary>

@@ -17,7 +17,10 @@ public sealed class Dockerd : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("dockerd-").FullName;
+    private readonly string? _network;
     private Process? _process;
+
+    private Dockerd(string? network) => _network = network;
 
     /// <summary>The image that the tests run in: a shell, Python and Node.js, and no more.</summary>
     public const string Image = "pc-tests:latest";
@@ -38,13 +41,15 @@ public sealed class Dockerd : IAsyncDisposable
     public string Log => Path.Combine(_folder, "log");
 
     /// <summary>Starts it and makes its image.</summary>
-    public static async Task<Dockerd> StartAsync()
+    /// <param name="network">The name of the network namespace that it is in; null for one of its own.</param>
+    /// <param name="busyboxOnly">Whether a shell is all that the image holds.</param>
+    public static async Task<Dockerd> StartAsync(string? network = null, bool busyboxOnly = false)
     {
-        var docker = new Dockerd();
+        var docker = new Dockerd(network);
         try
         {
             await docker.StartAgainAsync();
-            await docker.ImportAsync();
+            await docker.ImportAsync(busyboxOnly);
             return docker;
         }
         catch
@@ -74,7 +79,10 @@ public sealed class Dockerd : IAsyncDisposable
             await Task.Delay(20);
         }
 
-        Process Start() => Process.Start(new ProcessStartInfo("unshare", ["--net", "/bin/sh", "-c", line]) { UseShellExecute = false })!;
+        // Not ip netns exec, which hides /sys/fs/cgroup.
+        Process Start() => Process.Start(_network is null
+            ? new ProcessStartInfo("unshare", ["--net", "/bin/sh", "-c", line]) { UseShellExecute = false }
+            : new ProcessStartInfo("nsenter", [$"--net=/run/netns/{_network}", "/bin/sh", "-c", line]) { UseShellExecute = false })!;
     }
 
     /// <summary>Ends dockerd and its containerd without warning; containers run on.</summary>
@@ -85,6 +93,16 @@ public sealed class Dockerd : IAsyncDisposable
         _process.Dispose();
         _process = null;
         KillContainerd();
+    }
+
+    /// <summary>Kills what runs in containers and who watches it, as it ends when a machine does.</summary>
+    public void KillContainers()
+    {
+        foreach (var shim in ProcessesWith(_folder + "/"))
+        {
+            foreach (var process in PeoplesCloud.Runtimes.Sandbox.Limits.ProcessTree.Children(shim)) _ = LibC.kill(process, LibC.Kill);
+            _ = LibC.kill(shim, LibC.Kill);
+        }
     }
 
     /// <summary>Runs the docker command against it and returns what it says.</summary>
@@ -137,13 +155,14 @@ public sealed class Dockerd : IAsyncDisposable
     }
 
     /// <summary>An image of this machine's own busybox, Python and Node.js with the libraries that they name.</summary>
-    private Task<string> ImportAsync() => RunAsync(
+    private Task<string> ImportAsync(bool busyboxOnly) => RunAsync(
         async input =>
         {
             await using var tar = new TarWriter(input, TarEntryFormat.Gnu, leaveOpen: true);
             foreach (var folder in new[] { "bin", "etc", "usr", "usr/bin", "tmp", "proc", "sys", "dev" }) await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.Directory, folder) { Mode = (UnixFileMode)0b111_101_101 });
             await AddAsync(tar, Find("busybox")!, "bin/busybox");
             foreach (var applet in new[] { "sh", "tar", "echo", "true", "sleep", "cat", "ls", "cp", "id", "stat", "grep", "printf", "readlink", "unshare" }) await LinkAsync(tar, $"bin/{applet}", "busybox");
+            if (busyboxOnly) return;
             var programs = new[] { "/usr/bin/python3", "/usr/bin/node", "/usr/bin/pgrep" };
             foreach (var program in programs) await AddAsync(tar, program, program[1..]);
             var python = Path.Combine("/usr/lib", Path.GetFileName(new FileInfo(programs[0]).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? programs[0]));

@@ -1,0 +1,72 @@
+using System.Net.Http.Json;
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Runtimes.Tests.Docker;
+
+namespace PeoplesCloud.Daemon.Tests.Hosting;
+
+/// <summary>A node with a real engine: what is deployed to it runs in containers, and what goes wrong is told to whoever deploys.</summary>
+public sealed class DockerTests
+{
+    private static readonly Dictionary<string, IReadOnlyList<string>> NoNetwork = new() { ["network"] = ["none"] };
+
+    [Fact]
+    public async Task Images_Dockerfiles_and_languages_of_images_are_deployed()
+    {
+        Assert.SkipWhen(Dockerd.Obstacle is not null, Dockerd.Obstacle ?? "");
+        await using var engine = await Dockerd.StartAsync();
+        await using var node = await TestNode.StartAsync("elm", hosts: true, configure: config => config with { Docker = $"unix://{engine.Socket}" });
+        await node.CreateAsync("friends");
+        using var bot = new ProgramFolder("import sys\nprint('run by', ' '.join(sys.orig_argv), flush=True)\n");
+
+        // Python 2: nobody has it, and that is said when it is deployed.
+        var refused = await Assert.ThrowsAsync<ApiException>(() => DeployAsync(node, bot.Path, "py2"));
+        Assert.Equal(ErrorCode.NoHost, CodeOf(refused));
+        Assert.Contains("neither python2 nor the Docker image python:2 is there", refused.Reply.Message, StringComparison.Ordinal);
+
+        // An image of that name, whose python2 is a stand-in: there is no other for Debian 12.
+        using var folder = new ProgramFolder("");
+        await WriteAsync(folder, $"FROM {Dockerd.Image}\nRUN [\"cp\", \"/usr/bin/python3\", \"/usr/bin/python2\"]\n");
+        await engine.RunAsync("build", "--quiet", "--network", "none", "--tag", "python:2", folder.Path);
+        await node.StopAsync();
+        await node.StartAgainAsync(hosts: true); // it looks at the images when it starts, and every 15 s
+        await DeployAsync(node, bot.Path, "py2");
+        Assert.Equal("run by python2 -u bot.py", await FirstLineAsync(node, "test-bot"));
+
+        // A Dockerfile that fails: what its step said is read by who deploys.
+        await WriteAsync(folder, $"FROM {Dockerd.Image}\nRUN [\"sh\", \"-c\", \"echo no such wheel >&2; echo in line two >&2; exit 9\"]\n");
+        var steps = new List<string?>();
+        refused = await Assert.ThrowsAsync<ApiException>(() => DeployAsync(node, folder.Path, "docker", "failing", steps: steps));
+        Assert.Equal(ErrorCode.StartFailed, CodeOf(refused));
+        Assert.Contains("no such wheel | in line two", refused.Reply.Message, StringComparison.Ordinal);
+        Assert.Contains("docker: no such wheel", steps);
+        Assert.Contains("docker: in line two", steps);
+        Assert.Contains("non-zero code: 9", refused.Reply.Message, StringComparison.Ordinal);
+
+        // One that does not, and an image by its name.
+        await WriteAsync(folder, $"FROM {Dockerd.Image}\nCMD [\"echo\", \"built and run\"]\n");
+        await DeployAsync(node, folder.Path, "docker", "built");
+        Assert.Equal("built and run", await FirstLineAsync(node, "built"));
+        await DeployAsync(node, bot.Path, "py3", "by-image", new Dictionary<string, IReadOnlyList<string>>(NoNetwork) { ["image"] = [Dockerd.Image] });
+        Assert.Equal("run by python3 -u bot.py", await FirstLineAsync(node, "by-image"));
+    }
+
+    private static ErrorCode CodeOf(ApiException refused) => Enum.Parse<ErrorCode>(refused.Reply.Code["PC".Length..]);
+
+    private static Task WriteAsync(ProgramFolder folder, string dockerfile) => File.WriteAllTextAsync(Path.Combine(folder.Path, "Dockerfile"), dockerfile, TestContext.Current.CancellationToken);
+
+    private static async Task DeployAsync(TestNode node, string path, string language, string? name = null, IReadOnlyDictionary<string, IReadOnlyList<string>>? settings = null, List<string?>? steps = null)
+    {
+        var request = new DeployRequest(path, language, name, null, settings ?? NoNetwork);
+        // Until it runs, or is refused.
+        await foreach (var happened in node.Client.EventsAsync(HttpMethod.Post, "/v1/swarms/friends/deploy", JsonContent.Create(request, TestNode.Json.DeployRequest), TestNode.Json.EventDeployReply))
+            steps?.Add(happened.Text);
+    }
+
+    private static async Task<string> FirstLineAsync(TestNode node, string program)
+    {
+        await foreach (var line in node.LogsAsync("friends", program))
+            if (line.Stream == "out") return line.Text;
+        return "";
+    }
+}
