@@ -1,12 +1,14 @@
 using System.Diagnostics;
 using System.Globalization;
+using PeoplesCloud.Runtimes.Tests.Docker;
 
 namespace PeoplesCloud.Bench;
 
 /// <summary>
 /// How long a program is away when its host dies (kill -9 of its daemon, whose sandboxes die with it), and when its host goes in order (pc down): from
 /// then until the first line that it prints on another host, as it stands in that host's log file. Three hosts (a majority is left) and two (nobody is, and
-/// the other runs it alone), each with an owner that hosts nothing; default settings. Each node is back and may vote again before the next round.
+/// the other runs it alone), each with an owner that hosts nothing; default settings. Each node is back and may vote again before the next round. The peer is
+/// Docker Swarm with three managers, whose node with the task is killed: same machine, same run.
 /// </summary>
 internal static class FailoverBenchmark
 {
@@ -15,14 +17,24 @@ internal static class FailoverBenchmark
     /// <summary>A node does not vote before whatever it voted for in its earlier life is over.</summary>
     private static readonly TimeSpan Young = TimeSpan.FromSeconds(6);
 
+    /// <summary>Options: rounds (10), rounds of Docker Swarm (2; each takes up to a minute).</summary>
     public static async Task<int> RunAsync(string[] args)
     {
         var rounds = args is [var count, ..] ? int.Parse(count, CultureInfo.InvariantCulture) : 10;
-        foreach (var hosts in args is [_, var only, ..] ? [int.Parse(only, CultureInfo.InvariantCulture)] : new[] { 3, 2 }) await RunAsync(hosts, rounds);
+        int[] sizes = args is [_, var only, ..] ? [int.Parse(only, CultureInfo.InvariantCulture)] : [3, 2];
+        var peerRounds = args is [_, _, var peers, ..] ? int.Parse(peers, CultureInfo.InvariantCulture) : 2;
+        var medians = new List<double>();
+        foreach (var hosts in sizes) medians.Add(await RunAsync(hosts, rounds));
+        if (peerRounds > 0 && await SwarmAsync(peerRounds) is { } peer)
+        {
+            foreach (var (hosts, median) in sizes.Zip(medians))
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{hosts} hosts, kill -9: p50 {median:0.00} s, {median / peer:0.00} times Docker Swarm's {peer:0.0} s"));
+        }
         return 0;
     }
 
-    private static async Task RunAsync(int hosts, int rounds)
+    // How long it is away after kill -9, in the median.
+    private static async Task<double> RunAsync(int hosts, int rounds)
     {
         using var nodes = new RealNodes(hosts + 1);
         var bot = Directory.CreateDirectory(Path.Combine(nodes.Folder, "bot")).FullName;
@@ -40,6 +52,21 @@ internal static class FailoverBenchmark
         Say($"{hosts} hosts, kill -9 of the daemon", kills);
         Say($"{hosts} hosts, pc down", downs);
         Console.WriteLine($"goals: p95 under 6 s after kill -9 ({Verdict(RealNodes.Percentile(kills, 0.95) < 6)}), under 1 s in order ({Verdict(RealNodes.Percentile(downs, 0.95) < 1)})");
+        return RealNodes.Percentile(kills, 0.5);
+    }
+
+    private static async Task<double?> SwarmAsync(int rounds)
+    {
+        if (Dockerd.Obstacle is { } obstacle)
+        {
+            Console.WriteLine($"Docker Swarm: not measured, {obstacle}");
+            return null;
+        }
+        await using var swarm = await DockerSwarm.StartAsync(3);
+        var moves = new List<double>();
+        for (var round = 0; round < rounds; round++) moves.Add(await swarm.MoveAsync());
+        Say("Docker Swarm, kill -9", moves);
+        return RealNodes.Percentile(moves, 0.5);
     }
 
     private static async Task<double> MoveAsync(RealNodes nodes, int hosts, bool kill)
