@@ -128,12 +128,20 @@ internal sealed partial class SwarmLeases : IDisposable
         }
     }
 
-    /// <summary>What runs under a lease that is over stands still; waits for no lock.</summary>
+    /// <summary>What runs under a lease that is over stands still; waits for no lock. Then the engine is asked, and what it keeps goes on.</summary>
     public void FreezeOver()
     {
         var now = Now;
-        foreach (var (id, held) in _held)
-            if (held.IsShared && held.Until <= now) Host.Freeze(id);
+        var frozen = _held.Where(held => held.Value.IsShared && held.Value.Until <= now).Select(held => held.Key).ToList();
+        foreach (var id in frozen) Host.Freeze(id);
+        if (frozen.Count == 0) return;
+        _context.Work(() =>
+        {
+            Ring();
+            // Renewed at the last moment, by an answer that was being looked at just then.
+            foreach (var id in frozen.Where(_held.ContainsKey)) Host.Thaw(id);
+            return Task.CompletedTask;
+        });
     }
 
     /// <summary>This node takes no further lease, or does again.</summary>

@@ -46,6 +46,7 @@ internal sealed class HostedProgram : IDisposable
     private Exception? _failure;
     private ITimer? _alarm;
     private IRun? _run;
+    private Task _freezing = Task.CompletedTask;
     private long _runBegan;
     private long _until; // ticks since boot, 0 while nothing was said
     private IProgramDataRun? _data;
@@ -161,10 +162,22 @@ internal sealed class HostedProgram : IDisposable
         if (grace == TimeSpan.Zero && _run is { } run) Work(EndRunAsync(run, TimeSpan.Zero));
     }
 
-    /// <summary>Lets its process do nothing more until it is stopped.</summary>
+    /// <summary>Lets its process do nothing more until it is stopped, or <see cref="Thaw"/>.</summary>
     public void Freeze()
     {
-        if (Current is { } run) Work(FreezeAsync(run));
+        if (Current is { } run) Work(_freezing = TryAsync(async () => await run.FreezeAsync()));
+    }
+
+    /// <summary>Ends <see cref="Freeze"/>.</summary>
+    public void Thaw()
+    {
+        if (Current is not { } run) return;
+        var freezing = _freezing;
+        Work(TryAsync(async () =>
+        {
+            await freezing;
+            await run.ThawAsync();
+        }));
     }
 
     /// <summary>
@@ -381,7 +394,7 @@ internal sealed class HostedProgram : IDisposable
             LastExit = exit;
             Meter.End();
             Log.FinishLines();
-            Work(CleanUpAsync(run)); // the next process need not wait for that; who waits for the end of the program does
+            Work(TryAsync(async () => await run.DisposeAsync())); // the next process need not wait for that; who waits for the end of the program does
             if (_data is not null) await _data.EndedAsync();
         }
         catch (Exception failed)
@@ -391,23 +404,11 @@ internal sealed class HostedProgram : IDisposable
         Post(new SupervisorInput.Exited(exit));
     }
 
-    private async Task FreezeAsync(IRun run)
+    private async Task TryAsync(Func<Task> work)
     {
         try
         {
-            await run.FreezeAsync();
-        }
-        catch (Exception failed)
-        {
-            Failed(failed);
-        }
-    }
-
-    private async Task CleanUpAsync(IRun run)
-    {
-        try
-        {
-            await run.DisposeAsync();
+            await work();
         }
         catch (Exception failed)
         {

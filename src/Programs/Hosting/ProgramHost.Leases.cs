@@ -37,12 +37,16 @@ public sealed partial class ProgramHost
     /// <param name="end">For the feed.</param>
     public Task<bool> RevokeAsync(EntryHash id, string why, RunEnd end) => StopAsync(id, why, end, TimeSpan.Zero);
 
-    /// <summary>
-    /// A program's lease is over and it will be ended: until then it does nothing more. Its process is told before this returns.
-    /// </summary>
+    /// <summary>A program's lease seems to be over: it does nothing more until it is ended or <see cref="Thaw"/> is called. Its process is told before this returns.</summary>
     public void Freeze(EntryHash id)
     {
         if (_programs.TryGetValue(id, out var program)) program.Freeze();
+    }
+
+    /// <summary>Its lease is good after all: it goes on.</summary>
+    public void Thaw(EntryHash id)
+    {
+        if (_programs.TryGetValue(id, out var program)) program.Thaw();
     }
 
     /// <summary>Whether its owner was told that it could not be started here, and has not placed it here again.</summary>

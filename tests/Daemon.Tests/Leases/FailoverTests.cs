@@ -53,6 +53,7 @@ public sealed class FailoverTests
         await swarm.Oak.WaitForAsync("friends", list => list.Programs.All(program => program.State == "running" && program.Host == other));
 
         Assert.False((await DrainAsync(swarm[first], end: true)).Draining);
+        await UntilSeenAsync(swarm[first], by: swarm[other], draining: false);
         Assert.Equal(2, (await DrainAsync(swarm[other])).Programs.Count(program => program.To == first));
         await swarm.Oak.WaitForAsync("friends", list => list.Programs.Count == 2 && list.Programs.All(program => program.State == "running" && program.Host == first));
     }
@@ -175,8 +176,7 @@ public sealed class FailoverTests
         // The new one holds the key and has the bundle: it takes the program when both others are told to give it away.
         await yew.WaitForBlocksAsync();
         await DrainAsync(swarm[other]);
-        var seen = swarm[first].Node.Swarms.Require("friends");
-        await TestNode.UntilAsync(() => seen.Presence.Values.Any(view => view.Record is { Info.Draining: true }));
+        await UntilSeenAsync(swarm[other], by: swarm[first], draining: true);
         Assert.Equal("yew", Assert.Single((await DrainAsync(swarm[first])).Programs).To);
         await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Host: "yew" }]);
     }
@@ -194,6 +194,12 @@ public sealed class FailoverTests
 
     private static Task<DrainReply> DrainAsync(TestNode node, bool end = false) =>
         node.Client.PostAsync("/v1/drain", new DrainRequest(end), TestNode.Json.DrainRequest, TestNode.Json.DrainReply);
+
+    private static Task UntilSeenAsync(TestNode drained, TestNode by, bool draining)
+    {
+        var seen = by.Node.Swarms.Require("friends");
+        return TestNode.UntilAsync(() => seen.Presence.GetValueOrDefault(drained.Node.Self) is { Record.Info: var info } && info.Draining == draining);
+    }
 
     /// <summary>Oak, which does not host, and hosts that joined it.</summary>
     private sealed class Friends : IAsyncDisposable

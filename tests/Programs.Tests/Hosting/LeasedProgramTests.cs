@@ -61,6 +61,9 @@ public sealed class LeasedProgramTests : IAsyncDisposable
         _host.Host.Freeze(program.Id);
         Assert.True(run.IsFrozen);
         Assert.Null(run.StopGrace);
+        _host.Host.Thaw(program.Id); // it was good after all
+        Assert.False(run.IsFrozen);
+        _host.Host.Freeze(program.Id);
         Assert.True(await _host.Host.RevokeAsync(program.Id, "its lease is lost", RunEnd.LeaseLost));
         Assert.Equal(TimeSpan.Zero, run.StopGrace); // without another instruction
         _host.Host.Freeze(program.Id); // it has ended
