@@ -5,6 +5,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
 {
     ["add"] = AddBenchmark.RunAsync,
     ["blake3"] = Blake3Benchmark.RunAsync,
+    ["channels"] = ChannelsBenchmark.RunAsync,
     ["connections"] = ConnectionsBenchmark.RunAsync,
     ["data"] = DataBenchmark.RunAsync,
     ["deploy"] = DeployBenchmark.RunAsync,

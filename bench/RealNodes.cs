@@ -14,11 +14,14 @@ internal sealed class RealNodes : IDisposable
     private readonly List<string> _homes = [];
 
     /// <summary>Starts oak (which does not host), elm and fir in one swarm called friends.</summary>
-    public RealNodes(int count)
+    /// <param name="count">How many.</param>
+    /// <param name="prepare">Called with each one's home before it starts.</param>
+    public RealNodes(int count, Action<int, string>? prepare = null)
     {
         for (var i = 0; i < count; i++)
         {
             _homes.Add(Path.Combine(_folder, Names[i]));
+            prepare?.Invoke(i, _homes[i]);
             Up(i);
         }
         if (count < 2) return;

@@ -704,6 +704,18 @@ public enum ErrorCode
     /// <summary>The endpoint for clients of Redis cannot listen.</summary>
     [ErrorInfo(ExitCode.Failed, "The endpoint for clients of Redis cannot listen on its address.", "Choose another listen under [sessions], or stop what uses the port: a Redis of this machine uses 6379, others may use 6380.")]
     SessionsPortTaken = 7151,
+
+    /// <summary>A message is larger than channels carry.</summary>
+    [ErrorInfo(ExitCode.Usage, "A message is larger than channels carry.", "Put what is large somewhere else (pc add), and its address into the message.")]
+    SessionsMessageTooLarge = 7152,
+
+    /// <summary>The configured Redis cannot be reached.</summary>
+    [ErrorInfo(ExitCode.Failed, "The Redis that carries the messages of sessions cannot be reached, or went away.", "Start it, or correct redis under [sessions]: redis://HOST:PORT, rediss:// when it speaks TLS. pc doctor tries it.")]
+    RedisAway = 7153,
+
+    /// <summary>The configured Redis refuses a command.</summary>
+    [ErrorInfo(ExitCode.Refused, "The Redis that carries the messages of sessions refuses a command.", "Check what its user may do: it needs PUBLISH, SUBSCRIBE, SET, GET and EVAL, and it must not be a replica or a member of a cluster.")]
+    RedisRefused = 7154,
 }
 
 /// <summary>How a command ends (DESIGN section 8).</summary>

@@ -20,6 +20,7 @@ using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Local;
 using PeoplesCloud.Daemon.Logging;
 using PeoplesCloud.Daemon.Mesh;
+using PeoplesCloud.Daemon.Sessions;
 using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Daemon.Tunnels;
@@ -31,6 +32,7 @@ using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes.Sandbox;
+using PeoplesCloud.Sessions.Channels;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon;
@@ -114,6 +116,12 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Where browsers on this machine reach web programs; null when they do not.</summary>
     public WebPort? Web { get; private set; }
+
+    /// <summary>What carries the messages of sessions among members; null when they are off, or a Redis does.</summary>
+    public ChannelService? Channels { get; private set; }
+
+    /// <summary>The Redis that carries the messages of sessions; null when they are off, or a swarm does.</summary>
+    public RedisService? Redis { get; private set; }
 
     /// <summary>Stats.</summary>
     public StatsService Stats { get; private set; } = null!;
@@ -358,6 +366,18 @@ internal sealed class DaemonNode : IAsyncDisposable
         Tunnels = new TunnelDialer(Swarms, Locator, programHost, _host, TunnelLimits.Default, _time);
         _host.Handle(TunnelService.Protocol, tunnels.HandleAsync);
         _host.Handle(TunnelService.DatagramProtocol, tunnels.HandleDatagramsAsync);
+
+        if (_config.Sessions is { Swarm: not null, Redis: null })
+        {
+            Channels = new ChannelService(_config.Sessions, Swarms, _host, ChannelLimits.Default, _time, loggers.CreateLogger("Channels"));
+            Owns(Channels.DisposeAsync);
+            _supervisor.Run("channels", FailurePolicy.Restart, Channels.RunAsync);
+        }
+        else if (_config.Sessions.Redis is not null)
+        {
+            Redis = new RedisService(_config.Sessions, _time, loggers.CreateLogger("Channels"));
+            Owns(Redis.DisposeAsync);
+        }
 
         // 6. Whom others reach through this node, and through whom they reach it; who is on the local network.
         if (_config.Relay.Serve) _host.ServeRelay(new RelayPolicy(peer => Swarms.SharedWith(peer) is not null, GrantOf));

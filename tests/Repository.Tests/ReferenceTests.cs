@@ -36,6 +36,7 @@ public sealed class ReferenceTests
     [Theory]
     [InlineData("Swarm")]
     [InlineData("Programs")]
+    [InlineData("Sessions")]
     public void A_wing_and_the_swarm_see_nothing_of_libp2p_but_the_peer_id(string floor) =>
         Assert.Equal(["PeerId"], TypesUsed(floor, "PeoplesCloud.Libp2p"));
 

@@ -6,6 +6,7 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Programs.Policy;
+using PeoplesCloud.Sessions.Redis;
 
 namespace PeoplesCloud.Daemon.Configuration;
 
@@ -43,6 +44,16 @@ internal static class ConfigReader
         ["gateway.listen"] = "PC_GATEWAY_LISTEN",
         ["web.serve"] = "PC_WEB_SERVE",
         ["web.port"] = "PC_WEB_PORT",
+        ["sessions.swarm"] = "PC_SESSIONS_SWARM",
+        ["sessions.listen"] = "PC_SESSIONS_LISTEN",
+        ["sessions.password"] = "PC_SESSIONS_PASSWORD",
+        ["sessions.password-file"] = "PC_SESSIONS_PASSWORD_FILE",
+        ["sessions.redis"] = "PC_SESSIONS_REDIS",
+        ["sessions.redis-password-file"] = "PC_SESSIONS_REDIS_PASSWORD_FILE",
+        ["sessions.redis-ca-file"] = "PC_SESSIONS_REDIS_CA_FILE",
+        ["sessions.mode"] = "PC_SESSIONS_MODE",
+        ["sessions.read-only"] = "PC_SESSIONS_READ_ONLY",
+        ["sessions.hostname"] = "PC_SESSIONS_HOSTNAME",
     };
 
     /// <inheritdoc cref="DaemonConfig.Load"/>
@@ -82,10 +93,30 @@ internal static class ConfigReader
             Mdns = values.Boolean("mdns") ?? true,
             Relay = ReadRelay(values),
             Gateway = new GatewayConfig { Listen = values.EndPoint("gateway.listen") },
+            Sessions = ReadSessions(values),
             Web = new WebConfig { Serve = values.Boolean("web.serve") ?? true, Port = values.Integer("web.port", 0, 65535) },
         };
         if (problems.Count > 0) throw new PcException(ErrorCode.ConfigInvalid, "the configuration has problems: " + string.Join("; ", problems), $"correct {file}, the PC_ variables or the flags");
         return config;
+    }
+
+    private static SessionsConfig ReadSessions(Values values)
+    {
+        var defaults = new SessionsConfig();
+        var sessions = new SessionsConfig
+        {
+            Swarm = values.Name("sessions.swarm"),
+            Listen = values.EndPoint("sessions.listen") ?? defaults.Listen,
+            Password = values.Password("sessions.password", "sessions.password-file"),
+            Redis = values.Redis("sessions.redis", "sessions.redis-password-file"),
+            RedisCaFile = values.Text("sessions.redis-ca-file"),
+            Mode = values.OneOf("sessions.mode", "sandbox", "docker"),
+            ReadOnly = values.Folders("sessions.read-only", 16),
+            Hostname = values.HostName("sessions.hostname"),
+        };
+        if (sessions.Swarm is not null && sessions.Redis is null && sessions.Password is null && !IPAddress.IsLoopback(sessions.Listen.Address))
+            values.Problem($"sessions.listen = '{sessions.Listen}' would open the endpoint to whoever reaches it: set sessions.password-file, or listen on 127.0.0.1");
+        return sessions;
     }
 
     private static DaemonRelay ReadRelay(Values values)
@@ -150,6 +181,75 @@ internal static class ConfigReader
             if (Text(key) is not { } text) return null;
             if (ByteSize.TryParse(text, out var bytes) && bytes >= least && bytes <= most) return bytes;
             problems.Add($"{key} = '{Printable(text)}': bytes such as 500MB or 20GiB, at least {least}, or none");
+            return null;
+        }
+
+        public void Problem(string problem) => problems.Add(problem);
+
+        public string? OneOf(string key, params string[] allowed)
+        {
+            if (Text(key) is not { } text || allowed.Contains(text, StringComparer.Ordinal)) return Text(key);
+            problems.Add($"{key} = '{Printable(text)}': {string.Join(" or ", allowed)}");
+            return null;
+        }
+
+        public string? HostName(string key)
+        {
+            if (Text(key) is not { } text || Uri.CheckHostName(text) != UriHostNameType.Unknown) return Text(key);
+            problems.Add($"{key} = '{Printable(text)}': a name or address such as games.example.org");
+            return null;
+        }
+
+        public List<string> Folders(string key, int most)
+        {
+            var items = (Text(key) ?? "").Split(TomlSubset.ArraySeparator, ',').Select(i => i.Trim()).Where(i => i.Length > 0).ToList();
+            if (items.Count > most) problems.Add($"{key}: at most {most}");
+            foreach (var item in items.Where(i => !Path.IsPathFullyQualified(i))) problems.Add($"{key} = '{Printable(item)}': a path from the root, such as /opt/games");
+            return [.. items.Take(most)];
+        }
+
+        // What is wrong with a password is said without it.
+        public HiddenText? Password(string key, string fileKey)
+        {
+            var text = Text(key);
+            if (Text(fileKey) is { } file)
+            {
+                if (text is not null) problems.Add($"{key} and {fileKey}: only one of them");
+                text = FirstLine(fileKey, file);
+            }
+            if (text is null || (text.Length is >= 1 and <= 512 && !text.Any(char.IsControl))) return text is null ? null : new HiddenText(text);
+            problems.Add($"{key}: 1 to 512 characters");
+            return null;
+        }
+
+        public RedisAddress? Redis(string key, string fileKey)
+        {
+            if (Text(key) is not { } text)
+            {
+                if (Text(fileKey) is not null) problems.Add($"{fileKey} is set and {key} is not");
+                return null;
+            }
+            if (!RedisAddress.TryParse(text, out var address))
+            {
+                problems.Add($"{key}: an address such as redis://:password@host:6379 or rediss://host:6379 (with a password in {fileKey})");
+                return null;
+            }
+            if (Text(fileKey) is not { } file) return address;
+            if (address.Password is not null) problems.Add($"{key} has a password and {fileKey} too: only one of them");
+            return FirstLine(fileKey, file) is { } password ? address with { Password = new HiddenText(password) } : address;
+        }
+
+        private string? FirstLine(string key, string file)
+        {
+            try
+            {
+                if (new FileInfo(file).Length <= 4096) return File.ReadLines(file).FirstOrDefault() ?? "";
+                problems.Add($"{key} = '{Printable(file)}': a file with one line");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+            {
+                problems.Add($"{key} = '{Printable(file)}' cannot be read: {e.Message}");
+            }
             return null;
         }
 

@@ -37,6 +37,9 @@ public sealed record DaemonConfig
     /// <summary>The Docker or Podman that programs may run in: off, auto or unix:///path. Default off: whoever may use one is root on its machine, in effect.</summary>
     public string Docker { get; init; } = DockerSocket.Off;
 
+    /// <summary>Sessions: the table [sessions]. Default: off.</summary>
+    public SessionsConfig Sessions { get; init; } = new();
+
     /// <summary>What this node lets programs of others do, rule by rule as text: the table [host]. Default: nothing is said, see <see cref="Programs.Policy.HostPolicy"/>.</summary>
     public IReadOnlyDictionary<string, string> HostRules { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 

@@ -1,0 +1,34 @@
+using System.Globalization;
+using PeoplesCloud.Sessions.Channels;
+
+namespace PeoplesCloud.Sessions.Redis;
+
+/// <summary>Claims by keys of a Redis: <c>SET NX PX</c>; what depends on the value runs as a script there, so that nothing comes between. Thread-safe.</summary>
+public sealed class RedisClaims(RedisClient client) : IClaims
+{
+    private const string Renew = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('pexpire',KEYS[1],ARGV[2]) else return 0 end";
+    private const string Replace = "if redis.call('get',KEYS[1])==ARGV[1] then redis.call('set',KEYS[1],ARGV[2],'px',ARGV[3]) return 1 else return 0 end";
+    private const string Release = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) else return 0 end";
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> ClaimAsync(string key, string value, TimeSpan life, CancellationToken cancellationToken) =>
+        (await client.RunAsync(cancellationToken, "SET", key, value, "NX", "PX", Milliseconds(life))).Kind == RespKind.Text;
+
+    /// <inheritdoc/>
+    public async ValueTask<string?> GetAsync(string key, CancellationToken cancellationToken) =>
+        await client.RunAsync(cancellationToken, "GET", key) is { Kind: RespKind.Bytes } value ? value.Text : null;
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RenewAsync(string key, string value, TimeSpan life, CancellationToken cancellationToken) =>
+        (await client.RunAsync(cancellationToken, "EVAL", Renew, "1", key, value, Milliseconds(life))).Number == 1;
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> ReplaceAsync(string key, string value, string next, TimeSpan life, CancellationToken cancellationToken) =>
+        (await client.RunAsync(cancellationToken, "EVAL", Replace, "1", key, value, next, Milliseconds(life))).Number == 1;
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> ReleaseAsync(string key, string value, CancellationToken cancellationToken) =>
+        (await client.RunAsync(cancellationToken, "EVAL", Release, "1", key, value)).Number == 1;
+
+    private static string Milliseconds(TimeSpan life) => Math.Max(1, (long)life.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
+}
