@@ -695,6 +695,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Failed, "A session could not be started on the node that took it.", "See why in the message; pc doctor on that node says what it lacks.")]
     SessionStartFailed = 7107,
 
+    /// <summary>This node answers no requests for sessions.</summary>
+    [ErrorInfo(ExitCode.Refused, "This node answers no requests for sessions.", "Write [sessions] with swarm = NAME or redis = ADDRESS into its configuration and start it again.")]
+    SessionsOff = 7108,
+
     // Channels and the endpoint: 7150 to 7199
 
     /// <summary>The endpoint for clients of Redis would be open to everybody.</summary>

@@ -33,6 +33,7 @@ internal static class CommandLine
         ("stats", StatsCommand.Create),
         ("favours", FavoursCommand.Create),
         ("data", DataCommand.Create),
+        ("sessions", SessionsCommand.Create),
         ("exec", ExecCommand.Create),
         ("restart", RestartCommand.Create),
         ("open", OpenCommand.Create),

@@ -123,6 +123,9 @@ internal sealed class DaemonNode : IAsyncDisposable
     /// <summary>The Redis that carries the messages of sessions; null when they are off, or a swarm does.</summary>
     public RedisService? Redis { get; private set; }
 
+    /// <summary>This node as one that answers requests for sessions; null when they are off.</summary>
+    public SessionNode? Sessions { get; private set; }
+
     /// <summary>Stats.</summary>
     public StatsService Stats { get; private set; } = null!;
 
@@ -378,6 +381,13 @@ internal sealed class DaemonNode : IAsyncDisposable
             Redis = new RedisService(_config.Sessions, _time, loggers.CreateLogger("Channels"));
             Owns(Redis.DisposeAsync);
         }
+        if (((IChannels?)Redis?.Channels ?? Channels?.Channels) is { } carrier)
+        {
+            Sessions = new SessionNode(
+                _config.Sessions, home.Paths.Sessions, carrier, Redis?.Claims, runtime, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, _time, loggers.CreateLogger("Sessions"));
+            Owns(Sessions.DisposeAsync);
+            _supervisor.Run("sessions", FailurePolicy.Restart, Sessions.RunAsync);
+        }
 
         // 6. Whom others reach through this node, and through whom they reach it; who is on the local network.
         if (_config.Relay.Serve) _host.ServeRelay(new RelayPolicy(peer => Swarms.SharedWith(peer) is not null, GrantOf));
@@ -418,6 +428,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
             new AuditEndpoints(Swarms).Map(routes);
             new FavourEndpoints(Favours).Map(routes);
+            new SessionEndpoints(Sessions).Map(routes);
         }, loggers);
         Owns(async () =>
         {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
@@ -102,8 +103,21 @@ public sealed partial class SessionService
         }
     }
 
-    /// <summary>Takes a request as if a client of this node had published it: for what people type here.</summary>
-    public void Request(SessionVerb verb, ReadOnlyMemory<byte> payload) => HearRequest(verb, payload.Span, publishedHere: true);
+    /// <summary>Makes a request as a client of this node would, and gives its answer.</summary>
+    /// <param name="verb">What is asked for.</param>
+    /// <param name="id">An id that was not used before.</param>
+    /// <param name="fields">The other keys of the request, such as script or session.</param>
+    /// <param name="cancellationToken">Gives up; the request may be carried out.</param>
+    public async Task<ReadOnlyMemory<byte>> AskAsync(SessionVerb verb, string id, IReadOnlyDictionary<string, string> fields, CancellationToken cancellationToken)
+    {
+        var payload = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string>(fields, StringComparer.Ordinal) { ["id"] = id });
+        var answered = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var hearing = _channels.Subscribe(new RequestKey(verb, id).AnswerChannel, heard => answered.TrySetResult(heard.Payload));
+        // On a Redis all nodes hear it; else this node coordinates what its people ask.
+        if (_claims is null) HearRequest(verb, payload, publishedHere: true);
+        else _ = await _channels.PublishAsync(SessionNames.ChannelOf(verb), payload, cancellationToken);
+        return await answered.Task.WaitAsync(cancellationToken);
+    }
 
     private void Listen()
     {

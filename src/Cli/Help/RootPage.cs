@@ -12,6 +12,7 @@ internal static class RootPage
         ("Your node", ["up", "down", "drain", "daemon", "doctor", "export", "import", "version"]),
         ("Swarms", ["create", "invite", "join", "secret", "list", "audit", "network", "remove", "leave"]),
         ("Programs", ["deploy", "update", "rollback", "history", "logs", "stats", "data", "exec", "open", "restart", "stop"]),
+        ("Sessions", ["sessions"]),
         ("What you give", ["host", "pause", "resume", "favours"]),
         ("Content", ["add", "get", "cat", "pin", "gc"]),
     ];

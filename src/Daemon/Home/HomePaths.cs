@@ -41,6 +41,9 @@ public sealed class HomePaths(string home)
     /// <summary>Programs that run here.</summary>
     public string Programs => Path.Combine(Home, "programs");
 
+    /// <summary>Sessions that run here.</summary>
+    public string Sessions => Path.Combine(Home, "sessions");
+
     /// <summary>Notes on containers that run here.</summary>
     public string Docker => Path.Combine(Home, "docker");
 

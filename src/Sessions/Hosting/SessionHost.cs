@@ -31,6 +31,7 @@ public sealed class SessionHost : IAsyncDisposable
     private readonly ConcurrentQueue<string> _oldestEnded = new();
     private readonly ConcurrentDictionary<Task, bool> _running = [];
     private readonly CancellationTokenSource _stopping = new();
+    private bool _hasResumed;
 
     /// <summary>Makes a host in a folder of its own.</summary>
     /// <param name="options">How it runs sessions.</param>
@@ -52,9 +53,11 @@ public sealed class SessionHost : IAsyncDisposable
         [.. _sessions.Select(session => new SessionView(session.Key, session.Value.IsAsleep ? SessionState.Asleep : SessionState.Running, null, session.Value.Port, session.Value.Connections))
             .Concat(_ended.Values).OrderBy(view => view.Id, StringComparer.Ordinal)];
 
-    /// <summary>Says what earlier lives of this node left: sessions in a sandbox ended with them. Call once, before anything is started.</summary>
+    /// <summary>Says what earlier lives of this node left: sessions in a sandbox ended with them. Before anything is started; a second call does nothing.</summary>
     public void Resume()
     {
+        if (_hasResumed) return;
+        _hasResumed = true;
         foreach (var folder in new DirectoryInfo(_options.Folder).EnumerateDirectories().Where(folder => SessionNames.IsId(folder.Name)).OrderBy(folder => folder.LastWriteTimeUtc))
         {
             var files = Path.Combine(folder.FullName, "files");

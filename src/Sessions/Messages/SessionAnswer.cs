@@ -77,6 +77,16 @@ public static class SessionAnswer
         }
     }
 
+    /// <summary>An answer as JSON, to be disposed; null when it is none with the keys cloud and id. Other programs answer with single quotes.</summary>
+    public static JsonDocument? Parse(ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length > SessionLimits.MaxRankBytes || LooseJson.Read(payload) is not { } document) return null;
+        var root = document.RootElement;
+        if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty("cloud", out _) && (root.TryGetProperty("id", out _) || root.TryGetProperty("session", out _))) return document;
+        document.Dispose();
+        return null;
+    }
+
     internal static string? TextOf(JsonElement parent, string name)
     {
         if (!parent.TryGetProperty(name, out var value) || value.ValueKind != JsonValueKind.String) return null;

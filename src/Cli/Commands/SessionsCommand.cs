@@ -1,0 +1,137 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using PeoplesCloud.Base;
+using PeoplesCloud.Cli.Api;
+using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Daemon.Api;
+
+namespace PeoplesCloud.Cli.Commands;
+
+/// <summary>pc sessions list, logs, create and remove.</summary>
+internal static class SessionsCommand
+{
+    private const int MaxScriptBytes = 1 << 20;
+
+    private static readonly Argument<string> LogsId = Id();
+
+    private static readonly Argument<string> RemoveId = Id();
+
+    private static readonly Argument<string> Script = new("script") { Description = "The file of the script; - reads standard input.", HelpName = "FILE" };
+
+    private static readonly Option<string?> Idle = new("--idle") { Description = "Let it sleep when nobody was connected to its port that long: 30s, 10m, 2h, 1d. Default: never.", HelpName = "TIME" };
+
+    public static PcCommand Create()
+    {
+        var list = new PcCommand("list", "Show the sessions of this node.")
+        {
+            Details = "One line for each session that runs, sleeps or has ended here: its id, what became of it, its port on this machine, and how many are connected to it. Those of other nodes are shown by pc sessions list there.",
+            Examples = [("pc sessions list", "What runs here."), ("pc sessions list --json", "The same, for a program.")],
+        };
+        var logs = new PcCommand("logs", "Show what a session of this node wrote.")
+        {
+            Synopsis = "<ID>",
+            Details = "The last one to two MiB of its output and errors, as it wrote them. It stays after the session has ended, until it is removed.",
+            Examples = [("pc sessions logs 6b5e3c6900000001", "Its output.")],
+        };
+        logs.Arguments.Add(LogsId);
+        var create = new PcCommand("create", "Start a session on the node that has most room.")
+        {
+            Synopsis = "[--idle TIME] <FILE>",
+            Details = """
+                Publishes the script as a request for a session, as any client of the channels may, and shows the answer: the node that runs it, and where it is reached.
+
+                The script runs in a folder of its own as pycloud.init, beside pycloud.json with its hostname and port; the port is also in the environment as PORT. Connections and datagrams to that port of the host reach what listens on the same port inside. Without a first line such as #!/usr/bin/env python3 the shell runs it.
+                """,
+            Examples =
+            [
+                ("pc sessions create ./server.sh", "Start it, and show where it is."),
+                ("pc sessions create --idle 10m ./server.sh", "Let it sleep when nobody plays."),
+            ],
+        };
+        create.Arguments.Add(Script);
+        create.Options.Add(Idle);
+        var remove = new PcCommand("remove", "End a session, wherever it runs.")
+        {
+            Synopsis = "<ID>",
+            Details = "Asks the session to end, ends it firmly a second later with everything that it started, and says so when nothing is left of it. Its log is removed too.",
+            Examples = [("pc sessions remove 6b5e3c6900000001", "It has ended when this returns.")],
+        };
+        remove.Arguments.Add(RemoveId);
+        return new PcCommand("sessions", "Start, show and end sessions: servers that messages ask for.")
+        {
+            Synopsis = "list|logs|create|remove ...",
+            Details = "A session is something that runs because a message on a channel asked for it, on whichever node has most room. Nodes answer such messages when their configuration has [sessions] with swarm = NAME or redis = ADDRESS.",
+            Examples = [("pc sessions create ./server.sh", "Start a session."), ("pc sessions list", "What runs here.")],
+            Subcommands = { list.Runs(List), logs.Runs(Logs), create.Runs(Start), remove.Runs(Remove) },
+        };
+    }
+
+    /// <summary>Writes the list.</summary>
+    public static void Write(SessionsReply reply, Terminal terminal)
+    {
+        if (reply.Sessions.Count == 0)
+        {
+            terminal.Line("no session runs here");
+            return;
+        }
+        var table = new Table("SESSION", "STATE", "PORT", "CONNECTED");
+        foreach (var session in reply.Sessions)
+        {
+            var state = session.Exit is { } code ? $"{session.State} with {Number(code)}" : session.State;
+            table.Add(terminal.Safe(session.Id), terminal.Safe(state), session.Port == 0 ? "" : Number(session.Port), session.Port == 0 ? "" : Number(session.Connections));
+        }
+        table.Write(terminal);
+    }
+
+    /// <summary>Writes where a new session is.</summary>
+    public static void Write(SessionCreatedReply reply, Terminal terminal)
+    {
+        var where = reply is { Hostname: { } hostname, Port: { } port } ? $" at {terminal.Safe(hostname)}:{Number(port)}" : "";
+        terminal.Line($"session {terminal.Safe(reply.Id)} runs on node {terminal.Safe(reply.Cloud)}{where}");
+    }
+
+    private static int List(Invocation invocation)
+    {
+        var reply = invocation.Client.Get("/v1/sessions", SessionsApiJson.Default.SessionsReply);
+        if (invocation.Json) invocation.WriteJson(reply, SessionsApiJson.Default.SessionsReply);
+        else Write(reply, invocation.Terminal);
+        return 0;
+    }
+
+    private static int Logs(Invocation invocation)
+    {
+        var log = invocation.Client.GetBytes($"/v1/sessions/{DaemonClient.Escape(invocation.Value(LogsId))}/log");
+        foreach (var line in Encoding.UTF8.GetString(log).TrimEnd('\n').Split('\n')) invocation.Terminal.Line(invocation.Terminal.Safe(line));
+        return 0;
+    }
+
+    private static int Start(Invocation invocation)
+    {
+        var reply = invocation.Client.Post("/v1/sessions", new SessionCreateRequest(Read(invocation.Value(Script)), invocation.Value(Idle)), SessionsApiJson.Default.SessionCreateRequest, SessionsApiJson.Default.SessionCreatedReply);
+        if (invocation.Json) invocation.WriteJson(reply, SessionsApiJson.Default.SessionCreatedReply);
+        else Write(reply, invocation.Terminal);
+        return 0;
+    }
+
+    private static int Remove(Invocation invocation)
+    {
+        var reply = invocation.Client.Send("POST", $"/v1/sessions/{DaemonClient.Escape(invocation.Value(RemoveId))}/remove", SessionsApiJson.Default.SessionRemovedReply);
+        if (invocation.Json) invocation.WriteJson(reply, SessionsApiJson.Default.SessionRemovedReply);
+        else invocation.Terminal.Line($"session {invocation.Terminal.Safe(reply.Id)} has ended");
+        return 0;
+    }
+
+    private static string Read(string file)
+    {
+        using var input = file == "-" ? Console.OpenStandardInput() : File.OpenRead(file);
+        var bytes = new byte[MaxScriptBytes + 1];
+        var count = input.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        if (count > MaxScriptBytes) throw new PcException(ErrorCode.SessionScriptRefused, $"the script is longer than {MaxScriptBytes} bytes");
+        return Encoding.UTF8.GetString(bytes.AsSpan(0, count));
+    }
+
+    private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static Argument<string> Id() => new("id") { Description = "The session, by its id in pc sessions list.", HelpName = "ID" };
+}

@@ -1,0 +1,45 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Http;
+using PeoplesCloud.Daemon.Local;
+
+namespace PeoplesCloud.Daemon.Sessions;
+
+/// <summary>What pc sessions asks (docs/protocols/local-api.md).</summary>
+/// <param name="node">This node as one that answers requests; null when sessions are off.</param>
+internal sealed class SessionEndpoints(SessionNode? node)
+{
+    // A script of the largest kind, each of its bytes escaped.
+    private const int MaxRequestBytes = 8 << 20;
+
+    private static SessionsApiJson Json => SessionsApiJson.Default;
+
+    private SessionNode Node => node ?? throw new PcException(ErrorCode.SessionsOff, "this node answers no requests for sessions");
+
+    /// <summary>Adds the routes.</summary>
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapMethods("/v1/sessions", ["GET"], ListAsync).WithMetadata(LocalRightMetadata.User);
+        routes.MapMethods("/v1/sessions", ["POST"], CreateAsync).WithMetadata(LocalRightMetadata.User);
+        routes.MapMethods("/v1/sessions/{session}/log", ["GET"], LogAsync).WithMetadata(LocalRightMetadata.User);
+        routes.MapMethods("/v1/sessions/{session}/remove", ["POST"], RemoveAsync).WithMetadata(LocalRightMetadata.User);
+    }
+
+    private Task ListAsync(HttpContext context) => Bodies.WriteJsonAsync(context.Response, Node.List(), Json.SessionsReply, context.RequestAborted);
+
+    private async Task CreateAsync(HttpContext context)
+    {
+        var request = await Bodies.ReadJsonAsync(context.Request, Json.SessionCreateRequest, MaxRequestBytes, context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, await Node.CreateAsync(request, context.RequestAborted), Json.SessionCreatedReply, context.RequestAborted);
+    }
+
+    private Task LogAsync(HttpContext context) => Bodies.WriteBytesAsync(context.Response, Node.Log(SessionOf(context)), context.RequestAborted);
+
+    private async Task RemoveAsync(HttpContext context) =>
+        await Bodies.WriteJsonAsync(context.Response, await Node.RemoveAsync(SessionOf(context), context.RequestAborted), Json.SessionRemovedReply, context.RequestAborted);
+
+    private static string SessionOf(HttpContext context) => context.Request.RouteValues["session"] as string ?? "";
+}

@@ -1,0 +1,141 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Policy;
+using PeoplesCloud.Runtimes;
+using PeoplesCloud.Sessions;
+using PeoplesCloud.Sessions.Channels;
+using PeoplesCloud.Sessions.Engine;
+using PeoplesCloud.Sessions.Hosting;
+using PeoplesCloud.Sessions.Messages;
+
+namespace PeoplesCloud.Daemon.Sessions;
+
+/// <summary>This node as one that answers requests for sessions, under the policy of its owner; and what people here ask about them. Thread-safe.</summary>
+internal sealed class SessionNode : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly SessionHost _host;
+    private readonly SessionService _service;
+    private readonly TimeProvider _time;
+    private readonly bool _wantsDocker;
+
+    /// <summary>Makes the node; it hears nothing before <see cref="RunAsync"/>.</summary>
+    /// <param name="config">The table [sessions].</param>
+    /// <param name="folder">The folder of sessions.</param>
+    /// <param name="channels">What carries messages; stays the caller's.</param>
+    /// <param name="claims">The keys of the Redis, when that carries them.</param>
+    /// <param name="runtime">Runs scripts; stays the caller's.</param>
+    /// <param name="meter">Measures this machine's load.</param>
+    /// <param name="policy">What the owner allows, asked anew each time.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">The daemon's log.</param>
+    public SessionNode(SessionsConfig config, string folder, IChannels channels, IAnswerKeys? claims, IRuntime runtime, IHostMeter meter, Func<HostPolicy> policy, TimeProvider time, ILogger logger)
+    {
+        _time = time;
+        _wantsDocker = config.Mode == "docker";
+        var network = policy().Network;
+        var options = new SessionHostOptions
+        {
+            Folder = folder,
+            Hostname = config.Hostname ?? Environment.MachineName,
+            ReadOnly = config.ReadOnly,
+            Network = network < NetworkMode.Internet ? network : NetworkMode.Internet,
+        };
+        _host = new SessionHost(options, new SessionLimits(), runtime, time, logger);
+        var agreement = claims is null ? SessionAgreement.Coordinated : SessionAgreement.Claimed;
+        _service = new SessionService(
+            SessionNames.CloudId(RandomNumberGenerator.GetBytes(6)), new SessionEngineOptions { Agreement = agreement }, channels, claims, _host, () => LoadOf(meter, policy()), NewId, time, logger);
+    }
+
+    /// <summary>Answers until it is cancelled.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => _service.RunAsync(cancellationToken);
+
+    /// <summary>The sessions of this node.</summary>
+    public SessionsReply List() => new(_service.Cloud, [.. _host.Sessions.Select(view => new SessionInfo(view.Id, WordOf(view.State), view.ExitCode, view.Port, view.Connections))]);
+
+    /// <summary>What a session of this node wrote.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.SessionNotFound"/>.</exception>
+    public byte[] Log(string id) => _host.Log(id);
+
+    /// <summary>Asks all nodes for a session.</summary>
+    /// <exception cref="PcException">What the node that answered says, or <see cref="ErrorCode.SessionNodesSilent"/>.</exception>
+    public async Task<SessionCreatedReply> CreateAsync(SessionCreateRequest request, CancellationToken cancellationToken)
+    {
+        var fields = new Dictionary<string, string>(StringComparer.Ordinal) { ["script"] = request.Script };
+        if (request.Idle is { } idle) fields["idle"] = idle;
+        using var answer = await AskAsync(SessionVerb.Create, fields, cancellationToken);
+        var root = answer.RootElement;
+        // Other programs do not say where.
+        return new(root.GetProperty("cloud").GetString()!, root.GetProperty("id").GetString()!, TextOf(root, "hostname"), root.TryGetProperty("port", out var port) ? port.GetInt32() : null);
+    }
+
+    /// <summary>Ends a session, wherever it runs.</summary>
+    /// <exception cref="PcException">What the node that answered says, or <see cref="ErrorCode.SessionNotFound"/>.</exception>
+    public async Task<SessionRemovedReply> RemoveAsync(string session, CancellationToken cancellationToken)
+    {
+        using var answer = await AskAsync(SessionVerb.Remove, new Dictionary<string, string>(StringComparer.Ordinal) { ["session"] = session }, cancellationToken);
+        if (!answer.RootElement.GetProperty("status").GetBoolean()) throw new PcException(ErrorCode.SessionNotFound, $"no node runs a session {session}");
+        return new(session, answer.RootElement.GetProperty("cloud").GetString()!);
+    }
+
+    /// <summary>Ends all sessions.</summary>
+    public ValueTask DisposeAsync() => _host.DisposeAsync();
+
+    private async Task<JsonDocument> AskAsync(SessionVerb verb, Dictionary<string, string> fields, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(Patience, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        ReadOnlyMemory<byte> payload;
+        try
+        {
+            payload = await _service.AskAsync(verb, NewId(), fields, both.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new PcException(ErrorCode.SessionNodesSilent, $"no node has answered for {Patience.TotalSeconds} s");
+        }
+        var answer = SessionAnswer.Parse(payload.Span) ?? throw new PcException(ErrorCode.SessionNodesSilent, "a node has answered what cannot be read");
+        if (!answer.RootElement.TryGetProperty("error", out var error)) return answer;
+        using (answer) throw ErrorOf(error);
+    }
+
+    // Another node's error, with its own words; a code that this version does not know is a failed start.
+    private static PcException ErrorOf(JsonElement error)
+    {
+        var known = Enum.GetValues<ErrorCode>().Where(code => $"PC{(int)code:0000}" == TextOf(error, "code")).Cast<ErrorCode?>().FirstOrDefault();
+        return new PcException(known ?? ErrorCode.SessionStartFailed, TextOf(error, "message") ?? "the node says no more", TextOf(error, "try"));
+    }
+
+    private static string? TextOf(JsonElement parent, string name) => parent.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private SessionLoad LoadOf(IHostMeter meter, HostPolicy policy)
+    {
+        var load = meter.Read();
+        return new SessionLoad(load.CpuPercent, load.MemoryPercent, RefusalOf(policy));
+    }
+
+    // Which languages and how many programs are rules of programs.
+    private PcException? RefusalOf(HostPolicy policy)
+    {
+        if (_wantsDocker) return new PcException(ErrorCode.SessionsOff, "this node is to run sessions in Docker, which it cannot yet", "set mode = \"sandbox\" under [sessions]");
+        if (!policy.Hosts) return new PcException(ErrorCode.HostRefuses, "this node does not host");
+        if (policy.Pause is not null) return new PcException(ErrorCode.HostRefuses, "the owner of this node paused it");
+        return policy.Hours.Count > 0 && !policy.Hours.Any(hours => hours.Contains(_time.GetLocalNow())) ? new PcException(ErrorCode.HostRefuses, "this node hosts at other hours") : null;
+    }
+
+    private static string WordOf(SessionState state) => state switch
+    {
+        SessionState.Running => "running",
+        SessionState.Asleep => "asleep",
+        SessionState.Exited => "exited",
+        _ => "ended",
+    };
+
+    private static string NewId() => SessionNames.SessionId(RandomNumberGenerator.GetBytes(8));
+}
