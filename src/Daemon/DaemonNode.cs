@@ -297,6 +297,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         programHost.Noted += Favours.Note;
         var bundleKeeper = new BundleKeeper(Swarms, (bundle, keepers, ct) => OpenBundleAsync(blocks, client, access, bundle, keepers, ct), _time, loggers.CreateLogger("Leases"));
         Owns(bundleKeeper.Dispose);
+        var packageKeeper = new PackageKeeper(Swarms, programHost, _time, loggers.CreateLogger("Programs"));
+        Owns(packageKeeper.Dispose);
         var mesh = new ProgramMesh(client, programHost, Swarms, loggers.CreateLogger("Programs"));
         Owns(mesh.DisposeAsync);
         Locator = new ProgramLocator(Swarms, leases);
@@ -354,6 +356,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor.Run("guardians", FailurePolicy.Restart, new GuardianKeeper(Swarms, leases, sealing, _time, loggers.CreateLogger("Leases")).RunAsync);
         _supervisor.Run("journal", FailurePolicy.Restart, programHost.RunAsync);
         _supervisor.Run("bundles", FailurePolicy.Restart, bundleKeeper.RunAsync);
+        if (_config.Hosts) _supervisor.Run("packages", FailurePolicy.Restart, packageKeeper.RunAsync);
         Owns(async () =>
         {
             // Programs go to other hosts while this one still votes, and that is told before it leaves.

@@ -31,6 +31,22 @@ public sealed class InstallViewTests
     }
 
     [Fact]
+    public void A_terminal_sees_that_time_passes_while_a_tool_says_nothing()
+    {
+        var time = new TickingTime();
+        var view = new InstallView(new Terminal(TextWriter.Null, _error, true, true, color: false), quiet: false, time);
+        view.During(() =>
+        {
+            view.Takes("pip: Downloading large.whl");
+            time.Pass(75);
+            return 0;
+        });
+        Assert.Contains("   0 s pip: Downloading large.whl", _error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("  75 s pip: Downloading large.whl", _error.ToString(), StringComparison.Ordinal);
+        Assert.True(time.IsStopped);
+    }
+
+    [Fact]
     public void With_json_the_lines_come_when_it_fails_only()
     {
         var view = View(terminal: true, quiet: true);
@@ -49,6 +65,44 @@ public sealed class InstallViewTests
     public void A_Dockerfile_knows_how_far_it_is(string line, double? share) => Assert.Equal(share, InstallView.ShareOf(line));
 
     private InstallView View(bool terminal, bool quiet) => new(new Terminal(TextWriter.Null, _error, terminal, terminal, color: false), quiet);
+
+    /// <summary>A clock that stands until it is told to go on, and its one timer.</summary>
+    private sealed class TickingTime : TimeProvider
+    {
+        private Action _tick = () => { };
+        private long _seconds;
+
+        public bool IsStopped { get; private set; }
+
+        public override long TimestampFrequency => 1;
+
+        public override long GetTimestamp() => _seconds;
+
+        public void Pass(int seconds)
+        {
+            _seconds += seconds;
+            _tick();
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            _tick = () => callback(state);
+            return new Stopped(this);
+        }
+
+        private sealed class Stopped(TickingTime time) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose() => time.IsStopped = true;
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return ValueTask.CompletedTask;
+            }
+        }
+    }
 
     // The number of steps that are nobody's installer; "fail" fails.
     private static int Say(InstallView view, params string[] steps) =>

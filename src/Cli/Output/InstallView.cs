@@ -9,16 +9,21 @@ namespace PeoplesCloud.Cli.Output;
 /// </summary>
 /// <param name="terminal">Where it is shown, on standard error.</param>
 /// <param name="quiet">Show nothing unless it fails (--json).</param>
-internal sealed class InstallView(Terminal terminal, bool quiet)
+/// <param name="time">The clock of how long it takes; null for the system's.</param>
+internal sealed class InstallView(Terminal terminal, bool quiet, TimeProvider? time = null)
 {
     private const int BarCells = 20;
     private const int MaxKept = 2_000; // lines; more than any installer says that ends by itself
 
     private static readonly string[] Tools = ["pip: ", "npm: ", "docker: "];
 
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly Queue<string> _hidden = new();
+    private readonly Lock _drawing = new();
     private int _shown;
-    private bool _drawn;
+    private long? _began;
+    private string? _drawn; // the line that is shown
+    private ITimer? _tick;
 
     /// <summary>Shows a step when it is one of an installer; false when it is another's.</summary>
     public bool Takes(string step)
@@ -69,18 +74,45 @@ internal sealed class InstallView(Terminal terminal, bool quiet)
 
     private void Draw(string line)
     {
+        lock (_drawing)
+        {
+            _drawn = line;
+            _began ??= _time.GetTimestamp();
+            _tick ??= _time.CreateTimer(_ => Redraw(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+            Write(line);
+        }
+    }
+
+    // A download of minutes says nothing: that time passes is seen all the same.
+    private void Redraw()
+    {
+        lock (_drawing)
+        {
+            if (_drawn is not { } line) return;
+            _shown++;
+            Write(line);
+        }
+    }
+
+    private void Write(string line)
+    {
         var bar = new char[BarCells];
         Array.Fill(bar, '░');
         if (ShareOf(line) is { } share) Array.Fill(bar, '█', 0, (int)(share * BarCells));
         else for (var i = 0; i < 4; i++) bar[(_shown + i) % BarCells] = '█'; // how far it is nobody knows, that it goes on can be seen
-        var room = Math.Max(10, terminal.Width - BarCells - 4);
-        terminal.Error.Write($"\r\e[2K{new string(bar)} {(line.Length > room ? string.Concat(line.AsSpan(0, room), "…") : line)}");
-        _drawn = true;
+        var took = string.Create(CultureInfo.InvariantCulture, $"{_time.GetElapsedTime(_began!.Value).TotalSeconds,4:0} s");
+        var room = Math.Max(10, terminal.Width - BarCells - took.Length - 5);
+        terminal.Error.Write($"\r\e[2K{new string(bar)} {took} {(line.Length > room ? string.Concat(line.AsSpan(0, room), "…") : line)}");
     }
 
     private void Clear()
     {
-        if (_drawn) terminal.Error.Write("\r\e[2K");
-        _drawn = false;
+        lock (_drawing)
+        {
+            if (_drawn is not null) terminal.Error.Write("\r\e[2K");
+            _drawn = null;
+            _tick?.Dispose();
+            _tick = null;
+        }
     }
 }

@@ -10,6 +10,9 @@ internal sealed class InstallerLines(Action<string> said, int keptLines)
 {
     private const int MaxLineBytes = 4 << 10;
 
+    // npm says nothing of how far it is but its requests: "npm http fetch GET 200 http://host/name/-/name-1.0.0.tgz 12ms (cache miss)".
+    private const string NpmRequest = "npm http ";
+
     private readonly LineSplitter[] _splitters = [new(MaxLineBytes), new(MaxLineBytes)];
     private readonly Queue<string>[] _last = [new(), new()];
 
@@ -36,10 +39,20 @@ internal sealed class InstallerLines(Action<string> said, int keptLines)
         foreach (var kind in new[] { OutputKind.Out, OutputKind.Err }) _splitters[(int)kind].Finish(line => Take(kind, line));
     }
 
+    private static bool IsNpmTrouble(string line) => line.Split(' ') is not ["npm", "http", "fetch", _, ['1' or '2' or '3', ..], ..] and not ["npm", "http", not "fetch", ..];
+
+    // Of a package its file, of a question to the registry nothing.
+    private static string? FetchedOf(string line) => line.Split(' ') is ["npm", "http", "fetch", "GET", "200", var url, ..] && url.EndsWith(".tgz", StringComparison.Ordinal) ? url[(url.LastIndexOf('/') + 1)..] : null;
+
     private void Take(OutputKind kind, ReadOnlySpan<byte> line)
     {
         var text = System.Text.Encoding.UTF8.GetString(line);
         if (string.IsNullOrWhiteSpace(text)) return;
+        if (text.StartsWith(NpmRequest, StringComparison.Ordinal) && !IsNpmTrouble(text))
+        {
+            if (FetchedOf(text) is { } fetched) said($"fetched {fetched}");
+            return;
+        }
         said(text);
         var last = _last[(int)kind];
         last.Enqueue(text);

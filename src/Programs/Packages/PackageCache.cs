@@ -33,6 +33,9 @@ internal sealed record InstallBudget(RunLimits Own, RunLimits Most, string? Refu
     public static InstallBudget Of(RunLimits own, HostPolicy policy) =>
         new(own, policy.Most, policy.Network == NetworkMode.None ? "allows programs no network, by which the packages that the program lists would come" : null);
 
+    /// <summary>Whether nobody waits for it: it gets what no other process wants.</summary>
+    public bool IsAhead { get; init; }
+
     /// <summary>The limits of an installation.</summary>
     public RunLimits With(PackageLimits least) => Own with
     {
@@ -107,6 +110,15 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
         foreach (var left in Directory.EnumerateDirectories(folder, Unfinished + "*")) PackageTree.Remove(left);
     }
 
+    /// <summary>A folder of that name for something unfinished, which is not there yet; removed at the next start if it is left.</summary>
+    public string UnfinishedFolder(string name)
+    {
+        Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, Unfinished + name);
+        if (Directory.Exists(path)) PackageTree.Remove(path);
+        return path;
+    }
+
     private InstalledPackages Use(string key, PackageInstaller installer)
     {
         lock (_lock) _used[key] = _used.GetValueOrDefault(key) + 1;
@@ -177,7 +189,8 @@ internal sealed class PackageCache(string folder, PackageLimits limits, TimeProv
     private async Task RunAsync(string name, PackageList list, string source, Language language, RunPlace place, InstallBudget budget, string data, Action<string> said, CancellationToken cancellationToken)
     {
         var runLimits = budget.With(limits);
-        var spec = new RunSpec(name, list.Installer.CommandFor(list, language), source, language.Environment, runLimits, NetworkMode.Internet) { DataFolder = data, Image = place.Image };
+        var command = list.Installer.CommandFor(list, language);
+        var spec = new RunSpec(name, budget.IsAhead ? ["nice", "-n", "19", .. command] : command, source, language.Environment, runLimits, NetworkMode.Internet) { DataFolder = data, Image = place.Image };
         var lines = new InstallerLines(said, limits.ErrorLines);
         using var timeout = new CancellationTokenSource(limits.Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);

@@ -53,7 +53,7 @@ internal sealed record PackageInstaller(string Name, string Package, string Targ
         return $"{Begin} && command -v npm >/dev/null || exit {NotFound}; "
             + "node -e 'const fs=require(\"fs\"),p=JSON.parse(fs.readFileSync(\"package.json\"));delete p.scripts;fs.writeFileSync(\"/app/data/tmp/package.json\",JSON.stringify(p))' && "
             + (copies.Length == 0 ? "" : $"cp --parents {copies} /app/data/tmp/ && ")
-            + $"cd /app/data/tmp && npm_config_cache=/app/data/tmp/.cache npm {how} --omit=dev --no-audit --no-fund --no-progress --no-update-notifier && "
+            + $"cd /app/data/tmp && npm_config_cache=/app/data/tmp/.cache npm {how} --omit=dev --no-audit --no-fund --loglevel=http --no-progress --no-update-notifier && "
             // A list of nothing but optional packages that do not fit leaves no folder.
             + "{ [ ! -d node_modules ] || { rmdir /app/data/packages && mv node_modules /app/data/packages; }; }";
     }

@@ -212,6 +212,30 @@ public sealed class PackageCacheTests : IDisposable
         await found.WaitForExitAsync(Token);
     }
 
+    [Fact]
+    public async Task What_nobody_waits_for_gets_what_nobody_else_wants()
+    {
+        _folder.With("app/requirements.txt", "requests\n");
+        var list = PackageList.Of(_folder["app"], Language.Python3)!;
+        var asking = NewCache().RequireAsync(list, _folder["app"], Language.Python3, new RunPlace(_runtime), InstallBudget.Of(new RunLimits(), _policy) with { IsAhead = true }, _said.Add, Token);
+        var installer = await _runtime.NextAsync();
+        Assert.Equal(["nice", "-n", "19", "/bin/sh"], installer.Spec.Command.Take(4));
+        await InstallAsync(installer, "requests.py", "");
+        (await asking).Dispose();
+    }
+
+    [Fact]
+    public void What_npm_fetches_is_told_by_name_and_is_no_error()
+    {
+        var lines = new InstallerLines(_said.Add, 5);
+        const string Said = "npm http fetch GET 200 http://index/left-pad 3ms (cache miss)\nnpm http fetch GET 200 http://index/left-pad/-/left-pad-1.3.0.tgz 5ms (cache miss)\nnpm http cache left-pad 1ms (cache hit)\n"
+            + "npm http fetch GET 404 http://index/nosuch 2ms\nnpm error 404 Not Found\n";
+        lines.WriteAsync(OutputKind.Err, System.Text.Encoding.UTF8.GetBytes(Said));
+        lines.Complete();
+        Assert.Equal(["fetched left-pad-1.3.0.tgz", "npm http fetch GET 404 http://index/nosuch 2ms", "npm error 404 Not Found"], _said);
+        Assert.Equal(": npm http fetch GET 404 http://index/nosuch 2ms | npm error 404 Not Found", lines.Last);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private PackageCache NewCache(PackageLimits? limits = null) => new(_folder["packages"], limits ?? new PackageLimits(), TimeProvider.System);

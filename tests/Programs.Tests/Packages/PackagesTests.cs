@@ -15,6 +15,7 @@ public sealed class PackagesTests : IClassFixture<PackageServer>, IAsyncDisposab
     private readonly PackageServer _server;
     private readonly TestSwarm _swarm = new() { OnDisk = true };
     private readonly TestNode _oak;
+    private readonly TestNode _elm;
     private readonly List<string> _told = [];
 
     public PackagesTests(PackageServer server)
@@ -25,7 +26,7 @@ public sealed class PackagesTests : IClassFixture<PackageServer>, IAsyncDisposab
         var sandbox = new SandboxRuntime(new SandboxOptions { Folder = _swarm.Folder["sandboxes"] }, TimeProvider.System, NullLogger.Instance);
         _swarm.Runtime = sandbox;
         _oak = _swarm.Add("oak", sandbox, new ProgramHostOptions { Folder = "", Hosts = false });
-        _swarm.Add("elm", sandbox);
+        _elm = _swarm.Add("elm", sandbox);
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -83,6 +84,31 @@ public sealed class PackagesTests : IClassFixture<PackageServer>, IAsyncDisposab
         _server.WithNpm(_swarm.Folder, "node", package).With("node/bot.js", "");
         await Refused.WithAsync(ErrorCode.StartFailed, "elm: npm ended with exit code ", () => DeployAsync("node"));
         Assert.Contains(_told, line => line.StartsWith("npm: ", StringComparison.Ordinal) && line.Contains(sentence, StringComparison.Ordinal));
+    }
+
+    // Goal: after a failover a program with packages needs nobody but the guardian. Method: the other host installs beforehand what runs on the
+    // first; then it starts the program, and neither index hears of it.
+    [Fact]
+    public async Task A_guardian_that_installed_beforehand_starts_without_asking_anybody()
+    {
+        _server.Need("pip");
+        var fir = _swarm.Add("fir", (SandboxRuntime)_swarm.Runtime!);
+        _swarm.Folder.With("ahead/bot.py", "import greeting\nprint(greeting.of('world'))\n").With("ahead/requirements.txt", _server.Requirements("greeting==1.0"));
+        var deployed = await DeployAsync("ahead");
+        Assert.Contains("Out good day, world", await LinesAsync(deployed));
+        var other = deployed.Host == fir.Self ? _elm : fir;
+        var before = _server.Requests;
+        Assert.True(await other.Host.InstallAheadAsync(deployed.Program, Token));
+        Assert.True(_server.Requests > before);
+        Assert.DoesNotContain(Directory.EnumerateDirectories(_swarm.Folder[$"{other.Name}/packages"]), path => Path.GetFileName(path).StartsWith("new-", StringComparison.Ordinal));
+
+        before = _server.Requests;
+        Assert.True(await other.Host.InstallAheadAsync(deployed.Program, Token)); // nothing is left to do
+        await other.Host.StartAsync(deployed.Program, Token);
+        var lines = new List<string>();
+        await foreach (var line in other.Host.LogsAsync(deployed.Program.Id, LogStart.Last(-1), follow: true, Token)) lines.Add(line.Text);
+        Assert.Contains("good day, world", lines);
+        Assert.Equal(before, _server.Requests);
     }
 
     public ValueTask DisposeAsync() => _swarm.DisposeAsync();
