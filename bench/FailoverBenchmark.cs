@@ -17,7 +17,7 @@ internal static class FailoverBenchmark
     /// <summary>A node does not vote before whatever it voted for in its earlier life is over.</summary>
     private static readonly TimeSpan Young = TimeSpan.FromSeconds(6);
 
-    /// <summary>Options: rounds (10), rounds of Docker Swarm (2; each takes up to a minute).</summary>
+    /// <summary>Options: rounds (10), hosts (3, then 2), rounds of Docker Swarm (2; each takes up to a minute).</summary>
     public static async Task<int> RunAsync(string[] args)
     {
         var rounds = args is [var count, ..] ? int.Parse(count, CultureInfo.InvariantCulture) : 10;

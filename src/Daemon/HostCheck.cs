@@ -2,9 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Home;
-using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Runtimes;
-using PeoplesCloud.Runtimes.Docker;
 using PeoplesCloud.Runtimes.Sandbox;
 
 namespace PeoplesCloud.Daemon;
@@ -19,7 +17,7 @@ public static class HostCheck
         return await runtime.ProbeAsync(cancellationToken);
     }
 
-    /// <summary>What holds in the containers of the engine that the owner opened to programs; one line when there is none.</summary>
+    /// <summary>What holds in the containers of the engine that the owner opened to programs; else a line for each engine that there is, or one that says what to try.</summary>
     public static async Task<IReadOnlyList<RuntimeReport>> ProbeDockerAsync(string home, CancellationToken cancellationToken)
     {
         var environment = DaemonConfig.ProcessEnvironment();
@@ -32,13 +30,7 @@ public static class HostCheck
         {
             return [new RuntimeReport("docker", Holds: false, e.Message)];
         }
-        if (DockerSocket.Find(setting, environment, File.Exists) is not { } socket)
-        {
-            var there = DockerSocket.Find(DockerSocket.Auto, environment, File.Exists);
-            return [new RuntimeReport("docker", Holds: false, there is null ? "there is none; programs that need no container image do without" : $"the one at {there} is not open to programs; to open it, set docker = \"auto\" under [host] in the configuration")];
-        }
-        await using var runtime = new DockerRuntime(DockerHost.OptionsOf(socket, new HomePaths(home), "doctor"), TimeProvider.System, NullLogger.Instance);
-        return await runtime.ProbeAsync(cancellationToken);
+        return await EngineCheck.ProbeAsync(home, setting, environment, File.Exists, cancellationToken);
     }
 
     /// <summary>Whether programs in a sandbox find a command of this name.</summary>

@@ -10,7 +10,7 @@ internal static class DoctorCommand
 {
     public static PcCommand Create() => new PcCommand("doctor", "Say what is missing on this machine.")
     {
-        Details = "Looks for what a node needs, for what a host needs to run programs of others, and says which limits hold on this machine, in sandboxes and in the containers of a Docker or Podman that is open to programs. Where sessions are set up, tries what carries their messages. Each line that is not well names the command that mends it. Exit code 1 when something that is needed is missing.",
+        Details = "Looks for what a node needs, for what a host needs to run programs of others, and says which limits hold on this machine, in sandboxes and in the containers of a Docker or Podman that is open to programs; where none is, which engines there are and what opens them. Where sessions are set up, tries what carries their messages. Each line that is not well names the command that mends it. Exit code 1 when something that is needed is missing.",
         Examples = [("pc doctor", "Look at this machine."), ("pc doctor --json", "The same for a script.")],
     }.Runs(RunAsync);
 

@@ -28,11 +28,12 @@ internal static class DockerSocket
         setting switch
         {
             Off => null,
-            Auto => Candidates(environment).FirstOrDefault(exists),
+            Auto => All(environment).FirstOrDefault(exists),
             _ => PathOf(setting),
         };
 
-    private static IEnumerable<string> Candidates(IReadOnlyDictionary<string, string?> environment)
+    /// <summary>Where <c>auto</c> looks, in this order.</summary>
+    public static IEnumerable<string> All(IReadOnlyDictionary<string, string?> environment)
     {
         if (environment.GetValueOrDefault("DOCKER_HOST") is { } named && PathOf(named) is { } path) yield return path;
         // The user's own engine before the machine's: it needs no rights.

@@ -162,7 +162,11 @@ internal sealed class DockerClient : IDisposable
         }
     }
 
-    private PcException Unreachable(string why, Exception inner) => new(ErrorCode.DockerUnreachable, $"no Docker answers at {_socket}: {why}", inner: inner);
+    private PcException Unreachable(string why, Exception inner) => new(
+        ErrorCode.DockerUnreachable,
+        $"no Docker answers at {_socket}: {why}",
+        inner.InnerException is SocketException { SocketErrorCode: SocketError.AccessDenied } ? "run the daemon as root or in the group docker (either is root on this machine, in effect), or use a Docker or Podman of its own user (rootless)" : null,
+        inner);
 
     private static string Reason(HttpRequestException e) => e.InnerException?.Message ?? e.Message;
 

@@ -206,9 +206,9 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
             var line = _line.ToString().TrimEnd('\r');
             _ = _line.Clear();
             if (string.IsNullOrWhiteSpace(line)) return;
-            await said(line);
-            // The engine's own words are no step's.
+            // Ids of layers and containers tell nobody anything.
             if (line.StartsWith(" --->", StringComparison.Ordinal) || line.StartsWith("Removing intermediate", StringComparison.Ordinal)) return;
+            await said(line);
             _last.Enqueue(line);
             _chars += line.Length;
             while (_last.Count > 1 && _chars > DockerLimits.BuildErrorChars) _chars -= _last.Dequeue().Length;

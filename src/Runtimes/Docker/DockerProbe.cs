@@ -24,7 +24,7 @@ internal sealed class DockerProbe(DockerEngine engine, DockerNetwork network)
         var rootless = IsRootless(info);
         return
         [
-            new("docker", Holds: true, $"{Text(version, "Version") ?? "an engine"} at {engine.Options.Socket}"),
+            new("docker", Holds: true, $"{NameOf(version)} {Text(version, "Version")} at {engine.Options.Socket}"),
             new("user", Holds: true, SandboxFolders.IsRoot ? "each program has a user number of its own" : rootless ? "containers have your user, in a user namespace of their own" : "containers have your user's number"),
             new("seccomp", Options(info).Any(option => option.Contains("seccomp", StringComparison.Ordinal)), "the engine's profile"),
             Limit("memory", "MemoryLimit"),
@@ -44,6 +44,13 @@ internal sealed class DockerProbe(DockerEngine engine, DockerNetwork network)
             return new RuntimeReport(name, holds, holds ? groups : $"not limited by {groups} of this engine");
         }
     }
+
+    // Podman says so among its parts; both speak the same otherwise.
+    private static string NameOf(JsonElement version) =>
+        version.TryGetProperty("Components", out var parts) && parts.ValueKind == JsonValueKind.Array
+        && parts.EnumerateArray().Any(part => part.ValueKind == JsonValueKind.Object && Text(part, "Name")?.Contains("Podman", StringComparison.OrdinalIgnoreCase) == true)
+            ? "Podman"
+            : "Docker";
 
     /// <summary>Whether an engine runs as an ordinary user, by its answer about itself.</summary>
     public static bool IsRootless(JsonElement info) => Options(info).Any(option => option.Contains("rootless", StringComparison.Ordinal));

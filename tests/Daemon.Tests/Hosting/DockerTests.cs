@@ -17,6 +17,14 @@ public sealed class DockerTests
         await using var engine = await Dockerd.StartAsync();
         await using var node = await TestNode.StartAsync("elm", hosts: true, configure: config => config with { Docker = $"unix://{engine.Socket}" });
         await node.CreateAsync("friends");
+        // What pc doctor says of it, open to programs and not.
+        var found = new Dictionary<string, string?> { ["DOCKER_HOST"] = $"unix://{engine.Socket}" };
+        var reports = await EngineCheck.ProbeAsync(node.Home, "auto", found, path => path == engine.Socket, TestContext.Current.CancellationToken);
+        Assert.Matches($"^Docker [0-9.]+.* at {engine.Socket}$", reports[0].How);
+        Assert.Contains(reports, report => report is { Name: "memory", Holds: true });
+        var closed = Assert.Single(await EngineCheck.ProbeAsync(node.Home, "off", found, path => path == engine.Socket, TestContext.Current.CancellationToken));
+        Assert.False(closed.Holds);
+        Assert.EndsWith($"is not open to programs; to open it, set docker = \"unix://{engine.Socket}\" under [host] in the configuration", closed.How, StringComparison.Ordinal);
         using var bot = new ProgramFolder("import sys\nprint('run by', ' '.join(sys.orig_argv), flush=True)\n");
 
         // Python 2: nobody has it, and that is said when it is deployed.
@@ -49,6 +57,20 @@ public sealed class DockerTests
         Assert.Equal("built and run", await FirstLineAsync(node, "built"));
         await DeployAsync(node, bot.Path, "py3", "by-image", new Dictionary<string, IReadOnlyList<string>>(NoNetwork) { ["image"] = [Dockerd.Image] });
         Assert.Equal("run by python3 -u bot.py", await FirstLineAsync(node, "by-image"));
+    }
+
+    [Theory]
+    [InlineData("/usr/sbin/dockerd", "systemctl start docker")]
+    [InlineData("/opt/bin/podman", "podman.socket")]
+    [InlineData("/usr/bin/other", "apt-get install docker.io")]
+    public async Task Where_no_engine_answers_it_is_said_what_to_try(string installed, string advice)
+    {
+        var environment = new Dictionary<string, string?> { ["PATH"] = "/opt/bin:/bin" };
+
+        var report = Assert.Single(await EngineCheck.ProbeAsync("/home", "auto", environment, path => path == installed, TestContext.Current.CancellationToken));
+
+        Assert.False(report.Holds);
+        Assert.Contains(advice, report.How, StringComparison.Ordinal);
     }
 
     private static ErrorCode CodeOf(ApiException refused) => Enum.Parse<ErrorCode>(refused.Reply.Code["PC".Length..]);
