@@ -6,6 +6,8 @@ namespace PeoplesCloud.Cli;
 /// <summary>A command with what its manual page says besides its options.</summary>
 internal sealed class PcCommand : Command
 {
+    private Func<Invocation, int> _handle = _ => throw new InvalidOperationException("this command only has subcommands");
+
     public PcCommand(string name, string summary)
         : base(name, summary)
     {
@@ -23,16 +25,14 @@ internal sealed class PcCommand : Command
     /// <summary>Lets the command run with <paramref name="handle"/>, which returns the exit code.</summary>
     public PcCommand Runs(Func<Invocation, int> handle)
     {
-        SetAction(parsed => Guard(parsed, handle));
+        _handle = handle;
+        SetAction(parsed => Run(parsed, Terminal.OfProcess()));
         return this;
     }
 
     /// <summary>Lets the command run with <paramref name="handle"/>, which returns the exit code.</summary>
     public PcCommand Runs(Func<Invocation, Task<int>> handle) => Runs(invocation => handle(invocation).GetAwaiter().GetResult());
 
-    private static int Guard(ParseResult parsed, Func<Invocation, int> handle)
-    {
-        var terminal = Terminal.OfProcess();
-        return Ending.Of(terminal, parsed.GetValue(CommonOptions.Json), () => handle(new Invocation(parsed, terminal)));
-    }
+    /// <summary>Runs it with what was parsed and returns the exit code.</summary>
+    public int Run(ParseResult parsed, Terminal terminal) => Ending.Of(terminal, parsed.GetValue(CommonOptions.Json), () => _handle(new Invocation(parsed, terminal)));
 }

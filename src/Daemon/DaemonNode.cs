@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
@@ -20,6 +21,7 @@ using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Local;
 using PeoplesCloud.Daemon.Logging;
 using PeoplesCloud.Daemon.Mesh;
+using PeoplesCloud.Daemon.Schedules;
 using PeoplesCloud.Daemon.Sessions;
 using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Daemon.Swarms;
@@ -89,6 +91,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>Who may run which program now.</summary>
     public LeaseService Leases { get; private set; } = null!;
+
+    /// <summary>Starts programs at their times.</summary>
+    public ScheduleService Schedules { get; private set; } = null!;
 
     /// <summary>Receipts for what members do for each other.</summary>
     public FavourService Favours { get; private set; } = null!;
@@ -307,10 +312,12 @@ internal sealed class DaemonNode : IAsyncDisposable
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         var dataCopies = new DataService(Swarms, dataSwarm, new DataCopies(Self, ProgramData, dataMesh, dataSwarm, factory.Verifier), mesh, Locator);
         HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);
-        Versions = new VersionService(Swarms, Programs, mesh, sealing);
+        Schedules = new ScheduleService(Swarms, programHost, leases, client, new ScheduleBook(home.Paths.Schedules, _disk, _time), BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8)), clock, _time, loggers.CreateLogger("Schedules"));
+        Owns(Schedules.DisposeAsync);
+        Versions = new VersionService(Swarms, Programs, mesh, new ScheduleReader(Schedules, client), sealing);
         Stats = new StatsService(Swarms, programHost, Locator, client);
         Execs = new ExecService(Swarms, programHost, Locator, mesh, _host, loggers.CreateLogger("Programs"), Stopping);
-        presence = new PresenceService(programHost, leases, () => Addresses, _time);
+        presence = new PresenceService(programHost, leases, Schedules.LastOf, () => Addresses, _time);
         Views = new NodeViews(Swarms, _host, Locator, presence.InfoFor, _time);
         Network = new NetworkView(Swarms, _host, client, () => [.. _host.ListenAddresses.Select(address => address.WithPeer(Self)).Concat(UsableAddresses.Through(_host.Reservations)).Select(address => address.ToString())], _time);
         Membership = new Membership(Swarms, factory, sealing, _config.Name, _host, addresses, client, () => Addresses, _time, Logger);
@@ -327,6 +334,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             endpoints.Map(routes);
             new RunningMeshEndpoints(programHost, Stats).Map(routes);
             new DataEndpoints(ProgramData).Map(routes);
+            new ScheduleMeshEndpoints(Schedules).Map(routes);
         }, loggers);
         Owns(MeshApp.DisposeAsync);
         leases.Start(programHost, Programs.Reconcile); // its life as a voter begins: whoever asks is answered that it is young
@@ -353,7 +361,8 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor.Run("presence", FailurePolicy.Restart, ct => presence.RunAsync(Swarms, ct));
         foreach (var left in programHost.LeftOver((swarm, program) => Swarms.Find(swarm)?.State.Programs.GetValueOrDefault(program))) recorder.Note(left);
         _supervisor.Run("runs", FailurePolicy.Restart, recorder.RunAsync);
-        _supervisor.Run("guardians", FailurePolicy.Restart, new GuardianKeeper(Swarms, leases, sealing, _time, loggers.CreateLogger("Leases")).RunAsync);
+        _supervisor.Run("guardians", FailurePolicy.Restart, new GuardianKeeper(Swarms, leases, Schedules.LatestOf, sealing, _time, loggers.CreateLogger("Leases")).RunAsync);
+        _supervisor.Run("schedules", FailurePolicy.Restart, Schedules.RunAsync);
         _supervisor.Run("journal", FailurePolicy.Restart, programHost.RunAsync);
         _supervisor.Run("bundles", FailurePolicy.Restart, bundleKeeper.RunAsync);
         if (_config.Hosts) _supervisor.Run("packages", FailurePolicy.Restart, packageKeeper.RunAsync);

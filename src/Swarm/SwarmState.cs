@@ -102,6 +102,9 @@ public sealed record SwarmProgram(EntryHash Id, PeerId Owner, ProgramDeployed De
     /// </summary>
     public PeerId? BundleClaimedBy { get; init; }
 
+    /// <summary>Of a scheduled program: the latest time that guardians of earlier generations granted, in seconds since 1970; 0: none. No later guardian grants it again.</summary>
+    public long ScheduleFloor { get; init; }
+
     /// <summary>What its guardians do when most of them cannot be reached.</summary>
     public WhenAlone WhenAlone => Deployed.Manifest.WhenAlone switch
     {

@@ -38,6 +38,25 @@ public sealed class ListTests
     }
 
     [Fact]
+    public void The_list_shows_the_next_and_the_last_time_of_a_program_that_is_scheduled()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        var (next, last) = (new DateTimeOffset(2044, 1, 2, 12, 0, 0, TimeSpan.Zero), new DateTimeOffset(2044, 1, 2, 11, 0, 0, TimeSpan.Zero));
+        ProgramInfo Program(string name, string? detail, ScheduleInfo schedule) => new(name, "Qm", "py3", "oak", "elm", "scheduled", detail, 0, default, Schedule: schedule);
+        var swarm = Friends.Swarms[0] with
+        {
+            Programs = [Program("backup", null, new ScheduleInfo("@hourly", next, new ScheduleLast(last, "ok"))), Program("fresh", "it says", new ScheduleInfo("@hourly", next, null)), Program("later", null, new ScheduleInfo("of a later version", null, null))],
+        };
+        ListView.Write(Read(new ListReply([swarm])), new Terminal(output, TextWriter.Null, false, false, false), "/home");
+        Assert.EndsWith($"""
+              backup   scheduled  elm   oak    py3       Qm    next {next.ToLocalTime():yyyy-MM-dd HH:mm}, last {last.ToLocalTime():yyyy-MM-dd HH:mm} ok
+              fresh    scheduled  elm   oak    py3       Qm    next {next.ToLocalTime():yyyy-MM-dd HH:mm}; it says
+              later    scheduled  elm   oak    py3       Qm    of a later version
+
+            """.ReplaceLineEndings("\n"), output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_list_says_whose_secrets_a_former_member_could_read()
     {
         using var output = new StringWriter { NewLine = "\n" };

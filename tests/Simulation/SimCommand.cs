@@ -50,7 +50,7 @@ public static class SimCommand
                 var started = Stopwatch.GetTimestamp();
                 try
                 {
-                    var report = LeaseScenarios.Names.Contains(name) ? LeaseScenarios.Run(run) : Scenarios.Run(run);
+                    var report = LeaseScenarios.Names.Contains(name) ? LeaseScenarios.Run(run) : ScheduleScenarios.Names.Contains(name) ? ScheduleScenarios.Run(run) : Scenarios.Run(run);
                     output.WriteLine(Line(report, Stopwatch.GetElapsedTime(started)));
                 }
                 catch (SimFailureException failure)
@@ -63,7 +63,7 @@ public static class SimCommand
         return 0;
     }
 
-    private static IReadOnlyCollection<string> Names => [.. Scenarios.Names, .. LeaseScenarios.Names];
+    private static IReadOnlyCollection<string> Names => [.. Scenarios.Names, .. LeaseScenarios.Names, .. ScheduleScenarios.Names];
 
     private static bool TryParseSeed(string text, out ulong seed) => text.StartsWith("0x", StringComparison.Ordinal)
         ? ulong.TryParse(text.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out seed)

@@ -29,7 +29,7 @@ internal static class DeployCommand
         Setting("pids", "NUMBER", "Processes and threads together. Default: 128.", "--pids"),
         Setting("disk", "SIZE", "What it may write to its own folder and to /tmp, each. Default: 256MiB.", "--disk"),
         Setting("network", "none|internet|lan", "What network it sees. Default: internet, without the host's LAN.", "--network"),
-        Setting("schedule", "CRON", "When it is started: minute hour day month weekday, as cron has them. Default: it runs all the time.", "--schedule"),
+        Setting("schedule", "CRON", "When it is started: minute hour day month weekday, as cron has them, or @hourly, @daily, @weekly, @monthly, @yearly; by UTC, or by a zone: \"TZ=Europe/Berlin 0 9 * * mon-fri\". Default: it runs all the time.", "--schedule"),
         Setting("when-alone", "run|stop", "What its host does that reaches no majority of the hosts that keep it. Default: run with one or two of them, else stop.", "--when-alone"),
         Setting("runtime", "sandbox|docker", "What it runs in. Default: the host's choice.", "--runtime"),
         Setting("image", "REFERENCE", "The container image that it runs in, on hosts with Docker.", "--image"),
@@ -47,6 +47,8 @@ internal static class DeployCommand
 
                 A file pc.toml in the folder says the same as the options, and is read first: run = "python3 main.py", memory = "512MiB", ports = ["8080/http"], env = { MODE = "calm" }. A key or value that is not known is refused, with what was probably meant.
 
+                With --schedule it runs at times instead: each time once in the whole swarm, on the host that keeps its place then. A time is claimed at a majority of the hosts that keep the program before it runs; what was missed while none was awake runs once if it is no later than 12 hours, and no later than half the way to the next time, else it is skipped; a time that comes while the run before still goes is skipped. With --when-alone run (the default with one or two such hosts) times run at least once, and may run twice while the hosts cannot reach each other; with stop they run at most once. pc list shows the next time and the last one, pc history the last 16.
+
                 Languages: py3 (bot.py), nodejs (bot.js, else the main file of package.json, else index.js), docker (a Dockerfile, or --image, on hosts with Docker), exec (run.sh, or the only executable file) and py2 (bot.py, only by name and only where a host has it). A Procfile's web or worker process, or --run, runs instead of an entry file. What requirements.txt or package.json and its lock file list is installed on the host, once for each list. A host that lacks the language is passed over, and the list of hosts says so.
                 """,
             Examples =
@@ -54,6 +56,7 @@ internal static class DeployCommand
                 ("pc deploy friends ./my-bot", "Run ./my-bot on a member of friends; its language is detected."),
                 ("pc deploy friends ./my-bot py3 --host elm", "Run it on the member elm, as Python 3."),
                 ("pc deploy friends ./my-bot --env TOKEN=- --env-file .env", "With secrets: one is asked for, others are in a file."),
+                ("pc deploy friends ./backup --schedule \"30 3 * * *\"", "Run it every night at 03:30 UTC, on one of the hosts."),
                 ("pc deploy friends ./web --port web=8080/http --memory 512MiB", "Run a web program with more memory."),
             ],
         };

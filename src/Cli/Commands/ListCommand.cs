@@ -16,7 +16,7 @@ internal static class ListCommand
             Details = """
                 Members are here (this node), awake, suspect (did not answer for a while) or asleep. A host's rank says how busy it is: running programs plus the mean of processor and memory use; the lowest is chosen first.
 
-                Programs are starting, running, restarting, stopped, failed, waiting (no host may run it now) or unknown (its host is not awake). When somebody who is out of the swarm held a program's key, that is said below: its owner deploys it again and changes the secrets in it.
+                Programs are starting, running, restarting, stopped, failed, waiting (no host may run it now), scheduled (it waits for its next time, which is shown with what became of the last one, by this machine's clock) or unknown (its host is not awake). When somebody who is out of the swarm held a program's key, that is said below: its owner deploys it again and changes the secrets in it.
                 """,
             Examples = [("pc list", "All swarms of this node."), ("pc list friends --json", "One swarm for a script.")],
         };

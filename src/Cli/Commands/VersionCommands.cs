@@ -62,7 +62,7 @@ internal static class VersionCommands
         var command = new PcCommand("history", "Show the versions of a program, and what was done with it.")
         {
             Synopsis = "<SWARM> <PROGRAM>",
-            Details = "All versions that the swarm's feeds know, oldest first: when they were deployed, whether they live, whether their files are kept for pc rollback. Below, restarts and commands run with pc exec: who and when.",
+            Details = "All versions that the swarm's feeds know, oldest first: when they were deployed, whether they live, whether their files are kept for pc rollback. Below, restarts and commands run with pc exec: who and when. Of a program with a schedule also what became of its last 16 times, as its guardians kept it: ok (exit code 0), failed, skipped (no host was there in time, or the run before was still going) or lost (a host that is gone had begun it or was about to).",
             Examples = [("pc history friends my-bot", "All of it.")],
         };
         command.Arguments.Add(HistoryWords);
@@ -131,12 +131,23 @@ internal static class VersionCommands
                 Words.Bytes(version.BundleBytes), version.Id[..12], note);
         }
         versions.Write(terminal, "  ");
+        WriteTimes(reply.Times ?? [], terminal);
         if (reply.Controls.Count == 0) return 0;
         terminal.Line();
         var controls = new Table("TIME", "BY", "WHAT", "");
         foreach (var control in reply.Controls) controls.Add(Time(control.Time), terminal.Safe(control.By), control.Action, terminal.Safe(control.Detail));
         controls.Write(terminal, "  ");
         return 0;
+    }
+
+    private static void WriteTimes(IReadOnlyList<HistoryTime> times, Terminal terminal)
+    {
+        if (times.Count == 0) return;
+        terminal.Line();
+        var table = new Table("DUE", "RESULT", "HOST", "BEGAN", "TOOK", "");
+        foreach (var time in times)
+            table.Add(Time(time.Due), time.Result, terminal.Safe(time.Host), time.Began is { } began ? Time(began) : "-", time.Began is null ? "-" : string.Create(CultureInfo.InvariantCulture, $"{time.TookSeconds:0.0} s"), terminal.Safe(time.Detail ?? ""));
+        table.Write(terminal, "  ");
     }
 
     private static string Time(DateTimeOffset time) => time.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);

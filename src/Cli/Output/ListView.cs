@@ -74,7 +74,7 @@ internal static class ListView
 
     private static string Detail(JsonText program)
     {
-        var detail = program.TextOrNull("detail") ?? "";
+        var detail = ScheduleText.Of(program) is { } times ? program.TextOrNull("detail") is { Length: > 0 } more ? $"{times}; {more}" : times : program.TextOrNull("detail") ?? "";
         if (program.Text("restarts") is not "0" and var restarts) return restarts + (restarts == "1" ? " restart" : " restarts") + (detail.Length == 0 ? "" : ", " + detail);
         return detail;
     }

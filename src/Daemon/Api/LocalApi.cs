@@ -94,13 +94,14 @@ public sealed record SwarmInfo(string Name, string Id, string Role, IReadOnlyLis
 public sealed record MemberInfo(string PeerId, string Name, string Role, string State, bool Hosts, double? Rank, DateTimeOffset? LastSeen);
 
 /// <summary>
-/// One program. State: starting, running, restarting, stopped, failed, waiting (no host may run it now), unknown (its host is not awake).
+/// One program. State: starting, running, restarting, stopped, failed, waiting (no host may run it now), scheduled (it waits for its next time), unknown (its host is not awake).
 /// FormerKeyHolders: who left or was removed and can open the bundle; null when nobody. Runs: where it ran lately, the newest last; null when nowhere yet.
+/// Schedule: when it is started and what of that is next and over; null when it runs all the time.
 /// Alone: whether its host goes on without a majority of its guardians, so that another may run it too. Guardians: who votes on where it runs.
 /// </summary>
 public sealed record ProgramInfo(
     string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed, IReadOnlyList<string>? FormerKeyHolders = null,
-    IReadOnlyList<RunInfo>? Runs = null, bool Alone = false, IReadOnlyList<string>? Guardians = null);
+    IReadOnlyList<RunInfo>? Runs = null, bool Alone = false, IReadOnlyList<string>? Guardians = null, ScheduleInfo? Schedule = null);
 
 /// <summary>
 /// One time that a host ran a program, as it wrote it down, by its clock. Ended null: it runs, or it did not say. Why: finished, stopped, handed over, lease lost,

@@ -26,7 +26,11 @@ public sealed record UpdateReply(DeployReply Deployed, int Version);
 public sealed record RollbackRequest(int? Version = null);
 
 /// <summary>Answer of GET /v1/swarms/{swarm}/programs/{program}/history: versions and what was done with them, oldest first.</summary>
-public sealed record HistoryReply(string Program, string Owner, IReadOnlyList<HistoryVersion> Versions, IReadOnlyList<HistoryControl> Controls);
+public sealed record HistoryReply(string Program, string Owner, IReadOnlyList<HistoryVersion> Versions, IReadOnlyList<HistoryControl> Controls)
+{
+    /// <summary>Of a scheduled program: its last times that are over, oldest first; null for others.</summary>
+    public IReadOnlyList<HistoryTime>? Times { get; init; }
+}
 
 /// <summary>One version. State: live, finished, stopped. SameAs: the first version with the same bundle. Kept: its bundle is kept to run again.</summary>
 public sealed record HistoryVersion(int Version, string Id, string Hash, DateTimeOffset Deployed, string Language, long BundleBytes, string? Host, string State, int? SameAs, bool Kept);

@@ -53,6 +53,9 @@ public sealed class HomePaths(string home)
     /// <summary>Data of programs that run here or that this node guards.</summary>
     public string ProgramsData => Path.Combine(Home, "programs-data");
 
+    /// <summary>Times of scheduled programs that this node granted or heard of.</summary>
+    public string Schedules => Path.Combine(Home, "schedules");
+
     /// <summary>Logs of the daemon.</summary>
     public string Logs => Path.Combine(Home, "logs");
 

@@ -11,7 +11,7 @@ namespace PeoplesCloud.Daemon.Hosting;
 /// Says what this node is doing: at once when a program changes, every ten seconds when its rank has changed by a step. What has
 /// not changed is not said again, because every change travels to all members.
 /// </summary>
-internal sealed class PresenceService(ProgramHost programs, LeaseService leases, Func<IReadOnlyList<string>> addresses, TimeProvider time)
+internal sealed class PresenceService(ProgramHost programs, LeaseService leases, Func<EntryHash, ScheduledRun?> lastTimeOf, Func<IReadOnlyList<string>> addresses, TimeProvider time)
 {
     /// <summary>The smallest change of the rank that is told.</summary>
     public const double RankStep = 5;
@@ -89,6 +89,9 @@ internal sealed class PresenceService(ProgramHost programs, LeaseService leases,
         if (!_since.TryGetValue(status.Spec.Id, out var known) || !string.Equals(known.State, state, StringComparison.Ordinal))
             _since[status.Spec.Id] = known = (state, time.GetUtcNow());
         var held = leases.Of(status.Spec.Swarm)?.Held.GetValueOrDefault(status.Spec.Id);
-        return new RunningProgram(status.Spec.Id, state, status.Detail, status.Restarts, known.Since, held?.Epoch ?? 0, held?.Alone ?? false);
+        return new RunningProgram(status.Spec.Id, state, status.Detail, status.Restarts, known.Since, held?.Epoch ?? 0, held?.Alone ?? false)
+        {
+            Last = status.Spec.Deployed.Manifest.Schedule is not null && lastTimeOf(status.Spec.Id) is { } last ? (last.Due, last.Result) : null,
+        };
     }
 }

@@ -52,7 +52,7 @@ internal sealed class ProgramMesh(MeshClient client, ProgramHost own, SwarmRegis
         try
         {
             var offer = JsonSerializer.Deserialize(answer, MeshJson.Default.OfferMessage);
-            if (offer?.Languages is { Count: <= 64 }) return new HostOffer(offer.Hosts, offer.Languages, offer.Rank, offer.Refusal) { Seals = offer.Seals ?? 1 };
+            if (offer?.Languages is { Count: <= 64 }) return new HostOffer(offer.Hosts, offer.Languages, offer.Rank, offer.Refusal) { Seals = offer.Seals ?? 1, Schedules = offer.Schedules };
         }
         catch (JsonException)
         {

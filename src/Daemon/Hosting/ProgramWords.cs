@@ -15,11 +15,22 @@ internal static class ProgramWords
         ProgramState.Restarting => "restarting",
         ProgramState.Stopped => "stopped",
         ProgramState.Waiting => "waiting",
+        ProgramState.Scheduled => "scheduled",
         _ => "failed",
     };
 
     /// <summary>What a member is called; its id when it never was one.</summary>
     public static string NameOf(SwarmState state, PeerId peer) => state.Members.TryGetValue(peer, out var member) ? member.Name : peer.ToString();
+
+    /// <summary>The word of what became of a time of a schedule.</summary>
+    public static string Of(ScheduledResult result) => result switch
+    {
+        ScheduledResult.Ok => "ok",
+        ScheduledResult.Failed => "failed",
+        ScheduledResult.Skipped => "skipped",
+        ScheduledResult.Lost => "lost",
+        _ => "unknown",
+    };
 
     /// <summary>The word of why a run ended.</summary>
     public static string Of(RunEnd end) => end switch

@@ -1,6 +1,7 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Schedules;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs;
@@ -12,13 +13,13 @@ using PeoplesCloud.Swarm;
 namespace PeoplesCloud.Daemon.Hosting;
 
 /// <summary>The versions of a program: a newer one that takes over only when it is up, an earlier one again, and which there were (docs/protocols/programs.md).</summary>
-internal sealed class VersionService(SwarmRegistry swarms, ProgramService programs, ProgramMesh mesh, X25519Key key)
+internal sealed class VersionService(SwarmRegistry swarms, ProgramService programs, ProgramMesh mesh, ScheduleReader times, X25519Key key)
 {
     /// <summary>How long a new version must be up.</summary>
     public static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
 
-    /// <summary>All versions of a program, oldest first.</summary>
-    public HistoryReply History(string swarmName, string programName)
+    /// <summary>All versions of a program, oldest first, and what became of its last times.</summary>
+    public async Task<HistoryReply> HistoryAsync(string swarmName, string programName, CancellationToken cancellationToken)
     {
         var swarm = swarms.Require(swarmName);
         swarm.RequireMembership();
@@ -26,11 +27,15 @@ internal sealed class VersionService(SwarmRegistry swarms, ProgramService progra
         var program = ProgramService.Find(state, programName, liveOnly: false);
         var versions = ProgramVersions.Of(state, program);
         var kept = ProgramVersions.Kept(state).Select(version => version.Id).ToHashSet();
+        var runs = await times.ReadAsync(swarm, program, cancellationToken);
         return new HistoryReply(
             program.Deployed.Name,
             ProgramWords.NameOf(state, program.Owner),
             [.. versions.Select((version, index) => Describe(state, version, index + 1, versions, kept.Contains(version.Id)))],
-            [.. versions.SelectMany(version => version.Controls).Select(control => new HistoryControl(control.At, ProgramWords.NameOf(state, control.Author), WordOf(control.Action), control.Detail)).OrderBy(control => control.Time)]);
+            [.. versions.SelectMany(version => version.Controls).Select(control => new HistoryControl(control.At, ProgramWords.NameOf(state, control.Author), WordOf(control.Action), control.Detail)).OrderBy(control => control.Time)])
+        {
+            Times = program.Deployed.Manifest.Schedule is null ? null : [.. runs.Select(run => new HistoryTime(run.DueAt, ProgramWords.Of(run.Result), ProgramWords.NameOf(state, run.Host), run.Began, run.Took.TotalSeconds, run.Detail))],
+        };
     }
 
     /// <summary>Lets a new version of a program take over, and goes back when it is not up.</summary>

@@ -15,7 +15,7 @@ namespace PeoplesCloud.Daemon.Leases;
 /// bundle's key; each guardian approves a proposal that drops nobody who is still a member. Who only sleeps is not replaced: it may be back with votes
 /// that it gave, and a set that changes with every night would be one more thing to go wrong.
 /// </summary>
-internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, X25519Key key, TimeProvider time, ILogger logger)
+internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, Func<SwarmProgram, long> latestDue, X25519Key key, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -46,7 +46,7 @@ internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, 
         }
     }
 
-    // One of a generation only, and nothing is voted in the old generation from before it is written on.
+    // One of a generation only, and nothing is voted or granted in the old generation from before it is written on.
     private async Task ApproveAsync(LocalSwarm swarm, SwarmProgram program, CancellationToken cancellationToken)
     {
         if (program.IsSealedBy(swarms.Self) || leases.Of(swarm.Id) is not { } own) return;
@@ -55,7 +55,7 @@ internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, 
         own.Seal(program.Id, program.GuardianGeneration);
         try
         {
-            await swarm.AppendAsync(new GuardiansApproved(program.Id, good.Entry), cancellationToken);
+            await swarm.AppendAsync(new GuardiansApproved(program.Id, good.Entry) { Due = latestDue(program) }, cancellationToken);
         }
         catch (PcException)
         {

@@ -46,9 +46,13 @@ internal sealed class LeaseJudge(LocalSwarm swarm, LeaseContext context)
             EpochFloor = epoch,
             Chosen = program.Host is { } chosen && IsAble(chosen, program) ? chosen : null,
             Placement = program.Generation,
-            Sealed = program.IsSealedBy(context.Self) || (_sealed.TryGetValue(program.Id, out var generation) && generation == program.GuardianGeneration),
+            Sealed = IsSealed(program),
         };
     }
+
+    /// <summary>Whether this node votes no more in the present generation of a program's guardians.</summary>
+    public bool IsSealed(SwarmProgram program) =>
+        program.IsSealedBy(context.Self) || (_sealed.TryGetValue(program.Id, out var generation) && generation == program.GuardianGeneration);
 
     /// <summary>Whether there is nothing new to tell.</summary>
     public static bool IsSame(LeaseInput.Watch one, LeaseInput.Watch other) => one with { Guardians = other.Guardians } == other && one.Guardians.SequenceEqual(other.Guardians);

@@ -118,6 +118,12 @@ internal sealed partial class SwarmLeases : IDisposable
         }
     }
 
+    /// <summary>Whether this node votes no more in the present generation of a program's guardians.</summary>
+    public bool IsSealed(SwarmProgram program)
+    {
+        lock (_gate) return _judge.IsSealed(program);
+    }
+
     /// <summary>It did not approve after all.</summary>
     public void Unseal(EntryHash program)
     {

@@ -58,16 +58,26 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, ProgramLo
             swarm.State.FormerKeyHolders(program).Select(former => former.Name).ToList() is { Count: > 0 } formers ? formers : null,
             program.Runs.Count == 0 ? null : [.. program.Runs.Select(run => new RunInfo(NameOf(swarm.State, run.Host), run.Epoch, run.Began, run.Ended, run.End is { } end ? ProgramWords.Of(end) : null, run.Detail))],
             alone,
-            program.Guardians.Count == 0 ? null : [.. program.Guardians.Select(guardian => NameOf(swarm.State, guardian)).Order(StringComparer.Ordinal)]);
+            program.Guardians.Count == 0 ? null : [.. program.Guardians.Select(guardian => NameOf(swarm.State, guardian)).Order(StringComparer.Ordinal)],
+            ScheduleOf(swarm, program, holder));
     }
+
+    private ScheduleInfo? ScheduleOf(LocalSwarm swarm, SwarmProgram program, PeerId? holder)
+    {
+        if (program.Deployed.Manifest.Schedule is not { } text) return null;
+        var last = holder is { } host ? RunningOn(swarm, program, host)?.Last : null;
+        return new ScheduleInfo(text, CronSchedule.TryParse(text)?.NextAfter(time.GetUtcNow()), last is { } over ? new ScheduleLast(DateTimeOffset.FromUnixTimeSeconds(over.Due), ProgramWords.Of(over.Result)) : null);
+    }
+
+    private RunningProgram? RunningOn(LocalSwarm swarm, SwarmProgram program, PeerId host) => host == swarms.Self
+        ? own(swarm.Id).Running.FirstOrDefault(running => running.Program == program.Id)
+        : ProgramLocator.RunningOf(swarm, program.Id) is { } best && best.Host == host ? best.Running : swarm.Presence.GetValueOrDefault(host)?.Record?.Info.Running.FirstOrDefault(running => running.Program == program.Id);
 
     private (string State, string? Detail, int Restarts, bool Alone) StateOf(LocalSwarm swarm, SwarmProgram program, PeerId? holder, HashSet<PeerId> connected)
     {
         if (program.Finished) return ("stopped", program.Runs[^1].Detail, 0, false);
         if (holder is not { } host) return ("waiting", null, 0, false);
-        var running = host == swarms.Self
-            ? own(swarm.Id).Running.FirstOrDefault(running => running.Program == program.Id)
-            : ProgramLocator.RunningOf(swarm, program.Id) is { } best && best.Host == host ? best.Running : swarm.Presence.GetValueOrDefault(host)?.Record?.Info.Running.FirstOrDefault(running => running.Program == program.Id);
+        var running = RunningOn(swarm, program, host);
         if (swarm.State.Find(host) is null) return ("waiting", "its host is no member any more", 0, false);
         if (host != swarms.Self && LivenessOf(swarm.Presence.GetValueOrDefault(host), connected.Contains(host)) == Liveness.Asleep) return ("unknown", "its host is asleep", 0, false);
         return running is null ? ("starting", null, 0, false) : (running.State, running.Detail, running.Restarts, running.Alone);

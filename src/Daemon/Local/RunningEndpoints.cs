@@ -48,8 +48,8 @@ internal sealed class RunningEndpoints(RunningService running, StatsService stat
         return await versions.RollbackAsync(Value(context, "swarm"), Value(context, "program"), request.Version, step, ct);
     });
 
-    private Task HistoryAsync(HttpContext context) =>
-        Bodies.WriteJsonAsync(context.Response, versions.History(Value(context, "swarm"), Value(context, "program")), Json.HistoryReply, context.RequestAborted);
+    private async Task HistoryAsync(HttpContext context) =>
+        await Bodies.WriteJsonAsync(context.Response, await versions.HistoryAsync(Value(context, "swarm"), Value(context, "program"), context.RequestAborted), Json.HistoryReply, context.RequestAborted);
 
     // Errors before the first step answer their own status; later ones are the last line.
     private async Task StreamAsync(HttpContext context, Func<Func<string, Task>, CancellationToken, Task<UpdateReply>> run)

@@ -127,7 +127,7 @@ internal sealed class MeshEndpoints(
         var limits = new ProgramLimits(ask.MemoryBytes, ask.CpuMillis, ask.Pids, ask.DiskBytes, ask.Network);
         var offer = programs.Offer(new ProgramAsk(Caller(context).Swarm!.Id, ask.Language, limits) { Manifest = manifest, Name = ask.Name }, Caller(context).Peer);
         var hosts = offer.Hosts && Caller(context).Swarm!.Me is { MayDeployAndHost: true };
-        await Bodies.WriteJsonAsync(context.Response, new OfferMessage(hosts, offer.Languages, offer.Rank, offer.Refusal, offer.Seals), MeshJson.Default.OfferMessage, context.RequestAborted);
+        await Bodies.WriteJsonAsync(context.Response, new OfferMessage(hosts, offer.Languages, offer.Rank, offer.Refusal, offer.Seals, offer.Schedules), MeshJson.Default.OfferMessage, context.RequestAborted);
     }
 
     private async Task LinksAsync(HttpContext context) =>

@@ -10,8 +10,8 @@ namespace PeoplesCloud.Daemon.Mesh;
 /// </summary>
 internal sealed record AskMessage(string Language, long MemoryBytes, int CpuMillis, int Pids, long DiskBytes, string Network, byte[]? Manifest = null, string? Name = null);
 
-/// <summary>The answer of ask. Seals: the newest way of sealing a bundle's key that the host opens; absent: 1.</summary>
-internal sealed record OfferMessage(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal, int? Seals = null);
+/// <summary>The answer of ask. Seals: the newest way of sealing a bundle's key that the host opens; absent: 1. Schedules: whether it starts programs by a schedule; absent from earlier versions, which would run them all the time.</summary>
+internal sealed record OfferMessage(bool Hosts, IReadOnlyList<string> Languages, double Rank, string? Refusal, int? Seals = null, bool Schedules = false);
 
 /// <summary>A line of GET .../logs: time in ticks of UTC; o, e or p for out, err and pc.</summary>
 internal sealed record LogMessage(long Time, string Source, string Text);

@@ -40,8 +40,8 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         // 1. What is it, and may it be called so?
         if (order.Earlier is null) FolderScanner.RequireFolder(order.Path);
         if (order.Manifest.Problem is { } problem) throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {problem}");
-        // Running it all the time instead would be worse than saying so.
-        if (order.Manifest.Schedule is not null) throw new PcException(ErrorCode.ManifestInvalid, "what the program asks for is not possible: no host starts programs by a schedule yet", "leave out schedule, and let the program wait for its times itself");
+        var schedule = order.Manifest.Schedule is not { } times ? null : CronSchedule.TryParse(times)
+            ?? throw new PcException(ErrorCode.ManifestInvalid, $"what the program asks for is not possible: {Quoted.Text(times)} is no schedule that this machine knows");
         var language = LanguageOf(order);
         var name = ProgramName.Choose(order.Name, order.Path);
         var replaced = Replaced(swarm, name);
@@ -79,8 +79,16 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
 
         // 7. Report.
         var result = new DeployResult(program, host, attempt.NameOf(host), attempt.Judged(host));
-        report(new DeployProgress(DeployStep.Started, $"{name} runs on {result.HostName}"));
+        report(new DeployProgress(DeployStep.Started, schedule is null ? $"{name} runs on {result.HostName}" : Waiting(program, result.HostName, schedule)));
         return result;
+    }
+
+    // Whoever goes on without a majority cannot know what others run.
+    private string Waiting(ProgramSpec program, string host, CronSchedule schedule)
+    {
+        var twice = program.Deployed.Manifest.WhenAlone == "run" || (program.Deployed.Manifest.WhenAlone is null && program.Deployed.Guardians.Count == 2);
+        var next = schedule.NextAfter(time.GetUtcNow()) is { } due ? due.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture) : "never";
+        return $"{program.Name} waits on {host}; its next time is {next}{(twice ? "; a time may be run twice while its hosts cannot reach each other (when-alone is run)" : "")}";
     }
 
     // A bundle of the version that is replaced: its blocks are kept, and on its host. Not when somebody who left could open it.
@@ -142,7 +150,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            return new CandidateOffer(member.Peer, member.Name, awake, await mesh.AskAsync(member.Peer, ask, either.Token));
+            return new CandidateOffer(member.Peer, member.Name, awake, Judged(ask, await mesh.AskAsync(member.Peer, ask, either.Token)));
         }
         catch (Exception) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -153,6 +161,10 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
             return new CandidateOffer(member.Peer, member.Name, awake, null, unreachable.Message);
         }
     }
+
+    // Running it all the time instead would be worse than not at all.
+    private static HostOffer Judged(ProgramAsk ask, HostOffer offer) =>
+        ask.Manifest.Schedule is null || offer.Schedules ? offer : offer with { Refusal = offer.Refusal ?? "its version starts no programs by a schedule" };
 
     private PlacementResult Choose(IReadOnlyList<CandidateOffer> offers, Language language, PeerId? named)
     {
@@ -196,7 +208,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
     private async Task<ProgramSpec> RecordAsync(Attempt attempt, PeerId host, CancellationToken cancellationToken)
     {
         var swarm = attempt.Swarm;
-        var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true }).Select(offer => offer.Peer));
+        var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true } made && (attempt.Manifest.Schedule is null || made.Schedules)).Select(offer => offer.Peer));
         var keys = guardians.Prepend(swarm.Self).Distinct().Select(peer => SealFor(attempt, peer)).ToList();
         var deployed = new ProgramDeployed(attempt.Name, attempt.Packed.Cid, attempt.Packed.Bytes, attempt.Language.Name, attempt.Limits, keys) { Manifest = attempt.Manifest, Guardians = [.. guardians.Order()], Replaces = attempt.Before };
         // Anew for each set of keepers, and before the entry that needs it: whoever hears of the program can start it.

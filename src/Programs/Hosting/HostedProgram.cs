@@ -51,8 +51,11 @@ internal sealed class HostedProgram : IDisposable
     private long _until; // ticks since boot, 0 while nothing was said
     private IProgramDataRun? _data;
     private Task<ulong>? _lease; // asked for, and not waited for yet
-    private bool _launchedOnce;
+    private bool _launchedOnce; // under its lease, and what it replaces has ended
     private bool _disposed;
+    private long? _due; // the time for which it runs; used by the loop only
+    private DueEnd? _dueEnd; // not told yet
+    private DateTimeOffset? _began;
 
     /// <summary>Makes the program; <see cref="RunAsync"/> starts it.</summary>
     /// <param name="workplace">Its folder, log and bundle.</param>
@@ -69,7 +72,7 @@ internal sealed class HostedProgram : IDisposable
     {
         _programData = data;
         _workplace = workplace;
-        _supervisor = new ProgramSupervisor(policy, random);
+        _supervisor = new ProgramSupervisor(policy, random, scheduled: workplace.Spec.Deployed.Manifest.Schedule is not null);
         _runtime = runtime;
         _time = time;
         _logger = logger;
@@ -131,6 +134,15 @@ internal sealed class HostedProgram : IDisposable
 
     /// <summary>Completes when it is over and that was told; set by its host.</summary>
     public Task Told { get; set; } = Task.CompletedTask;
+
+    /// <summary>Told of each run that <see cref="RunDue"/> asked for when it is over, or did not begin; on any thread, and quickly.</summary>
+    public Action<DueEnd>? DueEnded { get; init; }
+
+    /// <summary>Whether it has waited for a time of its schedule.</summary>
+    public bool HasRested { get; private set; }
+
+    /// <summary>Starts a scheduled program for a time, if it waits for one; <see cref="DueEnded"/> follows when this is true.</summary>
+    public bool RunDue(long due, string why) => Status.State == ProgramState.Scheduled && _inputs.Writer.TryWrite(new SupervisorInput.Due(due, why));
 
     /// <summary>Says until when its lease lets it run, as time since boot; also for processes that are started later. Null: nobody else may run it.</summary>
     public void RunsUntil(TimeSpan? sinceBoot)
@@ -232,11 +244,20 @@ internal sealed class HostedProgram : IDisposable
         while (!over)
         {
             var input = await _inputs.Reader.ReadAsync(CancellationToken.None);
+            if (input is SupervisorInput.Due due) TakeDue(due.Time);
             foreach (var effect in _supervisor.Handle(input, _time.GetUtcNow())) over |= CarryOut(effect);
             FollowRestarts(input);
             Publish();
+            TellDue();
         }
         _inputs.Writer.Complete();
+        EndDue(ScheduledResult.Failed, _supervisor.Detail);
+        while (_inputs.Reader.TryRead(out var late))
+        {
+            if (late is SupervisorInput.Due due) TakeDue(due.Time);
+            TellDue();
+        }
+        TellDue();
         EndRestarts(_failure ?? OverBefore("restarted"));
         while (_restartsAsked.TryDequeue(out var late)) late.Done.TrySetException(OverBefore("restarted"));
         await HandDataOverAsync();
@@ -273,6 +294,13 @@ internal sealed class HostedProgram : IDisposable
             case SupervisorEffect.CancelPrepare:
                 _preparing.Cancel();
                 break;
+            case SupervisorEffect.TakePlace:
+                Work(TakePlaceAsync());
+                break;
+            case SupervisorEffect.RunOver over:
+                var (ok, why) = over.Exit is { } exit ? (ProgramSupervisor.IsSuccess(exit), ProgramSupervisor.Described(exit)) : (false, over.Why);
+                EndDue(ok ? ScheduledResult.Ok : ScheduledResult.Failed, ok ? null : why);
+                break;
             case SupervisorEffect.Launch:
                 Work(LaunchAsync());
                 break;
@@ -292,6 +320,29 @@ internal sealed class HostedProgram : IDisposable
                 return true;
         }
         return false;
+    }
+
+    // Somebody may have started it by hand, or ended it, at this moment.
+    private void TakeDue(long due)
+    {
+        if (_supervisor.State == ProgramState.Scheduled) (_due, _began) = (due, null);
+        else if (_supervisor.State == ProgramState.Stopped) _dueEnd = new DueEnd(Spec, due, ScheduledResult.Failed, null, TimeSpan.Zero, _supervisor.Detail);
+        else _dueEnd = new DueEnd(Spec, due, ScheduledResult.Skipped, null, TimeSpan.Zero, "it was running");
+    }
+
+    private void EndDue(ScheduledResult result, string? detail)
+    {
+        if (_due is not { } due) return;
+        _due = null;
+        _dueEnd = new DueEnd(Spec, due, result, _began, _began is null ? TimeSpan.Zero : _time.GetElapsedTime(_runBegan), detail);
+    }
+
+    // After the status: whoever is told sees that it waits again.
+    private void TellDue()
+    {
+        if (_dueEnd is not { } end) return;
+        _dueEnd = null;
+        DueEnded?.Invoke(end);
     }
 
     // A restart is done by the first process that runs after it was asked for.
@@ -323,8 +374,9 @@ internal sealed class HostedProgram : IDisposable
     private void Publish()
     {
         var status = new ProgramStatus(Spec, _supervisor.State, _supervisor.Detail, _supervisor.Restarts);
-        if (status.State == ProgramState.Running) _firstStart.TrySetResult();
+        if (status.State is ProgramState.Running or ProgramState.Scheduled) _firstStart.TrySetResult();
         else if (status.State is ProgramState.Restarting && _failure is not null) _firstStart.TrySetException(_failure);
+        HasRested |= status.State == ProgramState.Scheduled;
         if (status == Status) return;
         Status = status;
         _changed();
@@ -354,23 +406,39 @@ internal sealed class HostedProgram : IDisposable
         return lease;
     }
 
+    private async Task TakePlaceAsync()
+    {
+        try
+        {
+            await HavePlaceAsync();
+            Post(new SupervisorInput.Placed());
+        }
+        catch (Exception failed)
+        {
+            Post(new SupervisorInput.LaunchFailed(Failed(failed)));
+        }
+    }
+
+    private async Task HavePlaceAsync()
+    {
+        if (_launchedOnce) return;
+        (var lease, _lease) = (_lease ?? AskForLease(), null);
+        Epoch = await lease;
+        await _beforeFirstLaunch();
+        _launchedOnce = true;
+    }
+
     private async Task LaunchAsync()
     {
         try
         {
-            if (!_launchedOnce)
-            {
-                (var lease, _lease) = (_lease ?? AskForLease(), null);
-                Epoch = await lease;
-                await _beforeFirstLaunch();
-            }
-            _launchedOnce = true;
+            await HavePlaceAsync();
             if (_programData is not null && Spec.Deployed.Manifest.Data) _data ??= await _programData.BeginAsync(Spec, Epoch!.Value, Log.Say, _stopping.Token);
             _stopping.Token.ThrowIfCancellationRequested(); // its lease may be lost already
             var run = await _runtime.StartAsync(_workplace.RunSpec with { DataFolder = _data?.Folder, RunsUntil = Until }, Write, CancellationToken.None);
             _data?.Started(run);
             Meter.Begin(run);
-            (_run, _runBegan) = (run, _time.GetTimestamp());
+            (_run, _runBegan, _began) = (run, _time.GetTimestamp(), _time.GetUtcNow());
             if (Until() is { } until) run.RunsUntil(until);
             _begun.TrySetResult();
             Post(new SupervisorInput.Launched());

@@ -23,6 +23,7 @@ public sealed partial class ProgramHost
     private RunPlace Place(string languageName, ProgramManifest manifest)
     {
         var sandbox = new RunPlace(_runtime);
+        if (manifest.Schedule is { } schedule && CronSchedule.TryParse(schedule) is null) return sandbox with { Refusal = $"does not know the times {Quoted.Text(schedule)}" };
         // A language that is not known here is told apart by who asks.
         if (Language.Find(languageName) is not { } language) return sandbox;
         if (manifest.Runtime is not (null or "sandbox" or "docker")) return sandbox with { Refusal = $"does not know the runtime {Quoted.Text(manifest.Runtime)}" };

@@ -20,6 +20,7 @@ public sealed partial class ProgramHost
     public async Task<TrialResult> WatchAsync(EntryHash id, TimeSpan trial, CancellationToken cancellationToken)
     {
         if (!_programs.TryGetValue(id, out var program)) throw new PcException(ErrorCode.ProgramNotFound, "the program is not on this host now");
+        if (program.Spec.Deployed.Manifest.Schedule is not null) return program.IsOver ? Over(program) : new TrialResult(true); // it is up when it waits for its time
         if (program.Sample() is not { } sample) return Over(program);
         var left = trial - _time.GetElapsedTime(sample.Began, sample.Timestamp);
         if (left > TimeSpan.Zero)

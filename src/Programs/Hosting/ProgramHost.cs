@@ -326,7 +326,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
 
             RemoveOldLogs();
             var workplace = NewWorkplace(spec, place);
-            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => _leases.AcquireAsync(spec, cancellationToken), () => EndOlderAsync(spec, namesakes), _data) { RuntimeFailed = why => NotStarted?.Invoke(spec, why) };
+            var program = new HostedProgram(workplace, _options.Restarts, new Random(_random.Next()), place.Runtime, _time, _logger, () => OnChanged(), cancellationToken => _leases.AcquireAsync(spec, cancellationToken), () => EndOlderAsync(spec, namesakes), _data) { DueEnded = end => DueEnded?.Invoke(end), RuntimeFailed = why => NotStarted?.Invoke(spec, why) };
             program.Start(resumed);
             program.Told = NoteRunAsync(program);
             _programs = _programs.SetItem(spec.Id, program);

@@ -23,6 +23,9 @@ public enum ProgramState
 
     /// <summary>It is placed here and this host's owner does not let it run now.</summary>
     Waiting,
+
+    /// <summary>It is ready and waits for the next time of its schedule.</summary>
+    Scheduled,
 }
 
 /// <summary>When a crashed program is started again.</summary>
@@ -71,8 +74,14 @@ internal abstract record SupervisorInput
     /// <summary>Stop for good, with the reason for the log and how long it may take to end by itself; null for what the policy says. A second one may shorten the time.</summary>
     public sealed record Stop(string Why, TimeSpan? Grace = null) : SupervisorInput;
 
-    /// <summary>Somebody wants it started again, with what the log says of it. No crash: no pause comes of it.</summary>
+    /// <summary>Somebody wants it started again, with what the log says of it. No crash: no pause comes of it. One that waits for its time runs at once.</summary>
     public sealed record Restart(string Why) : SupervisorInput;
+
+    /// <summary>It has its place: what <see cref="SupervisorEffect.TakePlace"/> asked for is done.</summary>
+    public sealed record Placed : SupervisorInput;
+
+    /// <summary>A time of its schedule has come (in seconds since 1970), with what the log says of it.</summary>
+    public sealed record Due(long Time, string Why) : SupervisorInput;
 }
 
 /// <summary>What is to be done for a program.</summary>
@@ -86,6 +95,12 @@ internal abstract record SupervisorEffect
 
     /// <summary>Start the process; answer Launched or LaunchFailed, later Exited.</summary>
     public sealed record Launch : SupervisorEffect;
+
+    /// <summary>Have the lease and end what it replaces, and start nothing yet; answer Placed or LaunchFailed.</summary>
+    public sealed record TakePlace : SupervisorEffect;
+
+    /// <summary>A run of a scheduled program is over: how it ended, or why it did not begin.</summary>
+    public sealed record RunOver(RunExit? Exit, string? Why) : SupervisorEffect;
 
     /// <summary>Stop the process; Exited follows.</summary>
     public sealed record EndRun(TimeSpan Grace) : SupervisorEffect;
@@ -110,9 +125,15 @@ internal abstract record SupervisorEffect
 ///                   v                     v
 ///      Over, or Pausing when it had been started before          Stop leads from anywhere to Over, through Ending
 ///      Running -Restart-> Renewing -Exited-> Launching           Restart ends a pause; what is starting already goes on
+///
+/// scheduled: Preparing -Prepared-> Placing -Placed-> Resting -Due or Restart-> Launching -Launched-> Running
+///                                                       ^---- could not be started, or Exited anyhow ----+
 /// </code>
 /// </summary>
-internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
+/// <param name="policy">When it is started again.</param>
+/// <param name="random">For the jitter of pauses.</param>
+/// <param name="scheduled">Whether it runs at times: how a run ends is told, and the next one is the schedule's business.</param>
+internal sealed class ProgramSupervisor(RestartPolicy policy, Random random, bool scheduled = false)
 {
     /// <summary>What is said of a program that ended with exit code 0: it is done, and not started again.</summary>
     public const string FinishedDetail = "finished by itself with exit code 0";
@@ -124,6 +145,8 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         Launching,
         Running,
         Pausing,
+        Placing,
+        Resting,
         Renewing,
         Ending,
         Over,
@@ -154,20 +177,26 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         (Phase.Preparing, SupervisorInput.Prepared) => Prepared(),
         (Phase.Preparing, SupervisorInput.PrepareFailed failed) => NotStarted(failed.Why),
         (Phase.Launching, SupervisorInput.Launched) => Launched(now),
+        (Phase.Placing, SupervisorInput.Placed) => Rest(),
+        (Phase.Placing, SupervisorInput.LaunchFailed failed) => NotStarted(failed.Why),
+        (Phase.Resting, SupervisorInput.Due due) => Launch(due.Why),
+        (Phase.Resting, SupervisorInput.Restart restart) => Launch(restart.Why),
+        (Phase.Launching, SupervisorInput.LaunchFailed failed) when scheduled => [new SupervisorEffect.Say($"could not be started: {failed.Why}"), new SupervisorEffect.RunOver(null, failed.Why), .. Rest()],
         (Phase.Launching, SupervisorInput.LaunchFailed failed) => NotStarted(failed.Why),
+        (Phase.Running, SupervisorInput.Exited exited) when scheduled => [new SupervisorEffect.Say(IsSuccess(exited.Exit) ? FinishedDetail : Described(exited.Exit)), new SupervisorEffect.RunOver(exited.Exit, null), .. Rest()],
         (Phase.Running, SupervisorInput.Exited exited) => Exited(exited.Exit, now),
         (Phase.Pausing, SupervisorInput.Alarm alarm) when alarm.Number == _alarm => Again(),
         (Phase.Preparing, SupervisorInput.Stop stop) => End(stop, new SupervisorEffect.CancelPrepare()),
-        (Phase.Launching, SupervisorInput.Stop stop) => End(stop, null),
+        (Phase.Launching or Phase.Placing, SupervisorInput.Stop stop) => End(stop, null),
         (Phase.Running, SupervisorInput.Stop stop) => End(stop, new SupervisorEffect.EndRun(stop.Grace ?? policy.StopGrace)),
-        (Phase.Idle or Phase.Pausing, SupervisorInput.Stop stop) => [.. End(stop, null), .. Over(ProgramState.Stopped, Detail, finished: false)],
+        (Phase.Idle or Phase.Pausing or Phase.Resting, SupervisorInput.Stop stop) => [.. End(stop, null), .. Over(ProgramState.Stopped, Detail, finished: false)],
         (Phase.Running, SupervisorInput.Restart restart) => Renew(restart.Why),
         (Phase.Renewing, SupervisorInput.Exited) => Launch(),
         (Phase.Renewing, SupervisorInput.Stop stop) => End(stop, stop.Grace is { } grace ? new SupervisorEffect.EndRun(grace) : null),
         (Phase.Pausing, SupervisorInput.Restart restart) => EndPause(restart.Why),
         (Phase.Ending, SupervisorInput.Stop { Grace: { } grace }) => Hasten(grace),
         (Phase.Ending, SupervisorInput.Launched) => LaunchedLate(),
-        (Phase.Ending, SupervisorInput.Prepared or SupervisorInput.PrepareFailed or SupervisorInput.LaunchFailed or SupervisorInput.Exited) => Over(ProgramState.Stopped, Detail, finished: false),
+        (Phase.Ending, SupervisorInput.Prepared or SupervisorInput.PrepareFailed or SupervisorInput.Placed or SupervisorInput.LaunchFailed or SupervisorInput.Exited) => Over(ProgramState.Stopped, Detail, finished: false),
         _ => [],
     };
 
@@ -181,7 +210,23 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
     private IReadOnlyList<SupervisorEffect> Prepared()
     {
         _prepared = true;
-        return Launch();
+        return Start();
+    }
+
+    // What is scheduled has its place first.
+    private IReadOnlyList<SupervisorEffect> Start()
+    {
+        if (!scheduled) return Launch();
+        _phase = Phase.Placing;
+        return [new SupervisorEffect.TakePlace()];
+    }
+
+    private IReadOnlyList<SupervisorEffect> Rest()
+    {
+        _keep = true;
+        _phase = Phase.Resting;
+        (State, Detail) = (ProgramState.Scheduled, null);
+        return [];
     }
 
     private IReadOnlyList<SupervisorEffect> Launched(DateTimeOffset now)
@@ -202,7 +247,7 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
 
     private IReadOnlyList<SupervisorEffect> Exited(RunExit exit, DateTimeOffset now)
     {
-        if (exit is { ExitCode: 0, Reason: RunExitReason.Exited })
+        if (IsSuccess(exit))
         {
             return [new SupervisorEffect.Say(FinishedDetail), .. Over(ProgramState.Stopped, FinishedDetail, finished: true)];
         }
@@ -242,16 +287,17 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
 
     private IReadOnlyList<SupervisorEffect> Begun()
     {
-        if (_prepared) return Launch();
+        if (_prepared) return Start();
         _phase = Phase.Preparing;
         return [new SupervisorEffect.Prepare()];
     }
 
     // Said before the process can print: its first line may come sooner than the answer that it runs.
-    private IReadOnlyList<SupervisorEffect> Launch()
+    private IReadOnlyList<SupervisorEffect> Launch(string? why = null)
     {
         _phase = Phase.Launching;
-        return [new SupervisorEffect.Say(Restarts == 0 ? "starting" : $"starting again ({Times(Restarts)})"), new SupervisorEffect.Launch()];
+        if (scheduled) State = ProgramState.Starting;
+        return [new SupervisorEffect.Say(why ?? (Restarts == 0 ? "starting" : $"starting again ({Times(Restarts)})")), new SupervisorEffect.Launch()];
     }
 
     private IReadOnlyList<SupervisorEffect> End(SupervisorInput.Stop stop, SupervisorEffect? effect)
@@ -291,6 +337,9 @@ internal sealed class ProgramSupervisor(RestartPolicy policy, Random random)
         var jitter = 1 + (policy.Jitter * ((2 * random.NextDouble()) - 1));
         return TimeSpan.FromSeconds(Math.Min(doubled, policy.LongestPause.TotalSeconds) * jitter);
     }
+
+    /// <summary>Whether a process ended by itself with exit code 0.</summary>
+    public static bool IsSuccess(RunExit exit) => exit is { ExitCode: 0, Reason: RunExitReason.Exited };
 
     /// <summary>How a process ended, for people.</summary>
     public static string Described(RunExit exit) => exit.Reason switch

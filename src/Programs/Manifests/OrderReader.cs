@@ -84,8 +84,8 @@ public static class OrderReader
     private static string? Schedule(ProgramSettings settings)
     {
         if (settings.Text("schedule") is not { } text) return null;
-        if (ScheduleText.IsPossible(text)) return string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries));
-        settings.Refuse("schedule", "minute hour day month weekday as cron has them, such as \"*/15 * * * *\", or @hourly, @daily, @weekly, @monthly, @yearly");
+        if (CronSchedule.TryParse(text) is { } schedule) return schedule.Text;
+        settings.Refuse("schedule", "minute hour day month weekday as cron has them, such as \"*/15 * * * *\", or @hourly, @daily, @weekly, @monthly, @yearly; before them TZ=Area/City for times of a zone that this machine knows");
         return null;
     }
 

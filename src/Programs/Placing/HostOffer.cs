@@ -24,4 +24,7 @@ public sealed record HostOffer(bool Hosts, IReadOnlyList<string> Languages, doub
 {
     /// <summary>The newest way of sealing a bundle's key that it opens; members of earlier versions do not say it and know the first only.</summary>
     public int Seals { get; init; } = 1;
+
+    /// <summary>Whether it starts programs by a schedule. One of an earlier version would run them all the time.</summary>
+    public bool Schedules { get; init; }
 }

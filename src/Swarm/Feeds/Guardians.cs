@@ -57,10 +57,13 @@ public sealed record GuardiansSet(EntryHash Program, ulong Generation, IReadOnly
 /// <param name="Proposal">The <see cref="GuardiansSet"/> entry.</param>
 public sealed record GuardiansApproved(EntryHash Program, EntryHash Proposal) : EntryBody(EntryKind.GuardiansApproved)
 {
-    internal override byte[] Encode() => new GuardiansApprovedMessage { Program = ByteString.CopyFrom(Program.ToBytes()), Proposal = ByteString.CopyFrom(Proposal.ToBytes()) }.ToByteArray();
+    /// <summary>Of a scheduled program: the latest time that the author granted in the generation before, in seconds since 1970, after which it grants none there; 0: none.</summary>
+    public long Due { get; init; }
+
+    internal override byte[] Encode() => new GuardiansApprovedMessage { Program = ByteString.CopyFrom(Program.ToBytes()), Proposal = ByteString.CopyFrom(Proposal.ToBytes()), Due = (ulong)Due }.ToByteArray();
 
     internal static GuardiansApproved? From(GuardiansApprovedMessage m) =>
-        EntryHash.TryFromBytes(m.Program.Span, out var program) && EntryHash.TryFromBytes(m.Proposal.Span, out var proposal) ? new GuardiansApproved(program, proposal) : null;
+        EntryHash.TryFromBytes(m.Program.Span, out var program) && EntryHash.TryFromBytes(m.Proposal.Span, out var proposal) && m.Due < ScheduledRun.MaxSeconds ? new GuardiansApproved(program, proposal) { Due = (long)m.Due } : null;
 }
 
 /// <summary>
@@ -99,7 +102,11 @@ public sealed record GuardianMisbehaved(EntryHash Program, PeerId Peer, Misbehav
 /// <param name="Entry">The <see cref="GuardiansSet"/> entry.</param>
 /// <param name="Set">What it says.</param>
 /// <param name="ApprovedBy">Guardians of the set now that approved it.</param>
-public sealed record GuardianProposal(EntryHash Entry, GuardiansSet Set, IReadOnlyList<PeerId> ApprovedBy);
+public sealed record GuardianProposal(EntryHash Entry, GuardiansSet Set, IReadOnlyList<PeerId> ApprovedBy)
+{
+    /// <summary>The latest of their <see cref="GuardiansApproved.Due"/>.</summary>
+    public long Due { get; init; }
+}
 
 /// <summary>A member's word that a guardian lied.</summary>
 /// <param name="Entry">The entry that says so.</param>
@@ -139,8 +146,9 @@ internal static class GuardianSets
     public static SwarmProgram Propose(SwarmProgram program, EntryHash entry, GuardiansSet set) =>
         program with { PendingGuardians = [.. program.PendingGuardians, new GuardianProposal(entry, set, [])] };
 
-    public static SwarmProgram Approve(SwarmProgram program, PeerId author, EntryHash proposal, Func<PeerId, Member?> find) =>
-        Settle(program with { PendingGuardians = [.. program.PendingGuardians.Select(pending => pending.Entry == proposal ? pending with { ApprovedBy = [.. pending.ApprovedBy, author] } : pending)] }, find);
+    // Nobody granted what had not come: a guardian that lies uses up no times of the future.
+    public static SwarmProgram Approve(SwarmProgram program, PeerId author, GuardiansApproved approved, DateTimeOffset at, Func<PeerId, Member?> find) =>
+        Settle(program with { PendingGuardians = [.. program.PendingGuardians.Select(pending => pending.Entry == approved.Proposal ? pending with { ApprovedBy = [.. pending.ApprovedBy, author], Due = Math.Max(pending.Due, Math.Min(approved.Due, (at + ScheduleVoter.MaxEarly).ToUnixTimeSeconds())) } : pending)] }, find);
 
     /// <summary>
     /// The first set that enough approved becomes the set. Enough is a majority; when so many guardians are no members any more that a majority can never
@@ -158,6 +166,7 @@ internal static class GuardianSets
                 Guardians = pending.Set.Guardians,
                 GuardianGeneration = pending.Set.Generation,
                 GuardiansWereSet = true,
+                ScheduleFloor = Math.Max(program.ScheduleFloor, pending.Due),
                 PendingGuardians = [],
                 LaterKeys = [.. program.LaterKeys.Where(key => !pending.Set.Keys.Any(newer => newer.Peer == key.Peer)).Concat(pending.Set.Keys)],
             };

@@ -94,7 +94,7 @@ public sealed record RunRecorded(EntryHash Program, ulong Epoch, DateTimeOffset 
     }
 
     // What is too long is cut rather than refused: a host must be able to say what happened.
-    private static string Line(string text)
+    internal static string Line(string text)
     {
         var line = string.Concat(text.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? ' ' : c));
         return line.Length <= MaxDetail ? line : line[..MaxDetail];

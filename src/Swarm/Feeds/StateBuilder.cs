@@ -222,7 +222,7 @@ internal sealed class StateBuilder(SwarmId id)
                 _programs[set.Program] = GuardianSets.Propose(_programs[set.Program], entry.Hash, set);
                 break;
             case GuardiansApproved approved:
-                _programs[approved.Program] = GuardianSets.Approve(_programs[approved.Program], entry.Author, approved.Proposal, Find);
+                _programs[approved.Program] = GuardianSets.Approve(_programs[approved.Program], entry.Author, approved, entry.Clock.Time, Find);
                 break;
             case SecretSet { Of: { } of } more:
                 var sealedBefore = SecretsBy(of)!;

@@ -14,7 +14,11 @@ namespace PeoplesCloud.Swarm;
 /// <param name="Since">Since when it is in this state, by the host's clock.</param>
 /// <param name="Epoch">The epoch of the lease under which it runs; 0: it does not run under one.</param>
 /// <param name="Alone">Whether no majority of its guardians stands behind that: another host may run it too.</param>
-public sealed record RunningProgram(EntryHash Program, string State, string? Detail, int Restarts, DateTimeOffset Since, ulong Epoch = 0, bool Alone = false);
+public sealed record RunningProgram(EntryHash Program, string State, string? Detail, int Restarts, DateTimeOffset Since, ulong Epoch = 0, bool Alone = false)
+{
+    /// <summary>Of a scheduled program: its last time that is over, in seconds since 1970, and what became of it; null when none is.</summary>
+    public (long Due, ScheduledResult Result)? Last { get; init; }
+}
 
 /// <summary>
 /// What a node says about itself right now. Every change is sent to all members, so change <see cref="Rank"/> in steps (by five
@@ -133,6 +137,8 @@ public sealed class PresenceRecord
                 SinceMs = (ulong)Math.Max(0, running.Since.ToUnixTimeMilliseconds()),
                 Epoch = running.Epoch,
                 Alone = running.Alone,
+                Due = (ulong)(running.Last?.Due ?? 0),
+                Result = (uint)(running.Last?.Result ?? 0),
             });
         }
         while (m.CalculateSize() > SwarmLimits.MaxPresenceBytes - 128 && m.Running.Count > 0) m.Running.RemoveAt(m.Running.Count - 1);
@@ -162,8 +168,11 @@ public sealed class PresenceRecord
             foreach (var r in m.Running)
             {
                 if (!EntryHash.TryFromBytes(r.Program.Span, out var program) || !IsLine(r.State) || !IsLine(r.Detail)) return false;
-                if (r.SinceMs >= 253_402_300_800_000 || r.Restarts > int.MaxValue) return false;
-                running.Add(new RunningProgram(program, r.State, r.Detail.Length == 0 ? null : r.Detail, (int)r.Restarts, DateTimeOffset.FromUnixTimeMilliseconds((long)r.SinceMs), r.Epoch, r.Alone));
+                if (r.SinceMs >= 253_402_300_800_000 || r.Due >= ScheduledRun.MaxSeconds || r.Restarts > int.MaxValue) return false;
+                running.Add(new RunningProgram(program, r.State, r.Detail.Length == 0 ? null : r.Detail, (int)r.Restarts, DateTimeOffset.FromUnixTimeMilliseconds((long)r.SinceMs), r.Epoch, r.Alone)
+                {
+                    Last = r.Due == 0 ? null : ((long)r.Due, Enum.IsDefined((ScheduledResult)r.Result) ? (ScheduledResult)r.Result : ScheduledResult.Unknown),
+                });
             }
             if (signed.Signature.Length is 0 or > SwarmLimits.MaxSignatureBytes) return false;
             if (verifier is not null && !SignatureDomain.Verify(verifier, peer, SignatureDomain.Presence, signed.Record.Span, signed.Signature.Span)) return false;

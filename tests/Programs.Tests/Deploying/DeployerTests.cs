@@ -29,9 +29,19 @@ public sealed class DeployerTests : IAsyncDisposable
         _swarm.Folder.With("hello/bot.py", "print('hello')\n");
     }
 
+    [Theory]
+    [InlineData("0 0 31 2 *")]
+    [InlineData("TZ=Middle/Earth @daily")]
+    public async Task A_schedule_that_this_machine_does_not_know_is_refused(string schedule) =>
+        await Refused.WithAsync(ErrorCode.ManifestInvalid, "is no schedule that this machine knows", () => _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]) { Manifest = new ProgramManifest { Schedule = schedule } }, null, TestContext.Current.CancellationToken));
+
+    // One would run it all the time.
     [Fact]
-    public async Task A_schedule_is_refused_rather_than_run_all_the_time() =>
-        await Refused.WithAsync(ErrorCode.ManifestInvalid, "no host starts programs by a schedule yet", () => _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]) { Manifest = new ProgramManifest { Schedule = "@daily" } }, null, TestContext.Current.CancellationToken));
+    public async Task A_program_with_a_schedule_goes_to_no_host_of_an_earlier_version()
+    {
+        _swarm.Add("elm", _elm).Schedules = false;
+        await Refused.WithAsync(ErrorCode.NoHost, "its version starts no programs by a schedule", () => _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]) { Manifest = new ProgramManifest { Schedule = "@daily" } }, null, TestContext.Current.CancellationToken));
+    }
 
     [Fact]
     public async Task A_deploy_tells_each_step_and_each_member_s_part()

@@ -166,13 +166,62 @@ public sealed class ProgramSupervisorTests
         Assert.Equal(new SupervisorEffect.Over(Finished: false), Handle(new SupervisorInput.Exited(Crash))[^1]);
     }
 
+    [Fact]
+    public void A_scheduled_program_has_its_place_and_waits_then_runs_at_its_time_and_waits_again()
+    {
+        var supervisor = Resting();
+        Assert.Equal([new SupervisorEffect.Say("starting for 12:00"), new SupervisorEffect.Launch()], supervisor.Handle(new SupervisorInput.Due(1, "starting for 12:00"), _now));
+        Assert.Equal(ProgramState.Starting, supervisor.State);
+        supervisor.Handle(new SupervisorInput.Launched(), _now);
+        Assert.Equal(ProgramState.Running, supervisor.State);
+        Assert.Empty(supervisor.Handle(new SupervisorInput.Due(2, "starting for 13:00"), _now)); // never beside itself
+        var success = new RunExit(0, RunExitReason.Exited);
+        Assert.Equal(new SupervisorEffect.RunOver(success, null), supervisor.Handle(new SupervisorInput.Exited(success), _now)[^1]);
+        Assert.Equal((ProgramState.Scheduled, null, 0), (supervisor.State, supervisor.Detail, supervisor.Restarts));
+    }
+
+    [Fact]
+    public void A_scheduled_program_that_crashes_or_cannot_be_started_waits_for_its_next_time()
+    {
+        var supervisor = Resting();
+        supervisor.Handle(new SupervisorInput.Due(1, "starting"), _now);
+        Assert.Equal(new SupervisorEffect.RunOver(null, "no"), supervisor.Handle(new SupervisorInput.LaunchFailed("no"), _now)[^1]);
+        supervisor.Handle(new SupervisorInput.Due(2, "starting"), _now);
+        supervisor.Handle(new SupervisorInput.Launched(), _now);
+        Assert.Equal([new SupervisorEffect.Say("crashed with exit code 1"), new SupervisorEffect.RunOver(Crash, null)], supervisor.Handle(new SupervisorInput.Exited(Crash), _now));
+        Assert.Equal((ProgramState.Scheduled, 0), (supervisor.State, supervisor.Restarts));
+    }
+
+    [Fact]
+    public void A_scheduled_program_is_started_by_hand_and_stopped_wherever_it_is()
+    {
+        var supervisor = Resting();
+        Assert.Equal([new SupervisorEffect.Say("is restarted"), new SupervisorEffect.Launch()], supervisor.Handle(new SupervisorInput.Restart("is restarted"), _now));
+        supervisor.Handle(new SupervisorInput.Launched(), _now);
+        supervisor.Handle(new SupervisorInput.Exited(Crash), _now);
+        Assert.Equal(new SupervisorEffect.Over(Finished: false), supervisor.Handle(new SupervisorInput.Stop("was stopped"), _now)[^1]);
+
+        var placing = new ProgramSupervisor(NoJitter, new Random(1), scheduled: true);
+        placing.Handle(new SupervisorInput.Begin(Resumed: false), _now);
+        placing.Handle(new SupervisorInput.Prepared(), _now);
+        Assert.Empty(placing.Handle(new SupervisorInput.Stop("was stopped"), _now));
+        Assert.Equal(new SupervisorEffect.Over(Finished: false), placing.Handle(new SupervisorInput.Placed(), _now)[^1]);
+
+        var refused = new ProgramSupervisor(NoJitter, new Random(1), scheduled: true);
+        refused.Handle(new SupervisorInput.Begin(Resumed: false), _now);
+        refused.Handle(new SupervisorInput.Prepared(), _now);
+        Assert.Equal(new SupervisorEffect.Over(Finished: false), refused.Handle(new SupervisorInput.LaunchFailed("no lease"), _now)[^1]);
+        Assert.Equal(ProgramState.Failed, refused.State);
+    }
+
     // Goal: no order of inputs makes it launch twice at a time, go on after Over, or forget a stop. Method: a fake world that answers
     // effects in random order, with stops and restarts at random moments.
     [Fact]
     public void No_order_of_events_runs_it_twice_or_loses_a_stop() => Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
     {
         var random = new Random(seed);
-        var supervisor = new ProgramSupervisor(new RestartPolicy(), new Random(seed));
+        var scheduled = random.Next(3) == 0;
+        var supervisor = new ProgramSupervisor(new RestartPolicy(), new Random(seed), scheduled);
         var pending = new List<SupervisorInput> { new SupervisorInput.Begin(random.Next(2) == 0) };
         var (running, over, stopped, now) = (0, false, false, _now);
         for (var step = 0; step < 200 && !over; step++)
@@ -183,6 +232,7 @@ public sealed class ProgramSupervisorTests
                 stopped = true;
             }
             if (random.Next(20) == 0) pending.Add(new SupervisorInput.Restart("again"));
+            if (scheduled && random.Next(5) == 0) pending.Add(new SupervisorInput.Due(step, "due"));
             if (pending.Count == 0)
             {
                 Assert.False(stopped && running == 0, "a stopped program waits for nothing");
@@ -199,6 +249,9 @@ public sealed class ProgramSupervisorTests
                 {
                     case SupervisorEffect.Prepare:
                         pending.Add(random.Next(3) == 0 ? new SupervisorInput.PrepareFailed("no") : new SupervisorInput.Prepared());
+                        break;
+                    case SupervisorEffect.TakePlace:
+                        pending.Add(random.Next(4) == 0 ? new SupervisorInput.LaunchFailed("no") : new SupervisorInput.Placed());
                         break;
                     case SupervisorEffect.Launch when random.Next(4) == 0:
                         pending.Add(new SupervisorInput.LaunchFailed("no"));
@@ -225,6 +278,16 @@ public sealed class ProgramSupervisorTests
         Assert.True(over || !stopped);
         Assert.True(!over || running == 0);
     }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+
+    private ProgramSupervisor Resting()
+    {
+        var supervisor = new ProgramSupervisor(NoJitter, new Random(1), scheduled: true);
+        supervisor.Handle(new SupervisorInput.Begin(Resumed: false), _now);
+        Assert.Equal([new SupervisorEffect.TakePlace()], supervisor.Handle(new SupervisorInput.Prepared(), _now));
+        Assert.Empty(supervisor.Handle(new SupervisorInput.Placed(), _now));
+        Assert.Equal(ProgramState.Scheduled, supervisor.State);
+        return supervisor;
+    }
 
     private IReadOnlyList<SupervisorEffect> Handle(SupervisorInput input) => _supervisor.Handle(input, _now);
 

@@ -110,6 +110,9 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     /// <summary>Languages that its machine has no interpreter of.</summary>
     public HashSet<string> Lacks { get; } = [];
 
+    /// <summary>Whether it starts programs by a schedule.</summary>
+    public bool Schedules { get; set; } = true;
+
     /// <summary>Called before each request to this node; throws what the mesh would.</summary>
     public Func<string, Task> OnRequest { get; set; } = _ => Task.CompletedTask;
 
@@ -153,7 +156,7 @@ internal sealed class TestNode : IProgramSwarm, IProgramMesh, IBlockSource, IAsy
     public async ValueTask<HostOffer> AskAsync(PeerId host, ProgramAsk ask, CancellationToken cancellationToken)
     {
         var node = await RequestAsync(host, "ask").WaitAsync(cancellationToken);
-        return node.Host.Offer(ask, Self) with { Seals = node.Seals };
+        return node.Host.Offer(ask, Self) with { Seals = node.Seals, Schedules = node.Schedules };
     }
 
     public async ValueTask StartAsync(PeerId host, ProgramSpec program, CancellationToken cancellationToken)

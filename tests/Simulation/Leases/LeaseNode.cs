@@ -36,6 +36,9 @@ internal sealed class LeaseNode(LeaseWorld world, int index, ISigner signer)
     /// <summary>Whether it would run programs now.</summary>
     public bool CanRun { get; set; } = true;
 
+    /// <summary>How often it was started.</summary>
+    public int Starts { get; private set; }
+
     /// <summary>What it runs now, by program.</summary>
     public SortedDictionary<EntryHash, LeaseRun> Runs { get; } = [];
 
@@ -61,6 +64,7 @@ internal sealed class LeaseNode(LeaseWorld world, int index, ISigner signer)
     {
         _stops.Clear();
         _engine = new LeaseEngine(Peer, world.Options, world.Random);
+        Starts++;
         Watch();
     }
 
@@ -114,6 +118,9 @@ internal sealed class LeaseNode(LeaseWorld world, int index, ISigner signer)
             }
         }
     }
+
+    /// <summary>Whom it takes for the holder; null: nobody.</summary>
+    public PeerId? HolderOf(EntryHash program) => _engine?.ViewOf(program)?.Holder;
 
     public bool RunsNow(EntryHash program) =>
         !IsSuspended && ((IsUp && Runs.TryGetValue(program, out var run) && Clock < run.Until + run.StopTime * Rate) || world.Now < _stops.GetValueOrDefault(program));

@@ -335,7 +335,7 @@ public static class LeaseScenarios
 
     // -- Parts ------------------------------------------------------------------------------------------------
 
-    private static void Trouble(LeaseWorld world, double seconds, double every, Action what)
+    internal static void Trouble(LeaseWorld world, double seconds, double every, Action what)
     {
         world.RunFor(Seconds(6 * world.Random.NextDouble()));
         var until = world.Now + Seconds(seconds);
@@ -346,7 +346,7 @@ public static class LeaseScenarios
         }
     }
 
-    private static void Heal(LeaseWorld world)
+    internal static void Heal(LeaseWorld world)
     {
         world.Heal();
         for (var i = 0; i < 3; i++)
@@ -358,13 +358,13 @@ public static class LeaseScenarios
     }
 
     // A bound of a double run: a lease and a second, and what gossip takes when they hear of each other through another.
-    private static void AllowOverlaps(LeaseWorld world)
+    internal static void AllowOverlaps(LeaseWorld world)
     {
         world.Checkers.OverlapsAllowed = true;
         world.Checkers.MaxOverlap = world.Options.Lease + Seconds(1);
     }
 
-    private static void Wall(LeaseWorld world)
+    internal static void Wall(LeaseWorld world)
     {
         world.Unblock();
         var kind = world.Random.Next(4);
@@ -399,7 +399,7 @@ public static class LeaseScenarios
         from.Handle(new LeaseInput.Gone(to.Peer));
     }
 
-    private static void ProposeSet(LeaseWorld world, int number)
+    internal static void ProposeSet(LeaseWorld world, int number)
     {
         var program = Pick(world, world.Programs);
         var author = world.Nodes[^1]; // the owner: approvals of two proposals at once may split for good
@@ -412,7 +412,7 @@ public static class LeaseScenarios
     }
 
     // Each guardian that has heard of a proposal stops voting in the generation before, and then says that it approves.
-    private static void ApproveSets(LeaseWorld world)
+    internal static void ApproveSets(LeaseWorld world)
     {
         foreach (var node in world.Nodes.Where(node => node.IsAwake))
         {
@@ -422,15 +422,16 @@ public static class LeaseScenarios
                 if (!guardians.Contains(node.Peer) || node.Feeds.ApprovedNext(program, generation, node.Peer)) continue;
                 var proposal = node.Feeds.Proposals.FirstOrDefault(proposal => proposal.Program == program && proposal.Generation == generation + 1);
                 if (proposal.Guardians is null) continue;
+                world.Approving?.Invoke(node, program, proposal.Generation);
                 node.Feeds.Approvals.Add((program, proposal.Generation, proposal.Proposal, node.Peer));
                 node.Watch();
             }
         }
     }
 
-    private static int Odd(LeaseWorld world) => world.Random.Next(4) switch { 0 => 2, 1 => 5, 2 => 4, _ => 3 };
+    internal static int Odd(LeaseWorld world) => world.Random.Next(4) switch { 0 => 2, 1 => 5, 2 => 4, _ => 3 };
 
-    private static LeaseNode PickNode(LeaseWorld world) => Pick(world, world.Nodes);
+    internal static LeaseNode PickNode(LeaseWorld world) => Pick(world, world.Nodes);
 
     private static LeaseNode PickGuardian(LeaseWorld world) => Pick(world, [.. world.Nodes.Take(world.FirstGuardians.Count)]);
 

@@ -48,6 +48,9 @@ internal sealed class LeaseWorld : SimLoop
 
     public WhenAlone WhenAlone { get; set; } = WhenAlone.Stop;
 
+    /// <summary>Called when a host is about to approve a set of guardians and votes no more in the generation before.</summary>
+    public Action<LeaseNode, EntryHash, ulong>? Approving { get; set; }
+
     /// <summary>Hosts with clocks that are wrong by up to 1 %, of which the first few guard all programs.</summary>
     public void Populate(int nodes, int guardians, int programs)
     {
