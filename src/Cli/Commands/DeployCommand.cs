@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Daemon.Api;
 
@@ -106,7 +107,7 @@ internal static class DeployCommand
             return 0;
         }
 
-        terminal.Line($"{terminal.Bold(terminal.Safe(reply.Program))} ({reply.Language}) runs on {terminal.Bold(terminal.Safe(reply.Host))}");
+        terminal.Line($"{terminal.Bold(terminal.Safe(reply.Program))} ({reply.Language}) {(reply.Next is null ? "runs" : "waits")} on {terminal.Bold(terminal.Safe(reply.Host))}{(reply.Next is { } next ? $" until {next.ToLocalTime().ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}" : "")}");
         WriteCandidates(reply.Candidates, terminal, "  ");
         terminal.Line($"  hash  {reply.Hash}");
         terminal.Line($"  log   {Launcher.Line(invocation.Home, $"logs -f {Launcher.Quote(swarm)} {Launcher.Quote(reply.Program)}")}");

@@ -134,8 +134,8 @@ public sealed record DeployRequest(string Path, string? Language, string? Name, 
     public override string ToString() => $"deploy {Path}";
 }
 
-/// <summary>The result of deploy.</summary>
-public sealed record DeployReply(string Program, string Hash, string Language, string Host, string HostPeerId, IReadOnlyList<Candidate> Candidates);
+/// <summary>The result of deploy. Next: of a program with a schedule, when it is started first; null for others.</summary>
+public sealed record DeployReply(string Program, string Hash, string Language, string Host, string HostPeerId, IReadOnlyList<Candidate> Candidates, DateTimeOffset? Next = null);
 
 /// <summary>A member that was asked to host. Chosen, or why not.</summary>
 public sealed record Candidate(string Name, string PeerId, double? Rank, bool Chosen, string Why);

@@ -37,6 +37,7 @@ internal sealed class LogFollower(LocalSwarm swarm, ProgramMesh mesh, ProgramLoc
         var id = program.Id;
         PeerId? last = null; // the host whose lines came last
         var isLost = false;
+        PeerId? ended = null; // the host that said that it is over, which the feeds did not say yet
         while (true)
         {
             swarm.RequireMembership();
@@ -78,7 +79,7 @@ internal sealed class LogFollower(LocalSwarm swarm, ProgramMesh mesh, ProgramLoc
                         failure = e;
                         break;
                     }
-                    (last, isLost) = (host, false);
+                    (last, isLost, ended) = (host, false, null);
                     _visited.Add((id, host));
                     if (!lines.Current.IsNotice) _read[(id, host)] = lines.Current.Time;
                     yield return new FollowedLine(host, lines.Current);
@@ -90,7 +91,14 @@ internal sealed class LogFollower(LocalSwarm swarm, ProgramMesh mesh, ProgramLoc
 
             // 3. Why did it end? A program that is over has no more lines; one whose host went away has, somewhere, sometime.
             known = swarm.State.Programs[id];
-            if (IsOver(known, out var successor) || (failure is null && await IsOverOnAsync(host, id, cancellationToken)))
+            var isOver = IsOver(known, out var successor);
+            if (!isOver && failure is null && await IsOverOnAsync(host, id, cancellationToken))
+            {
+                // A program that is handed over is stopped on its host for a moment, too: what is over is so at the next look.
+                isOver = ended == host;
+                ended = host;
+            }
+            if (isOver)
             {
                 if (failure is not null) yield return Notice($"the last lines may be missing: {failure.Message}");
                 if (!byName || successor is null) yield break;

@@ -146,7 +146,8 @@ internal sealed class ProgramService : IAsyncDisposable
         result.Program.Deployed.Language,
         result.HostName,
         result.Host.ToString(),
-        [.. result.Candidates.Select(c => new Candidate(c.Name, c.Peer.ToString(), c.Rank is { } rank && double.IsFinite(rank) ? rank : null, c.Peer == result.Host, c.Why))]);
+        [.. result.Candidates.Select(c => new Candidate(c.Name, c.Peer.ToString(), c.Rank is { } rank && double.IsFinite(rank) ? rank : null, c.Peer == result.Host, c.Why))],
+        result.Program.Deployed.Manifest.Schedule is { } schedule ? CronSchedule.TryParse(schedule)?.NextAfter(result.Program.DeployedAt) : null);
 
     /// <summary>A program's log, from whoever hosts it.</summary>
     public async IAsyncEnumerable<Api.LogLine> LogsAsync(string swarmName, string programName, int tail, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -25,7 +25,7 @@ internal sealed class ScheduleMeshEndpoints(ScheduleService schedules)
         var (peer, swarm, program) = (Caller(context).Peer, Caller(context).Swarm!, Caller(context).Program!);
         var body = await Bodies.ReadAsync(context.Request, ScheduleClaim.MaxBytes, context.RequestAborted);
         if (!ScheduleClaim.TryDecode(body, out var claim) || claim.Program != program.Id) throw new PcException(ErrorCode.BadRequest, "the claim could not be read");
-        await Bodies.WriteBytesAsync(context.Response, schedules.Judge(swarm, program, peer, claim).Encode(), context.RequestAborted);
+        await Bodies.WriteBytesAsync(context.Response, schedules.Judge(swarm, peer, claim).Encode(), context.RequestAborted);
     }
 
     private async Task TimesAsync(HttpContext context)

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
 using PeoplesCloud.Base.Files;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Swarm;
@@ -15,6 +17,7 @@ internal sealed class ScheduleBook
     private readonly IDisk _disk;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
+    private readonly long _since;
     private ImmutableDictionary<EntryHash, ScheduleRecord> _records = ImmutableDictionary<EntryHash, ScheduleRecord>.Empty; // read without the lock, which waits for the disk
 
     /// <summary>Opens the book; makes its folder.</summary>
@@ -22,6 +25,7 @@ internal sealed class ScheduleBook
     {
         (_folder, _disk, _time) = (folder, disk, time);
         disk.MakeFolder(folder);
+        _since = Since();
     }
 
     /// <summary>What is kept of a program.</summary>
@@ -31,13 +35,23 @@ internal sealed class ScheduleBook
         lock (_gate) return OfLocked(program);
     }
 
+    /// <summary>The latest time that is kept of a program; after a guardian has ceased to grant, no later one comes.</summary>
+    public long LatestOf(EntryHash program)
+    {
+        lock (_gate) return OfLocked(program).Due;
+    }
+
     /// <summary>Judges a message of a guardian and keeps what comes of it, durably, before it answers.</summary>
-    public ScheduleAnswer Judge(SwarmId swarm, ScheduleClaim claim, PeerId from, ScheduleSight sight)
+    /// <param name="swarm">The swarm.</param>
+    /// <param name="claim">The message.</param>
+    /// <param name="from">Who sent it.</param>
+    /// <param name="look">What this node knows; asked in turn with <see cref="LatestOf"/>, so that nothing is granted between ceasing to grant and saying what was.</param>
+    public ScheduleAnswer Judge(SwarmId swarm, ScheduleClaim claim, PeerId from, Func<ScheduleSight> look)
     {
         lock (_gate)
         {
             var record = OfLocked(claim.Program);
-            var (answer, after) = ScheduleVoter.Judge(record, claim, from, sight);
+            var (answer, after) = ScheduleVoter.Judge(record, claim, from, look());
             if (after == record) return answer;
             try
             {
@@ -71,12 +85,25 @@ internal sealed class ScheduleBook
     {
         if (_records.TryGetValue(program, out var known)) return known;
         var path = PathOf(program);
-        // What cannot be read may have been any time until now.
-        var record = !File.Exists(path) ? ScheduleRecord.Empty
+        var now = _time.GetUtcNow().ToUnixTimeSeconds();
+        // What cannot be read may have been any time until now, and what was before this folder was somewhere else.
+        var record = !File.Exists(path) ? Until(Math.Min(_since, now))
             : Read(path) is { } read && read.Program == program ? read.Record
-            : ScheduleRecord.Empty with { Due = _time.GetUtcNow().ToUnixTimeSeconds(), IsOver = true };
+            : Until(now);
         _records = _records.SetItem(program, record);
         return record;
+    }
+
+    private static ScheduleRecord Until(long due) => ScheduleRecord.Empty with { Due = due, IsOver = true };
+
+    // A home that was put back from an export has none of its times: those before are over.
+    private long Since()
+    {
+        var path = Path.Combine(_folder, "since");
+        if (File.Exists(path) && long.TryParse(File.ReadAllText(path), NumberStyles.None, CultureInfo.InvariantCulture, out var since)) return since;
+        var now = _time.GetUtcNow().ToUnixTimeSeconds();
+        _disk.Replace(path, Encoding.ASCII.GetBytes(now.ToString(CultureInfo.InvariantCulture)));
+        return now;
     }
 
     private static (SwarmId Swarm, EntryHash Program, ScheduleRecord Record)? Read(string path)

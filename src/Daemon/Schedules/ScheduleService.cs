@@ -77,16 +77,10 @@ internal sealed class ScheduleService : IAsyncDisposable
     public ScheduleRecord RecordOf(EntryHash program) => _book.Of(program);
 
     /// <summary>The latest time that this node granted or heard of, with those of earlier generations.</summary>
-    public long LatestOf(SwarmProgram program) => Math.Max(_book.Of(program.Id).Due, program.ScheduleFloor);
+    public long LatestOf(SwarmProgram program) => program.Deployed.Manifest.Schedule is null ? 0 : Math.Max(_book.LatestOf(program.Id), program.ScheduleFloor);
 
     /// <summary>A guardian asks for a time, or tells how one ended.</summary>
-    public ScheduleAnswer Judge(LocalSwarm swarm, SwarmProgram program, PeerId from, ScheduleClaim claim)
-    {
-        var leases = _leases.Of(swarm.Id);
-        var sight = new ScheduleSight(
-            _swarms.Self, program.GuardianGeneration, program.Stopped ? [] : program.Guardians, leases is null || leases.IsSealed(program), leases?.ViewOf(program.Id)?.Holder, program.ScheduleFloor, _time.GetUtcNow());
-        return _book.Judge(swarm.Id, claim, from, sight);
-    }
+    public ScheduleAnswer Judge(LocalSwarm swarm, PeerId from, ScheduleClaim claim) => _book.Judge(swarm.Id, claim, from, () => SightOf(swarm, claim.Program));
 
     /// <summary>Looks at everything anew: leases, processes, the time.</summary>
     public void Look()
@@ -118,14 +112,21 @@ internal sealed class ScheduleService : IAsyncDisposable
         await _outbox.DisposeAsync();
     }
 
+    private ScheduleSight SightOf(LocalSwarm swarm, EntryHash id)
+    {
+        var (leases, now) = (_leases.Of(swarm.Id), _time.GetUtcNow());
+        return leases is not null && swarm.State.Programs.GetValueOrDefault(id) is { Stopped: false } program
+            ? new ScheduleSight(_swarms.Self, program.GuardianGeneration, program.Guardians, leases.IsSealed(program), leases.ViewOf(id)?.Holder, program.ScheduleFloor, now)
+            : new ScheduleSight(_swarms.Self, 0, [], true, null, 0, now);
+    }
+
     private SwarmProgram? StateOf(ProgramSpec spec) => _swarms.Find(spec.Swarm)?.State.Programs.GetValueOrDefault(spec.Id);
 
     // It is held when this node has its lease and has it in its place: it waits, or a process of it runs.
     private ScheduleHold? HoldOf(Scheduled program)
     {
         if (StateOf(program.Spec) is not { Stopped: false } known || _leases.Of(program.Spec.Swarm)?.Held.GetValueOrDefault(known.Id) is not { IsEnding: false } held) return null;
-        var state = _host.Programs.FirstOrDefault(status => status.Spec.Id == known.Id)?.State;
-        if (state is not (ProgramState.Scheduled or ProgramState.Starting or ProgramState.Running or ProgramState.Restarting) || !_host.HasRested(known.Id)) return null;
+        if (_host.StateSincePlaced(known.Id) is not { } state) return null;
         return new ScheduleHold(known.GuardianGeneration, known.Guardians, held.Alone, known.WhenAlone == WhenAlone.Run, state != ProgramState.Scheduled && program.Running is null, known.DeployedAt, known.ScheduleFloor);
     }
 
@@ -203,8 +204,7 @@ internal sealed class ScheduleService : IAsyncDisposable
         }
     }
 
-    private ScheduleAnswer? JudgeOwn(ProgramSpec spec, ScheduleClaim claim) =>
-        _swarms.Find(spec.Swarm) is { } swarm && swarm.State.Programs.TryGetValue(spec.Id, out var known) ? Judge(swarm, known, _swarms.Self, claim) : null;
+    private ScheduleAnswer? JudgeOwn(ProgramSpec spec, ScheduleClaim claim) => _swarms.Find(spec.Swarm) is { } swarm ? Judge(swarm, _swarms.Self, claim) : null;
 
     private async Task<ScheduleAnswer?> AskOtherAsync(ProgramSpec spec, ScheduleEffect.Ask ask, CancellationToken stopping)
     {

@@ -23,8 +23,8 @@ public sealed partial class ProgramHost
     /// <param name="why">For its log.</param>
     public bool RunDue(EntryHash id, long due, string why) => _programs.TryGetValue(id, out var program) && program.RunDue(due, why);
 
-    /// <summary>Whether a scheduled program that is here has waited for its time: it has its lease, and nothing that it replaces runs.</summary>
-    public bool HasRested(EntryHash id) => _programs.TryGetValue(id, out var program) && program is { IsOver: false, HasRested: true };
+    /// <summary>How a scheduled program is that has waited for its time here before: it has its lease, and nothing that it replaces runs. Null otherwise.</summary>
+    public ProgramState? StateSincePlaced(EntryHash id) => _programs.TryGetValue(id, out var program) && program is { IsOver: false, HasRested: true } ? program.Status.State : null;
 
     /// <summary>Writes a line to the log of a program that is here.</summary>
     public void Say(EntryHash id, string line)

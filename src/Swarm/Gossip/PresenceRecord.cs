@@ -138,7 +138,7 @@ public sealed class PresenceRecord
                 Epoch = running.Epoch,
                 Alone = running.Alone,
                 Due = (ulong)(running.Last?.Due ?? 0),
-                Result = (uint)(running.Last?.Result ?? 0),
+                Result = (uint)(running.Last?.Result ?? ScheduledResult.Unknown),
             });
         }
         while (m.CalculateSize() > SwarmLimits.MaxPresenceBytes - 128 && m.Running.Count > 0) m.Running.RemoveAt(m.Running.Count - 1);

@@ -79,6 +79,46 @@ public sealed class LogFollowTests
         while (log.Current.Stream != "out");
     }
 
+    // Goal: one program, one id: its log is followed wherever its lease goes. Method: its host is drained; the next one is cut off the network and goes on
+    // by itself until its lease ends.
+    [Fact]
+    public async Task A_log_is_followed_to_the_next_host_when_its_program_is_handed_over_and_when_its_host_is_lost()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var elm = await TestNode.StartAsync("elm", hosts: true);
+        await using var fir = await TestNode.StartAsync("fir", hosts: true);
+        await using var ash = await TestNode.StartAsync("ash", hosts: true);
+        TestNode[] hosts = [elm, fir, ash];
+        var ticket = (await oak.CreateAsync("friends")).Ticket!;
+        foreach (var host in hosts) await host.JoinAsync(ticket);
+        await oak.WaitForAsync("friends", swarm => swarm.Members.Count(member => member is { Hosts: true, State: "awake" }) == 3);
+        using var bot = new ProgramFolder(Bot);
+        var first = (await oak.DeployAsync("friends", bot.Path, "bot")).Host;
+        foreach (var host in hosts) await host.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running" }]);
+        var lines = new Lines();
+        var following = lines.FollowAsync(oak);
+        await lines.UntilAsync(1, 5);
+
+        // 1. In order.
+        await hosts.Single(host => host.Name == first).Client.PostAsync("/v1/drain", new DrainRequest(End: false), TestNode.Json.DrainRequest, TestNode.Json.DrainReply);
+        await lines.UntilAsync(2, 5);
+        var second = lines.Host;
+        Assert.NotEqual(first, second);
+        Assert.Contains($"goes on on {second}", lines.Told);
+
+        // 2. Not in order: nobody can reach its host any more.
+        await hosts.Single(host => host.Name == second).Node.Host.DisposeAsync();
+        await lines.UntilAsync(3, 5);
+        Assert.Equal(hosts.Single(host => host.Name != first && host.Name != second).Name, lines.Host);
+        Assert.Contains($"goes on on {lines.Host}", lines.Told);
+
+        // 3. It ends with the program, which is one all the time.
+        await oak.StopProgramAsync("friends", "bot");
+        await following.WaitAsync(TestNode.Patience, Token);
+        lines.AssertWhole();
+        Assert.Single(oak.Node.Swarms.Require("friends").State.Programs);
+    }
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>The lines of all processes, in order.</summary>

@@ -59,7 +59,7 @@ public sealed class ScheduleTests
     {
         await using var elm = await TestNode.StartAsync("elm", hosts: true, time: _time);
         await elm.CreateAsync("friends");
-        using var folder = Folder("import os, time\nopen('count', 'a').write('x')\nwhile os.path.getsize('count') > 2: time.sleep(0.05)\n", "@hourly");
+        using var folder = Folder("import os, time\nwith open('data/count', 'a') as count: count.write('x')\nprint('i-ran', flush=True)\nwhile os.path.getsize('data/count') > 2: time.sleep(0.05)\n", "@hourly", data: true);
         await elm.DeployAsync("friends", folder.Path);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }]);
 
@@ -76,19 +76,22 @@ public sealed class ScheduleTests
 
         // 3. It is started by hand; 15 is run after it, and goes on for ever, over 16.
         await elm.Client.PostAsync("/v1/swarms/friends/programs/test-bot/restart", RunningApiJson.Default.RestartReply);
+        await TestNode.UntilAsync(() => Runs(elm) == 2);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }]);
         _time.Set(15, 0);
         elm.Node.Schedules.LookSoon();
-        await elm.WaitForAsync("friends", list => list.Programs is [{ State: "running" }]);
+        await TestNode.UntilAsync(() => Runs(elm) == 3);
         _time.Set(16, 0);
         elm.Node.Schedules.LookSoon();
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "running", Schedule.Last: { Result: "skipped", Due.Hour: 16 } }]);
 
-        // 4. Its host's daemon ends it, and is back: nothing is run twice.
+        Assert.Equal("the run of 15:00 UTC was still going", (await HistoryAsync(elm)).Single(time => time.Due.Hour == 16).Detail);
+
+        // 4. Its host's daemon ends the run, and is back soon after the time that it was in the way of: that is made up for.
         await elm.StopAsync();
         await elm.StartAgainAsync(hosts: true, time: _time);
-        await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }]);
-        Assert.Equal("the run of 15:00 UTC was still going", (await HistoryAsync(elm)).Single(time => time.Due.Hour == 16).Detail);
+        await TestNode.UntilAsync(() => Runs(elm) == 4);
+        Assert.Equal("failed", (await HistoryAsync(elm)).Single(time => time.Due.Hour == 15).Result);
     }
 
     [Fact]
@@ -122,10 +125,10 @@ public sealed class ScheduleTests
     // What any process of it on a host ever printed.
     private static int Runs(TestNode host) => Directory.EnumerateFiles(Path.Combine(host.Home, "programs"), "log*", SearchOption.AllDirectories).Sum(log => File.ReadAllText(log).Split("i-ran").Length - 1);
 
-    private static ProgramFolder Folder(string bot, string schedule)
+    private static ProgramFolder Folder(string bot, string schedule, bool data = false)
     {
         var folder = new ProgramFolder(bot);
-        File.WriteAllText(Path.Combine(folder.Path, "pc.toml"), $"schedule = \"{schedule}\"\n");
+        File.WriteAllText(Path.Combine(folder.Path, "pc.toml"), $"schedule = \"{schedule}\"\n{(data ? "data = true\n" : "")}");
         return folder;
     }
 
