@@ -136,6 +136,14 @@ internal sealed class ScheduleService : IAsyncDisposable
         {
             switch (effect)
             {
+                case ScheduleEffect.Ask { Claim.Due: null } told when told.To == _swarms.Self:
+                    JudgeOwn(program.Spec, told.Claim); // at once: the daemon may be stopping
+                    _outbox.TryRun(told.To, _ =>
+                    {
+                        _swarms.Say(); // how the last time ended is a part of presence
+                        return Task.CompletedTask;
+                    });
+                    break;
                 case ScheduleEffect.Ask ask:
                     _outbox.TryRun(ask.To, stopping => AskAsync(program, ask, stopping));
                     break;
@@ -190,12 +198,7 @@ internal sealed class ScheduleService : IAsyncDisposable
             DaemonLog.NotReached(_logger, ask.To, e.Message); // asked again while it is worth it
             return;
         }
-        if (answer is null) return;
-        if (ask.Claim.Due is not { } due)
-        {
-            if (ask.To == _swarms.Self) _swarms.Say(); // how the last time ended is a part of presence
-            return;
-        }
+        if (answer is null || ask.Claim.Due is not { } due) return;
         lock (_gate)
         {
             if (_disposed) return;

@@ -22,6 +22,7 @@ public sealed class DefaultDenyTests
         "/mesh/v1/swarms/{swarm}/gossip Gossiper",
         "/mesh/v1/swarms/{swarm}/lease Gossiper",
         "/mesh/v1/swarms/{swarm}/links Member",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/claim Keeper",
         "/mesh/v1/swarms/{swarm}/programs/{program}/data/chunks DataReader",
         "/mesh/v1/swarms/{swarm}/programs/{program}/data/drop Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/data/notice Keeper",
@@ -32,6 +33,7 @@ public sealed class DefaultDenyTests
         "/mesh/v1/swarms/{swarm}/programs/{program}/start Owner",
         "/mesh/v1/swarms/{swarm}/programs/{program}/status Member",
         "/mesh/v1/swarms/{swarm}/programs/{program}/stop Controller",
+        "/mesh/v1/swarms/{swarm}/programs/{program}/times Controller",
         "/mesh/v1/swarms/{swarm}/programs/{program}/watch Owner",
         "/mesh/v1/swarms/{swarm}/stats Member",
     ];
