@@ -30,8 +30,8 @@ public sealed class RunningTests
 
     private static readonly StatsReply Stats = new(
     [
-        new ProgramUse("bot", "a", "Qm", "oak", "elm", "running", null, 0, 125, 0.254, 1, 12, 41L << 20, 256L << 20, 2, 128, 1L << 20, 256L << 20, 10 << 10, 1 << 20, null),
-        new ProgramUse("web", "b", "Qn", "oak", null, "unknown", null, 0, null, null, 1, null, null, 256L << 20, null, 128, null, 256L << 20, null, null, "no host has it now"),
+        new ProgramUse("bot", "a", "Qm", "oak", "elm", "running", null, 0, 125, 0.254, 1, 12, 41L << 20, 256L << 20, 2, 128, 1L << 20, 256L << 20, 10 << 10, 1 << 20, null, "internet", 2048),
+        new ProgramUse("web", "b", "Qn", "oak", null, "unknown", null, 0, null, null, 1, null, null, 256L << 20, null, 128, null, 256L << 20, null, null, "no host has it now", "none", null),
     ]);
 
     [Fact]
@@ -42,9 +42,9 @@ public sealed class RunningTests
         Assert.Equal(0, exit);
         Assert.StartsWith("GET /v1/swarms/friends/stats?program=bot ", daemon.Asked, StringComparison.Ordinal);
         Assert.Equal("""
-            PROGRAM  HOST  STATE    UP     CPU          MEMORY            PROCESSES  DISK               LOG
-            bot      elm   running  2 min  0.25 / 1.00  41 MiB / 256 MiB  2 / 128    1.0 MiB / 256 MiB  10 KiB / 1.0 MiB
-            web      -     unknown  -      - / 1.00     - / 256 MiB       - / 128    - / 256 MiB        -                 no host has it now
+            PROGRAM  HOST  STATE    UP     CPU          MEMORY            PROCESSES  DISK               NETWORK             LOG
+            bot      elm   running  2 min  0.25 / 1.00  41 MiB / 256 MiB  2 / 128    1.0 MiB / 256 MiB  2.0 KiB (internet)  10 KiB / 1.0 MiB
+            web      -     unknown  -      - / 1.00     - / 256 MiB       - / 128    - / 256 MiB        none                -                 no host has it now
 
             """.ReplaceLineEndings("\n"), output);
     }
