@@ -16,6 +16,7 @@ internal sealed class SwarmRegistry
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private ImmutableSortedDictionary<SwarmId, LocalSwarm> _swarms = ImmutableSortedDictionary<SwarmId, LocalSwarm>.Empty;
+    private int _wished; // how often something new is to be said of this node
 
     /// <summary>Loads all swarms.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.SwarmDamaged"/>, <see cref="ErrorCode.DatabaseDamaged"/>.</exception>
@@ -128,7 +129,23 @@ internal sealed class SwarmRegistry
     /// <summary>Says in all swarms what this node is doing now.</summary>
     public void Say()
     {
-        foreach (var swarm in _swarms.Values) swarm.Handle(new GossipInput.PresenceUpdated(_presence(swarm.Id)));
+        // One at a time and without waiting: of two at once the older picture could be handed over last, and stay. Whoever is at it looks again.
+        if (Interlocked.Increment(ref _wished) > 1) return;
+        try
+        {
+            int seen;
+            do
+            {
+                seen = Volatile.Read(ref _wished);
+                foreach (var swarm in _swarms.Values) swarm.Handle(new GossipInput.PresenceUpdated(_presence(swarm.Id)));
+            }
+            while (Interlocked.Add(ref _wished, -seen) > 0);
+        }
+        catch
+        {
+            Interlocked.Exchange(ref _wished, 0);
+            throw;
+        }
     }
 
     private LocalSwarm Local(SwarmRow row, SwarmReplica replica) =>
