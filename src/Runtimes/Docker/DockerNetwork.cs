@@ -24,7 +24,7 @@ internal sealed class DockerNetwork(DockerOptions options, TimeProvider time, IL
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>What serves it; it ends when it is killed or the daemon dies.</returns>
     /// <exception cref="PcException">The host refused (<see cref="ErrorCode.SandboxNetworkFailed"/>).</exception>
-    public async Task<SandboxShell> AttachAsync(HostProcess? process, RunSpec spec, CancellationToken cancellationToken)
+    public async Task<SlirpProcess> AttachAsync(HostProcess? process, RunSpec spec, CancellationToken cancellationToken)
     {
         if (process is null)
             throw new PcException(ErrorCode.SandboxNetworkFailed, $"{spec.Id} cannot have the network {spec.Network}: its process is not to be seen from this daemon, which may run in a container itself", "Deploy with the network none, or run the daemon beside Docker.");
@@ -32,7 +32,7 @@ internal sealed class DockerNetwork(DockerOptions options, TimeProvider time, IL
         var shell = await SandboxShell.StartAsync(["/bin/sh", "-c", script], OutputFailed);
         try
         {
-            return await SandboxNetwork.AttachAsync(_tools, shell, join: "", OutputFailed, cancellationToken);
+            return await SandboxNetwork.AttachAsync(_tools, shell, join: "", cancellationToken);
         }
         finally
         {

@@ -21,7 +21,7 @@ internal sealed class DockerRun : IRun
     private readonly NetworkCounter? _traffic;
     private readonly DockerAttachment _attachment;
     private readonly Task _output;
-    private readonly SandboxShell? _network;
+    private readonly SlirpProcess? _network;
     private readonly SandboxDoor? _door;
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _stopping;
@@ -37,7 +37,7 @@ internal sealed class DockerRun : IRun
     /// <param name="output">Ends when all of it was handed over.</param>
     /// <param name="network">What serves its network, if it has one.</param>
     /// <param name="door">The way into its network, where this daemon may use it.</param>
-    public DockerRun(DockerEngine engine, RunSpec spec, IReadOnlyDictionary<string, string> environment, string container, HostProcess? process, DockerAttachment attachment, Task output, SandboxShell? network, SandboxDoor? door)
+    public DockerRun(DockerEngine engine, RunSpec spec, IReadOnlyDictionary<string, string> environment, string container, HostProcess? process, DockerAttachment attachment, Task output, SlirpProcess? network, SandboxDoor? door)
     {
         (_engine, _spec, _environment, Container, _process, _attachment, _output, _network, _door) = (engine, spec, environment, container, process, attachment, output, network, door);
         _traffic = process is null || spec.Network == NetworkMode.None ? null : new NetworkCounter(process.Pid);
@@ -165,7 +165,7 @@ internal sealed class DockerRun : IRun
         if (_network is not null)
         {
             _network.Kill();
-            _ = await _network.Ended;
+            await _network.Ended;
         }
         var reason = Volatile.Read(ref _stopping) != 0 ? RunExitReason.Stopped
             : Volatile.Read(ref _outOfMemory) != 0 ? RunExitReason.OutOfMemory

@@ -171,7 +171,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         if (spec.DataFolder is { } data && SandboxFolders.IsRoot && user != 0) await Task.Run(() => SandboxFolders.GiveTo(data, user), cancellationToken);
         var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, InitImage.InstallIn(_options.Folder)), cancellationToken);
         DockerAttachment? attachment = null;
-        SandboxShell? network = null;
+        SlirpProcess? network = null;
         try
         {
             // 1. Connected before it starts, so that nothing of its output is missed; guarded before it starts, so that it never runs alone.
@@ -269,12 +269,12 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         }
     }
 
-    private async Task AbandonAsync(string container, DockerAttachment? attachment, SandboxShell? network)
+    private async Task AbandonAsync(string container, DockerAttachment? attachment, SlirpProcess? network)
     {
         if (network is not null)
         {
             network.Kill();
-            _ = await network.Ended;
+            await network.Ended;
         }
         try
         {

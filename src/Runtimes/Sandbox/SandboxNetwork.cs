@@ -96,11 +96,10 @@ internal static class SandboxNetwork
     /// <param name="tools">The tools.</param>
     /// <param name="shell">The shell.</param>
     /// <param name="join">Shell lines that join the sandbox's group: what slirp4netns holds for a program counts as the program's.</param>
-    /// <param name="outputFailed">Called when the shell's output could not be taken.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>slirp4netns; it ends when it is killed or the daemon dies (its input is a pipe of ours).</returns>
     /// <exception cref="PcException">The host refused (<see cref="ErrorCode.SandboxNetworkFailed"/>).</exception>
-    public static async Task<SandboxShell> AttachAsync(NetworkTools tools, SandboxShell shell, string join, Action<Exception> outputFailed, CancellationToken cancellationToken)
+    public static async Task<SlirpProcess> AttachAsync(NetworkTools tools, SandboxShell shell, string join, CancellationToken cancellationToken)
     {
         // 1. The router namespace exists and says by which process.
         if (await shell.ReadPreambleAsync(cancellationToken) is not { } line || !line.StartsWith("router ", StringComparison.Ordinal)) throw await FailedAsync(shell, "the namespaces");
@@ -114,10 +113,10 @@ internal static class SandboxNetwork
         // user's namespace consists of slaves anyway.
         var apart = SandboxFolders.IsRoot ? $"{ShellWords.Quote(tools.Unshare!.Path)} --mount --propagation slave " : "";
         var start = $"{join}{libraries}exec {apart}{ShellWords.Quote(slirp.Path)} --ready-fd=3 --exit-fd=4 --disable-host-loopback --enable-sandbox --enable-seccomp --mtu={LargestFrame} {router} tap0 3>&1 1>&2 4<&0\n";
-        var network = await SandboxShell.StartAsync(["/bin/sh", "-c", start], outputFailed);
+        var network = SlirpProcess.Start(start);
         try
         {
-            if (await network.ReadPreambleAsync(cancellationToken) is not "1") throw await FailedAsync(network, "slirp4netns");
+            if (!await network.IsReadyAsync(cancellationToken)) throw Failed("slirp4netns", await network.FailAsync());
 
             // 3. The shell sets the routes of both and is in the program's namespace.
             await shell.WriteAsync("\n"u8.ToArray(), last: false, cancellationToken);
@@ -127,7 +126,7 @@ internal static class SandboxNetwork
         catch
         {
             network.Kill();
-            _ = await network.Ended;
+            await network.Ended;
             throw;
         }
     }
@@ -192,8 +191,10 @@ internal static class SandboxNetwork
     {
         shell.Kill();
         _ = await shell.Ended;
-        return new PcException(ErrorCode.SandboxNetworkFailed, $"{what} of a sandbox's network could not be set up: {shell.Complaints}");
+        return Failed(what, shell.Complaints);
     }
+
+    private static PcException Failed(string what, string why) => new(ErrorCode.SandboxNetworkFailed, $"{what} of a sandbox's network could not be set up: {why}");
 
     private static IPAddress Masked(IPAddress address, int prefixLength)
     {

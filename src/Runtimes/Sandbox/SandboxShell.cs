@@ -15,6 +15,9 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// </summary>
 internal sealed class SandboxShell
 {
+    /// <summary>Where tools outside of a sandbox look for others.</summary>
+    public const string Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
     private const int BufferBytes = 16 << 10;
     private const int MaxPreambleBytes = 64 << 10;
     private const int MaxComplaintBytes = 4 << 10;
@@ -65,7 +68,7 @@ internal sealed class SandboxShell
             WorkingDirectory = "/",
         };
         start.Environment.Clear();
-        start.Environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        start.Environment["PATH"] = Path;
         var shell = new SandboxShell(start, outputFailed);
         new Thread(shell.Run, maxStackSize: 512 << 10) { IsBackground = true, Name = "sandbox" }.Start();
         _ = await shell._process.Task;
@@ -235,8 +238,6 @@ internal sealed class SandboxShell
 
     private void EndPreamble()
     {
-        // slirp4netns says that it is ready by one character and the end.
-        if (!_commandRuns && _preambleLine.Length > 0) _ = _preamble.Writer.TryWrite(_preambleLine.ToString());
         _ = _preamble.Writer.TryComplete();
     }
 

@@ -19,8 +19,8 @@ internal sealed class SandboxSlot : IAsyncDisposable
     private readonly IReadOnlyList<string> _refused;
     private Cgroup? _cgroup;
     private SandboxShell? _shell;
-    private SandboxShell? _slirp;
     private NetworkCounter? _traffic;
+    private SlirpProcess? _slirp;
     private bool _stopsEach;
 
     private SandboxSlot(SandboxHost host, NetworkMode network)
@@ -56,7 +56,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
             var join = Join(slot._cgroup);
             var script = network == NetworkMode.None ? AwaitLine : SandboxNetwork.Script(host.Tools.Network, slot._refused, AwaitLine);
             slot._shell = await SandboxShell.StartAsync(["/bin/sh", "-c", join + script], host.OutputFailed);
-            if (network != NetworkMode.None) slot._slirp = await SandboxNetwork.AttachAsync(host.Tools.Network, slot._shell, join, host.OutputFailed, cancellationToken);
+            if (network != NetworkMode.None) slot._slirp = await SandboxNetwork.AttachAsync(host.Tools.Network, slot._shell, join, cancellationToken);
             return slot;
         }
         catch
@@ -142,11 +142,15 @@ internal sealed class SandboxSlot : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         // The program first: without its network it would only see errors.
-        foreach (var shell in new[] { _shell, _slirp })
+        if (_shell is not null)
         {
-            if (shell is null) continue;
-            shell.Kill();
-            _ = await shell.Ended;
+            _shell.Kill();
+            _ = await _shell.Ended;
+        }
+        if (_slirp is not null)
+        {
+            _slirp.Kill();
+            await _slirp.Ended;
         }
         _traffic?.Dispose();
         if (_cgroup is not null)
