@@ -13,11 +13,24 @@ public sealed class DatagramQueue(int maxBytes) : IDisposable
     private readonly Lock _gate = new();
     private readonly Queue<Held> _held = new();
     private readonly SemaphoreSlim _some = new(0, 1);
+    private Held? _returned;
     private int _bytes;
     private bool _disposed;
 
     /// <summary>How many were lost because they waited too long.</summary>
     public long Lost { get; private set; }
+
+    /// <summary>Gives back what was taken last and could not be sent: it is taken next, before all that waits.</summary>
+    public void Return(ReadOnlySpan<byte> datagram)
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            if (_returned is { } before) Free(before);
+            _returned = Copy(datagram);
+            Tell();
+        }
+    }
 
     /// <summary>Adds a copy of a datagram, at the cost of the oldest ones if need be.</summary>
     public void Add(ReadOnlySpan<byte> datagram)
@@ -36,11 +49,8 @@ public sealed class DatagramQueue(int maxBytes) : IDisposable
                 Lost++;
                 return;
             }
-            var held = new Held(ArrayPool<byte>.Shared.Rent(datagram.Length), datagram.Length);
-            datagram.CopyTo(held.Buffer);
-            _held.Enqueue(held);
-            _bytes += cost;
-            if (_some.CurrentCount == 0) _some.Release();
+            _held.Enqueue(Copy(datagram));
+            Tell();
         }
     }
 
@@ -51,7 +61,7 @@ public sealed class DatagramQueue(int maxBytes) : IDisposable
         {
             lock (_gate)
             {
-                if (_held.Count > 0) return;
+                if (_returned is not null || _held.Count > 0) return;
             }
             await _some.WaitAsync(cancellationToken);
         }
@@ -66,7 +76,8 @@ public sealed class DatagramQueue(int maxBytes) : IDisposable
         lock (_gate)
         {
             length = 0;
-            if (!_held.TryDequeue(out var oldest)) return false;
+            if (_returned is { } oldest) _returned = null;
+            else if (!_held.TryDequeue(out oldest)) return false;
             length = oldest.Length;
             oldest.Buffer.AsSpan(0, length).CopyTo(buffer);
             Free(oldest);
@@ -79,6 +90,8 @@ public sealed class DatagramQueue(int maxBytes) : IDisposable
     {
         lock (_gate)
         {
+            if (_returned is { } returned) Free(returned);
+            _returned = null;
             while (_held.TryDequeue(out var oldest)) Free(oldest);
         }
     }
@@ -92,6 +105,19 @@ public sealed class DatagramQueue(int maxBytes) : IDisposable
             Clear();
         }
         _some.Dispose();
+    }
+
+    private Held Copy(ReadOnlySpan<byte> datagram)
+    {
+        var held = new Held(ArrayPool<byte>.Shared.Rent(datagram.Length), datagram.Length);
+        datagram.CopyTo(held.Buffer);
+        _bytes += datagram.Length + Overhead;
+        return held;
+    }
+
+    private void Tell()
+    {
+        if (_some.CurrentCount == 0) _some.Release();
     }
 
     private void Free(Held held)

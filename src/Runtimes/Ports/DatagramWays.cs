@@ -47,7 +47,7 @@ public static class DatagramWays
         }
     }
 
-    /// <summary>Sends what waits in a queue, until the channel ends.</summary>
+    /// <summary>Sends what waits in a queue, until the channel ends. What it did not take any more stays in the queue.</summary>
     /// <exception cref="IOException">The channel has ended.</exception>
     public static async Task DrainAsync(DatagramQueue queue, IDatagramChannel to, CancellationToken cancellationToken)
     {
@@ -57,7 +57,18 @@ public static class DatagramWays
             var buffer = ArrayPool<byte>.Shared.Rent(PortLimits.MaxDatagramBytes);
             try
             {
-                while (queue.TryTake(buffer, out var length)) await to.SendAsync(buffer.AsMemory(0, length), cancellationToken);
+                while (queue.TryTake(buffer, out var length))
+                {
+                    try
+                    {
+                        await to.SendAsync(buffer.AsMemory(0, length), cancellationToken);
+                    }
+                    catch (Exception)
+                    {
+                        queue.Return(buffer.AsSpan(0, length)); // ended or cancelled: it is for the next way
+                        throw;
+                    }
+                }
             }
             finally
             {

@@ -53,6 +53,26 @@ public sealed class DatagramQueueTests
         Assert.Equal(0, queue.Lost);
     }
 
+    [Fact]
+    public async Task What_could_not_be_sent_is_taken_next()
+    {
+        using var queue = new DatagramQueue(3 * (1 + DatagramQueue.Overhead));
+        var buffer = new byte[1];
+        queue.Add([1]);
+        queue.Add([2]);
+        Assert.True(queue.TryTake(buffer, out _));
+        queue.Return(buffer);
+        queue.Add([3]);
+        queue.Add([4]); // of those that wait one gives way
+        Assert.Equal([1, 3, 4], Taken(queue));
+        Assert.Equal(1, queue.Lost);
+
+        var waiting = queue.WaitAsync(Token).AsTask();
+        queue.Return([5]);
+        await waiting.WaitAsync(RuntimeConformance.Patience, Token);
+        Assert.Equal([5], Taken(queue));
+    }
+
     private static List<byte> Taken(DatagramQueue queue)
     {
         var taken = new List<byte>();

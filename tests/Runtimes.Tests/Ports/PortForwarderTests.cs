@@ -252,8 +252,9 @@ public sealed class PortForwarderTests
         public async ValueTask<IDatagramChannel> OpenDatagramsAsync(CancellationToken cancellationToken)
         {
             await BeUpAsync(cancellationToken);
-            lock (Ways) Ways.Add(new Echo());
-            return Ways[^1];
+            var way = new Echo();
+            lock (Ways) Ways.Add(way);
+            return way;
         }
 
         public void Dispose() => _listener.Dispose();
