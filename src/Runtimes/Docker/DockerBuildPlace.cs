@@ -14,7 +14,7 @@ namespace PeoplesCloud.Runtimes.Docker;
 /// <param name="container">The container.</param>
 /// <param name="attachment">Its input.</param>
 /// <param name="network">What serves its network; null when it has none.</param>
-internal sealed class DockerBuildPlace(DockerEngine engine, string container, DockerAttachment attachment, SandboxShell? network) : IAsyncDisposable
+internal sealed class DockerBuildPlace(DockerEngine engine, string container, DockerAttachment attachment, SlirpProcess? network) : IAsyncDisposable
 {
     /// <summary>The image of such a container: nothing at all.</summary>
     public const string EmptyImage = "peoples-cloud-empty:1";
@@ -55,7 +55,7 @@ internal sealed class DockerBuildPlace(DockerEngine engine, string container, Do
         if (network is not null)
         {
             network.Kill();
-            _ = await network.Ended;
+            await network.Ended;
         }
         await attachment.DisposeAsync();
     }

@@ -217,7 +217,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         var user = await UserOfAsync(spec, cancellationToken);
         var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, InitImage.InstallIn(_options.Folder)), cancellationToken);
         DockerAttachment? attachment = null;
-        SandboxShell? served = null;
+        SlirpProcess? served = null;
         try
         {
             attachment = await _engine.Client.AttachAsync($"/containers/{container}/attach?stream=1&stdin=1", body: null, cancellationToken);
