@@ -8,7 +8,7 @@ using PeoplesCloud.Swarm;
 namespace PeoplesCloud.Daemon.Schedules;
 
 /// <summary>
-/// What this node keeps of the times of scheduled programs, as a guardian and as their host: one small file each (docs/layouts/schedules.md), durable
+/// What this node keeps of the times of scheduled programs, as a guardian and as their host: one small file each (docs/protocols/schedules.md), durable
 /// before a claim is answered. Thread-safe.
 /// </summary>
 internal sealed class ScheduleBook
