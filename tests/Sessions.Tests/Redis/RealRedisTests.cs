@@ -138,6 +138,25 @@ public sealed class RealRedisTests
     }
 
     [Fact]
+    public async Task An_answer_is_published_once_with_the_key_that_says_so()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        await using var peer = new Peer(redis);
+        var claims = new RedisClaims(peer.Client);
+        var heard = new Heard(peer.Channels, "create.1");
+        await peer.Channels.WaitUntilSubscribedAsync(Stop);
+        var hour = TimeSpan.FromHours(1);
+        Assert.True(await claims.ClaimAsync("key", "mine", hour, Stop));
+        Assert.Equal("mine", await claims.PublishOnceAsync("key", "another's", "answer", hour, "create.1", "wrong"u8.ToArray(), Stop));
+        Assert.Null(await claims.PublishOnceAsync("key", "mine", "answer", hour, "create.1", "first"u8.ToArray(), Stop));
+        Assert.Equal("answer", await claims.PublishOnceAsync("key", "mine", "answer", hour, "create.1", "second"u8.ToArray(), Stop));
+        Assert.Null(await claims.PublishOnceAsync("free", "nobody's", "answer", hour, "create.1", "last"u8.ToArray(), Stop));
+        await heard.UntilAsync("last");
+        Assert.Equal(["first", "last"], heard.All);
+        Assert.Equal("answer", await claims.GetAsync("key", Stop));
+    }
+
+    [Fact]
     public async Task With_TLS_the_certificate_must_be_of_whom_we_trust()
     {
         var folder = Directory.CreateTempSubdirectory("pc-redis-tls-").FullName;
