@@ -51,7 +51,7 @@ public sealed class RedisChannels : IChannels, IAsyncDisposable
     public async ValueTask<int> PublishAsync(string channel, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
     {
         if (payload.Length > _options.Limits.MaxReplyBytes) throw new PcException(ErrorCode.SessionsMessageTooLarge, $"a message of {payload.Length} bytes is more than is carried: {_options.Limits.MaxReplyBytes}");
-        var reply = await _client.RunAsync(cancellationToken, ["PUBLISH"u8.ToArray(), Encoding.UTF8.GetBytes(channel), payload.ToArray()]);
+        var reply = await _client.RunAsync(["PUBLISH"u8.ToArray(), Encoding.UTF8.GetBytes(channel), payload.ToArray()], cancellationToken);
         return (int)Math.Min(reply.Number, int.MaxValue);
     }
 

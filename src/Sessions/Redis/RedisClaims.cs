@@ -38,7 +38,7 @@ public sealed class RedisClaims(RedisClient client) : IAnswerKeys
     public async ValueTask<string?> PublishOnceAsync(string key, string claim, string next, TimeSpan life, string channel, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
     {
         string[] texts = ["EVAL", PublishOnce, "1", key, claim, next, Milliseconds(life), channel];
-        return await client.RunAsync(cancellationToken, [.. texts.Select(text => new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(text))), payload]) is { Kind: RespKind.Bytes } value ? value.Text : null;
+        return await client.RunAsync([.. texts.Select(text => new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(text))), payload], cancellationToken) is { Kind: RespKind.Bytes } value ? value.Text : null;
     }
 
     private static string Milliseconds(TimeSpan life) => Math.Max(1, (long)life.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);

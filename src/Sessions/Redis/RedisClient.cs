@@ -31,11 +31,11 @@ public sealed class RedisClient : IAsyncDisposable
     public ValueTask DisposeAsync() => _link.DisposeAsync();
 
     /// <summary>Runs a command whose words are text.</summary>
-    internal Task<RespReply> RunAsync(CancellationToken cancellationToken, params string[] words) => RunAsync(cancellationToken, [.. words.Select(word => new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(word)))]);
+    internal Task<RespReply> RunAsync(CancellationToken cancellationToken, params string[] words) => RunAsync([.. words.Select(word => new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(word)))], cancellationToken);
 
     /// <summary>Runs a command; the answer is no error.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.RedisAway"/>, <see cref="ErrorCode.RedisRefused"/>.</exception>
-    internal async Task<RespReply> RunAsync(CancellationToken cancellationToken, ReadOnlyMemory<byte>[] words)
+    internal async Task<RespReply> RunAsync(ReadOnlyMemory<byte>[] words, CancellationToken cancellationToken)
     {
         var connection = await _link.RequireAsync(cancellationToken);
         using var limit = new CancellationTokenSource(_options.Limits.AnswerTimeout, _options.Time);
