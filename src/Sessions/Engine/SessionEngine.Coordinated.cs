@@ -41,6 +41,13 @@ public sealed partial class SessionEngine
             _ranks.Expect(next);
             AskOne(work, next);
         }
+        else if (!work.LastRefusal.IsEmpty && _now - work.Since < AllRefuse)
+        {
+            // A node that was not heard yet, or not for a moment, may take it.
+            work.Tried.Clear();
+            work.Phase = Phase.Waiting;
+            SetDue(work, _now + RetryAfter);
+        }
         else if (!work.LastRefusal.IsEmpty)
         {
             Finish(work, work.LastRefusal);

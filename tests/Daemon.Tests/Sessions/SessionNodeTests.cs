@@ -36,9 +36,16 @@ public sealed class SessionNodeTests
         // 2. As a client of Redis: the answer says where the server is, and it is there.
         using var client = new RedisLine(oak.Node.Channels!.Endpoint.Address);
         using var publisher = new RedisLine(oak.Node.Channels!.Endpoint.Address);
-        await client.AskAsync("PSUBSCRIBE", "year4000.pycloud.*.a1");
-        await publisher.AskAsync("PUBLISH", "year4000.pycloud.create", JsonSerializer.Serialize(new { id = "a1", script = Server }));
-        var answer = JsonDocument.Parse(await client.JsonAsync()).RootElement;
+        await client.AskAsync("PSUBSCRIBE", "year4000.pycloud.create.*");
+        JsonElement answer;
+        var attempt = 0;
+        do
+        {
+            // On a busy machine the ranks of elm may not be heard for a while: then oak says why it takes none, and a client asks again.
+            await publisher.AskAsync("PUBLISH", "year4000.pycloud.create", JsonSerializer.Serialize(new { id = $"a{++attempt}", script = Server }));
+            answer = JsonDocument.Parse(await client.JsonAsync()).RootElement;
+        }
+        while (answer.TryGetProperty("error", out _) && attempt < 40);
         Assert.Equal(elm.Node.Sessions!.List().Cloud, answer.GetProperty("cloud").GetString());
         Assert.Equal("hello you", await SayAsync(answer.GetProperty("port").GetInt32(), "you"));
 
