@@ -240,7 +240,7 @@ internal sealed class DataScanner(string path, DataStore store, DataLimits limit
         }
 
         /// <summary>What is not copied.</summary>
-        public IReadOnlyList<string> Told() => _leftOutCount > MaxLeftOut ? [.. _leftOut, $"{_leftOutCount - MaxLeftOut} more"] : _leftOut;
+        public List<string> Told() => _leftOutCount > MaxLeftOut ? [.. _leftOut, $"{_leftOutCount - MaxLeftOut} more"] : _leftOut;
 
         public bool IsSameAs(Seen other) => Files.SequenceEqual(other.Files) && Folders.Order(StringComparer.Ordinal).SequenceEqual(other.Folders.Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }

@@ -156,7 +156,7 @@ public sealed partial class ProgramData : IProgramData, IAsyncDisposable
         {
             var folder = Path.Combine(_folder, key.FolderName);
             if (isLive(key) || kept.Run is not null || _time.GetUtcNow() - new DateTimeOffset(Directory.GetLastWriteTimeUtc(folder), TimeSpan.Zero) < _limits.KeptAfterStop) continue;
-            await kept.Gate.WaitAsync();
+            await kept.Gate.WaitAsync(CancellationToken.None);
             try
             {
                 if (kept.Run is not null || kept.IsRemoved) continue;

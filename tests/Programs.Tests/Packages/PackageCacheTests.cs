@@ -225,12 +225,12 @@ public sealed class PackageCacheTests : IDisposable
     }
 
     [Fact]
-    public void What_npm_fetches_is_told_by_name_and_is_no_error()
+    public async Task What_npm_fetches_is_told_by_name_and_is_no_error()
     {
         var lines = new InstallerLines(_said.Add, 5);
         const string Said = "npm http fetch GET 200 http://index/left-pad 3ms (cache miss)\nnpm http fetch GET 200 http://index/left-pad/-/left-pad-1.3.0.tgz 5ms (cache miss)\nnpm http cache left-pad 1ms (cache hit)\n"
             + "npm http fetch GET 404 http://index/nosuch 2ms\nnpm error 404 Not Found\n";
-        lines.WriteAsync(OutputKind.Err, System.Text.Encoding.UTF8.GetBytes(Said));
+        await lines.WriteAsync(OutputKind.Err, System.Text.Encoding.UTF8.GetBytes(Said));
         lines.Complete();
         Assert.Equal(["fetched left-pad-1.3.0.tgz", "npm http fetch GET 404 http://index/nosuch 2ms", "npm error 404 Not Found"], _said);
         Assert.Equal(": npm http fetch GET 404 http://index/nosuch 2ms | npm error 404 Not Found", lines.Last);

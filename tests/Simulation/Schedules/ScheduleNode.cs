@@ -48,7 +48,7 @@ internal sealed class ScheduleNode(ScheduleWorld world, LeaseNode host)
         if (_life != host.Starts)
         {
             (_life, _process) = (host.Starts, null);
-            _runner = new ScheduleRunner(world.Program, world.NextAfter, host.Peer, (ulong)host.Starts << 8 | (uint)host.Index, world.Options);
+            _runner = new ScheduleRunner(world.Program, ScheduleWorld.NextAfter, host.Peer, (ulong)host.Starts << 8 | (uint)host.Index, world.Options);
             if (world.Options.Without.HasFlag(ScheduleChecks.Durable)) Record = ScheduleRecord.Empty;
         }
         var (_, generation, guardians, floor) = GuardianSet;

@@ -43,7 +43,7 @@ internal sealed class ScheduleWorld
 
     public int Starts => _runs.Values.Sum();
 
-    public DateTimeOffset? NextAfter(DateTimeOffset after) => DateTimeOffset.FromUnixTimeSeconds((after.ToUnixTimeSeconds() / Every + 1) * Every);
+    public static DateTimeOffset? NextAfter(DateTimeOffset after) => DateTimeOffset.FromUnixTimeSeconds((after.ToUnixTimeSeconds() / Every + 1) * Every);
 
     public TimeSpan DrawLength() => TimeSpan.FromSeconds(IsCalm ? 0.5 + Leases.Random.NextDouble() : 9 * Leases.Random.NextDouble());
 

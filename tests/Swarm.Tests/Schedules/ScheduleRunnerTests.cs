@@ -157,7 +157,7 @@ public sealed class ScheduleRunnerTests
 
     private ScheduledRun Run(int hour, ScheduledResult result) => new(Seconds(hour), Self, result, At(hour), TimeSpan.FromSeconds(1), null);
 
-    private ScheduleHold Hold(IReadOnlyList<PeerId> guardians, bool atLeastOnce = false, bool alone = false) => new(1, guardians, alone, atLeastOnce, false, At(10, 20), 0);
+    private static ScheduleHold Hold(IReadOnlyList<PeerId> guardians, bool atLeastOnce = false, bool alone = false) => new(1, guardians, alone, atLeastOnce, false, At(10, 20), 0);
 
     private void Had(DateTimeOffset due, bool over, IReadOnlyList<PeerId> guardians)
     {
