@@ -167,6 +167,7 @@ public sealed class Recordings : IAsyncLifetime
         elms.Tell(new Expected.Either(mark.About));
         await oak.StopProgramAsync("friends", deployed.Program);
         await elm.WaitForAsync("friends", seen => seen.Programs.Count == 0);
+        await TestNode.UntilAsync(() => elms.Flushes.Contains("ProgramHost.Unmark: names")); // what is left of it is removed after the stop was told
         elms.Tell(mark with { Is = false });
         TellSwarm(elms, elm, "friends");
 
