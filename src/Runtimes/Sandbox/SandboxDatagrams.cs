@@ -6,12 +6,26 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// <summary>A connected UDP socket that was made in a sandbox's network. It would outlive the run, so the door closes it then.</summary>
 internal sealed class SandboxDatagrams(Socket socket, Action<SandboxDatagrams> closed) : IDatagramChannel
 {
+    // As many datagrams that met nobody may be told one by one.
+    private const int SendAttempts = 4;
+
     /// <inheritdoc/>
     public async ValueTask SendAsync(ReadOnlyMemory<byte> datagram, CancellationToken cancellationToken)
     {
         try
         {
-            _ = await socket.SendAsync(datagram, SocketFlags.None, cancellationToken);
+            for (var attempt = 1; ; attempt++)
+            {
+                try
+                {
+                    _ = await socket.SendAsync(datagram, SocketFlags.None, cancellationToken);
+                    return;
+                }
+                catch (SocketException e) when (IsLoss(e) && attempt < SendAttempts)
+                {
+                    // Said of an earlier datagram, that it met nobody, and this one was not sent.
+                }
+            }
         }
         catch (SocketException e) when (IsLoss(e) || e.SocketErrorCode is SocketError.MessageSize or SocketError.NoBufferSpaceAvailable)
         {

@@ -72,6 +72,12 @@ internal sealed class SandboxDoor(NetworkTools tools, TimeProvider time, int ini
         _turn.Release();
     }
 
+    /// <summary>Ends all ways for datagrams: nobody hears what comes by them any more.</summary>
+    public void CloseDatagrams()
+    {
+        foreach (var datagrams in _datagrams.Keys) datagrams.Close();
+    }
+
     private SandboxDatagrams Keep(Socket socket)
     {
         var datagrams = new SandboxDatagrams(socket, ended => _datagrams.TryRemove(ended, out _));

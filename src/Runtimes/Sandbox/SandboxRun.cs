@@ -120,6 +120,7 @@ internal sealed class SandboxRun : IRun
         // All of a run ends of which some went over the memory limit: half a program is no program, and is started again as a whole. Version 2
         // of control groups does so by itself; version 1 ends one process and tells; without groups what all take together is measured.
         using (_host.Memory.Add(() => _slot.IsOverMemory(_spec.Limits), EndForMemory)) code = await _slot.Shell.Ended;
+        _door.CloseDatagrams(); // before anybody hears of the end: what is sent from then on is for the next run
         _last = _slot.UsageAtEnd(); // its group is gone after this
         var reason = Volatile.Read(ref _stopping) != 0 ? RunExitReason.Stopped
             : Volatile.Read(ref _outOfMemory) != 0 || (code != 0 && _slot.RanOutOfMemory()) ? RunExitReason.OutOfMemory

@@ -52,14 +52,8 @@ public sealed class SandboxPortTests : SandboxTestBase
 
         // It is put to sleep, and woken by a datagram; then by a connection.
         await run!.StopAsync(TimeSpan.Zero);
-        var second = HearAsync(sender);
-        while (!second.IsCompleted)
-        {
-            // On a loaded machine the first one was lost here at times, which is not explained yet: it should not be (docs/PLAN.md).
-            await sender.SendAsync("second"u8.ToArray(), Token);
-            await Task.WhenAny(second, Task.Delay(200, Token));
-        }
-        Assert.Equal("by udp: second", await second);
+        await sender.SendAsync("second"u8.ToArray(), Token);
+        Assert.Equal("by udp: second", await HearAsync(sender));
         await run.StopAsync(TimeSpan.Zero);
         Assert.Equal("by tcp: third", await AskByTcpAsync("third"));
         Assert.Equal(3, starts);
