@@ -38,6 +38,7 @@ public sealed record RedisAddress
     {
         address = null;
         if (text.Length > 2048 || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme is not ("redis" or "rediss") || uri.Host.Length == 0 || uri.Query.Length > 0 || uri.Fragment.Length > 0) return false;
+        if (Uri.CheckHostName(uri.DnsSafeHost) == UriHostNameType.Unknown) return false; // as "rediss://." has it: no name that could be looked up
         var database = 0;
         var path = uri.AbsolutePath.Trim('/');
         if (path.Length > 0 && (!int.TryParse(path, System.Globalization.NumberStyles.None, null, out database) || database > MaxDatabase)) return false;
