@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
@@ -20,26 +19,25 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
     private readonly string _folder;
     private readonly SessionRequest _request;
     private readonly SessionHostOptions _options;
-    private readonly IRuntime _runtime;
+    private readonly ISessionKind _kind;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _turn = new(1); // who starts, stops or puts to sleep
     private readonly CancellationTokenSource _ending = new();
     private readonly TaskCompletionSource<int?> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SessionLog _log;
-    private IReadOnlyList<string> _command = [];
+    private ISessionProgram? _program;
     private PortForwarder? _forwarder;
     private RunPort? _port;
     private IRun? _run;
     private Task _carrying = Task.CompletedTask;
     private Task _watching = Task.CompletedTask;
     private Task _noticing = Task.CompletedTask;
-    private int _starts;
     private bool _isClosed;
 
-    public HostedSession(string id, string folder, SessionRequest request, SessionHostOptions options, IRuntime runtime, TimeProvider time, ILogger logger)
+    public HostedSession(string id, string folder, SessionRequest request, SessionHostOptions options, ISessionKind kind, TimeProvider time, ILogger logger)
     {
-        (_id, _folder, _request, _options, _runtime, _time, _logger) = (id, folder, request, options, runtime, time, logger);
+        (_id, _folder, _request, _options, _kind, _time, _logger) = (id, folder, request, options, kind, time, logger);
         Directory.CreateDirectory(folder);
         _log = new SessionLog(folder, options.LogBytes);
     }
@@ -59,8 +57,6 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
     /// <summary>Ends when its process ended by itself, with its code; or when it was ended, with null.</summary>
     public Task<int?> Over => _over.Task;
 
-    private string FilesFolder => Path.Combine(_folder, "files");
-
     /// <summary>Starts it; completes when its first instruction can run.</summary>
     /// <param name="sessions">How many sessions run here, for its settings.</param>
     /// <param name="cancellationToken">Gives up.</param>
@@ -68,11 +64,11 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
     public async Task StartAsync(int sessions, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
-        _command = SessionScript.CommandOf(_request.Script, _options.ReadOnly);
+        var program = _program = _kind.Open(_id, _folder, _request);
         _forwarder = PortForwarder.TryListen(new IPEndPoint(_options.Address, 0), PortKinds.Both, this, _options.Ports, _time)
             ?? throw new PcException(ErrorCode.SessionNoPort, $"no port of {_options.Address} is free by TCP and UDP");
-        _port = new RunPort(UpAsync, Port, _options.Ports, _time);
-        await Task.Run(() => SessionScript.Write(FilesFolder, _request.Script, _options.Hostname, Port, sessions), cancellationToken);
+        _port = new RunPort(UpAsync, program.PortInside(Port), _options.Ports, _time);
+        await program.PrepareAsync(Port, sessions, cancellationToken);
         await _turn.WaitAsync(cancellationToken);
         try
         {
@@ -149,15 +145,7 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
     private async Task<IRun> RunAsync(CancellationToken cancellationToken)
     {
         if (_isClosed) throw new IOException("the session has ended");
-        // A name of its own for each start: what an earlier one left is cleaned up beside it.
-        var spec = new RunSpec(
-            $"session-{_id}-{(++_starts).ToString(CultureInfo.InvariantCulture)}", _command, FilesFolder,
-            new Dictionary<string, string>(StringComparer.Ordinal) { ["PORT"] = Port.ToString(CultureInfo.InvariantCulture) }, _options.Limits, _options.Network)
-        {
-            Mounts = [.. _options.ReadOnly.Select(folder => new RunMount(folder, folder))],
-            Ports = [Port],
-        };
-        var run = await _runtime.StartAsync(spec, Receive, cancellationToken);
+        var run = await _program!.RunAsync(Receive, cancellationToken);
         _run = run;
         _noticing = NoticeEndAsync(run);
         return run;
@@ -252,7 +240,7 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
         _log.Dispose();
         try
         {
-            if (Directory.Exists(FilesFolder)) Directory.Delete(FilesFolder, recursive: true);
+            if (_program is not null) await _program.DisposeAsync();
         }
         catch (IOException e)
         {

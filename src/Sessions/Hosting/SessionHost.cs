@@ -22,7 +22,7 @@ public sealed record SessionView(string Id, SessionState State, int? ExitCode, i
 public sealed class SessionHost : IAsyncDisposable
 {
     private readonly SessionHostOptions _options;
-    private readonly IRuntime _runtime;
+    private readonly ISessionKind _kind;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly int _endedLimit;
@@ -41,7 +41,7 @@ public sealed class SessionHost : IAsyncDisposable
     /// <param name="logger">The daemon's log.</param>
     public SessionHost(SessionHostOptions options, SessionLimits limits, IRuntime runtime, TimeProvider time, ILogger logger)
     {
-        (_options, _runtime, _time, _logger, _endedLimit) = (options, runtime, time, logger, limits.Ended);
+        (_options, _kind, _time, _logger, _endedLimit) = (options, new SandboxSessions(options, runtime), time, logger, limits.Ended);
         Directory.CreateDirectory(options.Folder);
     }
 
@@ -60,7 +60,7 @@ public sealed class SessionHost : IAsyncDisposable
         _hasResumed = true;
         foreach (var folder in new DirectoryInfo(_options.Folder).EnumerateDirectories().Where(folder => SessionNames.IsId(folder.Name)).OrderBy(folder => folder.LastWriteTimeUtc))
         {
-            var files = Path.Combine(folder.FullName, "files");
+            var files = SandboxSessions.FilesIn(folder.FullName);
             var id = folder.Name;
             if (Directory.Exists(files)) Directory.Delete(files, recursive: true);
             NoteEnded(new SessionView(id, SessionState.Ended, null, 0, 0));
@@ -93,7 +93,7 @@ public sealed class SessionHost : IAsyncDisposable
 
     private async Task StartAsync(string id, SessionRequest request)
     {
-        var session = new HostedSession(id, FolderOf(id), request, _options, _runtime, _time, _logger);
+        var session = new HostedSession(id, FolderOf(id), request, _options, _kind, _time, _logger);
         session.Slept += asleep => Happened?.Invoke(new SessionInput.Slept(id, asleep));
         try
         {
