@@ -16,7 +16,8 @@ public sealed class DockerFailoverTests
 
     private const string Guard = "docker-guard";
 
-    // Goal: whoever of daemon, guard and engine dies, the program runs on elsewhere and not twice. Method: each is killed, and both of daemon and guard at once.
+    // Goal: whoever of daemon, guard and engine dies or sleeps, the program runs on elsewhere and not twice. Method: each is killed, and both of daemon and guard at once;
+    // a host stands still.
     [Fact]
     public async Task Whoever_of_daemon_guard_and_engine_dies_a_program_runs_on_and_not_twice()
     {
@@ -54,6 +55,19 @@ public sealed class DockerFailoverTests
         Kill(guard);
         Kill(daemon);
         run = await MovedAsync(at, "somebody took over from a daemon that was killed with its guard");
+
+        // Its host sleeps for longer than its lease, with all that runs there: guard and keeper end the program before it does anything.
+        var slept = run;
+        process = await ProcessAsync();
+        var asleep = Sleep.Fall(Place.PidOf(homes[run.Host]), process);
+        at = Recorder.Now;
+        run = recorder.WaitForRun(at, "somebody took over from one who sleeps");
+        Assert.NotEqual(slept.Host, run.Host);
+        var woke = Recorder.Now;
+        Sleep.Wake(asleep);
+        while (Directory.Exists($"/proc/{process}")) Assert.True(Recorder.Now < woke + Tolerance, "its host woke, and the container runs on");
+        FailoverTests.UntilAwake(homes["oak"], 4);
+        Assert.True(recorder.WordsOf(slept.Id, at).All(word => word < woke + Tolerance), "its host woke, and the program went on");
 
         // The engine: the daemon lives, and gives the program to one whose engine does.
         process = await ProcessAsync();
@@ -95,7 +109,12 @@ public sealed class DockerFailoverTests
             return int.Parse(await engines[run.Host].RunAsync("inspect", "--format", "{{.State.Pid}}", container), CultureInfo.InvariantCulture);
         }
 
-        string Up(string name) => place.Up(new HostsWithDocker(lan, engines), name, [.. name == "oak" ? ["--no-host"] : Array.Empty<string>(), "--listen", lan.AddressOf(name), "--port", "4242"]);
+        string Up(string name)
+        {
+            var home = place.Up(new HostsWithDocker(lan, engines), name, [.. name == "oak" ? ["--no-host"] : Array.Empty<string>(), "--listen", lan.AddressOf(name), "--port", "4242"]);
+            Sleep.Started(Place.PidOf(home));
+            return home;
+        }
 
         string PeerOf(string name) => Pc.Run(homes[name], "up", "--json").Ok().Json.GetProperty("peerId").GetString()!;
     }
@@ -106,21 +125,9 @@ public sealed class DockerFailoverTests
         var clock = Stopwatch.StartNew();
         while (true)
         {
-            foreach (var child in Directory.EnumerateDirectories($"/proc/{daemon}/task").SelectMany(thread => Children(thread)))
+            foreach (var child in Sleep.Children(daemon))
                 if (child != other && IsGuard(child)) return child;
             Assert.True(clock.Elapsed < TimeSpan.FromSeconds(60), $"the daemon has no guard");
-        }
-    }
-
-    private static IEnumerable<int> Children(string thread)
-    {
-        try
-        {
-            return File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pid => int.Parse(pid, CultureInfo.InvariantCulture));
-        }
-        catch (IOException)
-        {
-            return []; // the thread has ended
         }
     }
 
@@ -146,6 +153,6 @@ public sealed class DockerFailoverTests
     /// <summary>Hosts of a LAN, each with an engine of those that there are.</summary>
     private sealed class HostsWithDocker(Lan lan, Dictionary<string, Dockerd> engines) : IHosts
     {
-        public string[] On(string host) => engines.TryGetValue(host, out var engine) ? [.. lan.On(host), "env", $"PC_HOST_DOCKER=unix://{engine.Socket}"] : lan.On(host);
+        public string[] On(string host) => [.. lan.On(host), .. Sleep.Able, .. engines.TryGetValue(host, out var engine) ? ["env", $"PC_HOST_DOCKER=unix://{engine.Socket}"] : Array.Empty<string>()];
     }
 }

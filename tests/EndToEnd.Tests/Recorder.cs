@@ -106,6 +106,10 @@ internal sealed class Recorder : IDisposable
         return [.. runs.Values.OrderBy(run => run.First)];
     }
 
+    /// <summary>When a run said something, after a moment.</summary>
+    public IReadOnlyList<double> WordsOf(string id, double after) =>
+        [.. Lines().Select(line => line.Split(' ')).Where(words => words.Length >= 3 && words[0] == id).Select(words => double.Parse(words[1], CultureInfo.InvariantCulture)).Where(time => time > after)];
+
     /// <summary>Waits for a run that began after a moment.</summary>
     public RecordedRun WaitForRun(double after, string what)
     {

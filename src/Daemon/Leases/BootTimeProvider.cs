@@ -15,7 +15,9 @@ internal sealed partial class BootTimeProvider : TimeProvider, IDisposable
     private const int CloseOnExec = 0x80000; // TFD_CLOEXEC
     private const int Absolute = 1; // TFD_TIMER_ABSTIME
     private const long Second = 1_000_000_000;
-    private const long WakeNotice = Second; // no busy machine is as late; a lease lasts several
+
+    /// <summary>A timer that is later than this says that the machine slept: no busy machine is as late, and a lease lasts several times as long.</summary>
+    public static readonly TimeSpan WakeNotice = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private readonly PriorityQueue<Alarm, long> _due = new();
@@ -100,7 +102,7 @@ internal sealed partial class BootTimeProvider : TimeProvider, IDisposable
     {
         long late;
         lock (_gate) late = !_disposed && _due.TryPeek(out _, out var due) ? GetTimestamp() - due : 0;
-        if (late > WakeNotice) Woke?.Invoke(TimeSpan.FromSeconds((double)late / Second));
+        if (TimeSpan.FromSeconds((double)late / Second) is var time && time > WakeNotice) Woke?.Invoke(time);
     }
 
     private Alarm? NextDue()

@@ -47,8 +47,13 @@ internal sealed partial class SwarmLeases
         }
         var why = _words.Of(lost);
         LeaseLog.Lost(_context.Logger, _words.Of(lost.Program), lost.Epoch, why);
-        _ = Host.RevokeAsync(lost.Program, $"was ended: {why}", lost.Why == LeaseLoss.Superseded ? RunEnd.Overlapped : RunEnd.LeaseLost);
+        _ = Host.RevokeAsync(lost.Program, $"was ended: {why}", lost.Why == LeaseLoss.Superseded ? RunEnd.Overlapped : RunEnd.LeaseLost, SleptSince(held, lost));
     }
+
+    // Who slept did nothing after its lease, and another may have run the program all night: that it ended when the machine woke would be read as a double run.
+    // A daemon that is this late and did not sleep is not there any more: the kernel has ended it.
+    private TimeSpan SleptSince(LeaseHere held, LeaseEffect.Lost lost) =>
+        lost.Why == LeaseLoss.Expired && Now - held.Until is var late && late > BootTimeProvider.WakeNotice ? late : TimeSpan.Zero;
 
     private void HandleSoleLocked(EntryHash program) => _context.Work(() =>
     {

@@ -174,6 +174,12 @@ internal sealed class HostedProgram : IDisposable
         if (grace == TimeSpan.Zero && _run is { } run) Work(EndRunAsync(run, TimeSpan.Zero));
     }
 
+    /// <summary>It has done nothing since a moment, by the wall clock: its host slept, and its lease ended meanwhile. Say it before <see cref="Stop"/>.</summary>
+    public void StoodStillSince(DateTimeOffset moment) => StillSince ??= moment;
+
+    /// <summary>Since when it has done nothing, when that is not since it ended.</summary>
+    public DateTimeOffset? StillSince { get; private set; }
+
     /// <summary>Lets its process do nothing more until it is stopped, or <see cref="Thaw"/>.</summary>
     public void Freeze()
     {

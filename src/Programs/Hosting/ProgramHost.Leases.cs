@@ -35,7 +35,12 @@ public sealed partial class ProgramHost
     /// <param name="id">The program.</param>
     /// <param name="why">For its log.</param>
     /// <param name="end">For the feed.</param>
-    public Task<bool> RevokeAsync(EntryHash id, string why, RunEnd end) => StopAsync(id, why, end, TimeSpan.Zero);
+    /// <param name="since">For how long it has done nothing already, since its host slept.</param>
+    public Task<bool> RevokeAsync(EntryHash id, string why, RunEnd end, TimeSpan since = default)
+    {
+        if (since > TimeSpan.Zero && _programs.TryGetValue(id, out var program)) program.StoodStillSince(_time.GetUtcNow() - since);
+        return StopAsync(id, why, end, TimeSpan.Zero);
+    }
 
     /// <summary>A program's lease seems to be over: it does nothing more until it is ended or <see cref="Thaw"/> is called. Its process is told before this returns.</summary>
     public void Freeze(EntryHash id)
@@ -78,14 +83,16 @@ public sealed partial class ProgramHost
         await Task.Yield();
         _ = TellWhenNotStartedAsync(program);
         await Task.WhenAny(program.Begun, program.Ended);
+        var began = _time.GetUtcNow();
         if (program.Begun.IsCompleted)
         {
-            Note(program, null);
+            Note(program, null, began);
             Journal(program); // after it: a run does not end before it began
         }
         await program.Ended;
         var end = program.Finished ? RunEnd.Finished : program.EndedFor ?? RunEnd.StartFailed;
-        if (program.Begun.IsCompleted || end == RunEnd.StartFailed) Note(program, end);
+        var ended = program.StillSince is { } still ? (still > began ? still : began) : _time.GetUtcNow();
+        if (program.Begun.IsCompleted || end == RunEnd.StartFailed) Note(program, end, ended);
     }
 
     private async Task TellWhenNotStartedAsync(HostedProgram program)
@@ -111,9 +118,9 @@ public sealed partial class ProgramHost
             Noted?.Invoke(new RunNote(spec, epoch, _time.GetUtcNow(), RunEnd.Finished, ProgramSupervisor.FinishedDetail, 0, RunUse.None));
     }
 
-    private void Note(HostedProgram program, RunEnd? end)
+    private void Note(HostedProgram program, RunEnd? end, DateTimeOffset time)
     {
         var detail = end is not null ? program.Status.Detail : program.DataAge is { } age ? $"data: {age}" : null;
-        Noted?.Invoke(new RunNote(program.Spec, program.Epoch ?? 0, _time.GetUtcNow(), end, detail, end is null ? null : program.LastExit?.ExitCode, end is null ? RunUse.None : program.Meter.Read()));
+        Noted?.Invoke(new RunNote(program.Spec, program.Epoch ?? 0, time, end, detail, end is null ? null : program.LastExit?.ExitCode, end is null ? RunUse.None : program.Meter.Read()));
     }
 }

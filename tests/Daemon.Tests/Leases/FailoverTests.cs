@@ -105,7 +105,8 @@ public sealed class FailoverTests
         var runs = list.Programs[0].Runs!;
         Assert.Equal((first, "lease lost"), (runs[0].Host, runs[0].Why));
         Assert.True(runs[1].Epoch > runs[0].Epoch);
-        Assert.True(runs[1].Began >= runs[0].Ended);
+        // It ended with its lease, not when the machine woke; no run ends before it began, though, and the hour that this one lost is not in the wall clock.
+        Assert.Equal(runs[0].Began, runs[0].Ended);
     }
 
     // Goal: a clock that is set by hand matters to nobody's lease. Method: the holder's wall clock jumps an hour, forth and back; its lease is renewed for
