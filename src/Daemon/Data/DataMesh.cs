@@ -38,7 +38,7 @@ internal sealed class DataMesh(MeshClient client) : IDataMesh
     public async ValueTask<bool> DropAsync(PeerId member, ProgramSpec spec, string? conflict, CancellationToken cancellationToken)
     {
         var path = PathOf(spec, conflict is null ? "drop" : $"drop?conflict={Uri.EscapeDataString(conflict)}");
-        return await client.PostAsync(member, path, default, 1, cancellationToken) is [1];
+        return await client.PostAsync(member, path, default, 1, cancellationToken, DataLimits.Default.DropTimeout) is [1];
     }
 
     private static string PathOf(ProgramSpec spec, string what) => $"/mesh/v1/swarms/{spec.Swarm}/programs/{spec.Id}/data/{what}";

@@ -57,6 +57,9 @@ public sealed record DataLimits
     /// <summary>How long a guardian may take to fetch and save one version before the holder asks it again.</summary>
     public TimeSpan NoticeTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long a member may take to remove a program's data. One minute: 10,000 files with as many pieces, on a disk that has much else to do.</summary>
+    public TimeSpan DropTimeout { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>The pause after a guardian could not be told; doubles up to a minute.</summary>
     public TimeSpan RetryPause { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -78,7 +81,7 @@ public sealed record DataLimits
     /// <summary>What one guardian is sent of a program that writes on and on, in bytes a second on average. 8 MiB/s: a quarter of what a guardian's disk or a local network takes.</summary>
     public long SentBytesPerSecond { get; init; } = 8L << 20;
 
-    /// <summary>The longest pause between two versions for one guardian, which the other bounds may ask for. 30 s.</summary>
+    /// <summary>The longest pause before a version for one guardian, which the other bounds may ask for. 30 s.</summary>
     public TimeSpan LongestSendRest { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>All copies on this node together, in bytes. Default 20 GiB; a version that does not fit is refused, and the holder says so.</summary>

@@ -17,6 +17,7 @@ internal sealed class GuardianCopy : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly TaskCompletionSource _hasLastOrFailed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SendPace _pace;
     private readonly Task _loop;
     private DataVersion? _saved;
     private DataStamp _held;
@@ -25,6 +26,7 @@ internal sealed class GuardianCopy : IAsyncDisposable
     public GuardianCopy(PeerId guardian, DataRun run, KeptData kept, ProgramSpec spec, DataParts parts)
     {
         (_guardian, _run, _kept, _spec, _parts) = (guardian, run, kept, spec, parts);
+        _pace = new SendPace(parts.Limits, parts.Time);
         _loop = RunAsync();
     }
 
@@ -57,10 +59,16 @@ internal sealed class GuardianCopy : IAsyncDisposable
                 var told = _run.Told;
                 if (told is { } now && (_held < now.Newest.Stamp || now.Pending != saidPending || (now.IsLast && !saidLast)))
                 {
+                    var lacked = _held < now.Newest.Stamp ? now.Newest.BytesUnlike(_saved) : 0;
+                    if (_pace.WaitFor(lacked) is var wait && wait > TimeSpan.Zero && !_run.Leaving.IsCancellationRequested)
+                    {
+                        await RestAsync(wait);
+                        continue; // with what is the newest then
+                    }
                     var (before, began) = (_saved, _parts.Time.GetTimestamp());
                     await TellAsync(now);
                     (saidPending, saidLast, pause) = (now.Pending, now.IsLast, _parts.Limits.RetryPause);
-                    if (_saved != before) await RestAsync(now.Newest.BytesUnlike(before), _parts.Time.GetElapsedTime(began));
+                    if (_saved != before) _pace.Sent(lacked, _parts.Time.GetElapsedTime(began));
                 }
                 if (told is { IsLast: true } || (told is null && _run.IsLast)) _hasLastOrFailed.TrySetResult();
                 await _wake.Reader.ReadAsync(_stopping.Token);
@@ -99,15 +107,12 @@ internal sealed class GuardianCopy : IAsyncDisposable
             _run.SayOnce($"data: {_parts.Swarm.NameOf(_spec.Swarm, _guardian)} has newer data, of epoch {_held.Epoch}: this host is not the program's host any more");
     }
 
-    // However much a program writes, what is sent takes half of the line at most, and of a fast one a share.
-    private async Task RestAsync(long bytes, TimeSpan took)
+    private async Task RestAsync(TimeSpan wait)
     {
-        var rest = TimeSpan.FromSeconds((double)bytes / _parts.Limits.SentBytesPerSecond) - took;
-        if (rest < took) rest = took;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_run.Leaving, _stopping.Token);
         try
         {
-            await Task.Delay(rest < _parts.Limits.LongestSendRest ? rest : _parts.Limits.LongestSendRest, _parts.Time, either.Token);
+            await Task.Delay(wait, _parts.Time, either.Token);
         }
         catch (OperationCanceledException)
         {

@@ -267,6 +267,29 @@ public sealed class ReplicationTests : IAsyncDisposable
         Assert.Equal(("log=3", 2), (fir.Files(), elm.ChunksGiven)); // at once when it left
     }
 
+    // Goal: a page of a database that changed does not wait until the whole of it is paid for. Method: the first copy is worth 100 s, the change one.
+    [Fact]
+    public async Task A_change_of_a_large_file_is_copied_long_before_all_of_it_could_be_again()
+    {
+        const int pieces = 100;
+        await using var village = new DataVillage();
+        var elm = village.Add("elm", limits: new DataLimits { SentBytesPerSecond = DataLimits.ChunkBytes, LongestSendRest = TimeSpan.FromHours(1) });
+        var fir = village.Add("fir");
+        await using var run = await elm.BeginAsync(1);
+        var large = new byte[pieces * DataLimits.ChunkBytes];
+        new Random(2).NextBytes(large);
+        File.WriteAllBytes(Path.Combine(run.Folder, "database"), large);
+        await UntilAsync(() => fir.Newest is { } newest && newest.Content == elm.Newest?.Content && elm.ChunksGiven >= pieces);
+        var (given, before) = (elm.ChunksGiven, elm.Newest);
+        using (var file = File.OpenWrite(Path.Combine(run.Folder, "database")))
+        {
+            file.Position = 70 * DataLimits.ChunkBytes;
+            file.Write("changed"u8);
+        }
+        await UntilAsync(() => elm.Newest != before && fir.Newest == elm.Newest);
+        Assert.Equal(given + 1, elm.ChunksGiven);
+    }
+
     [Fact]
     public async Task Pieces_that_no_version_needs_are_removed()
     {
