@@ -25,6 +25,9 @@ internal sealed class DockerHost : IImageRuntime, IAsyncDisposable
 
     private DockerHost(DockerRuntime runtime, TimeProvider time) => (_runtime, _time) = (runtime, time);
 
+    /// <inheritdoc/>
+    public string? BuildObstacle => _runtime.BuildObstacle;
+
     /// <summary>Raised when it answers, no longer answers, or has other images.</summary>
     public event Action? Changed;
 

@@ -17,6 +17,9 @@ public interface IImageRuntime
     /// <summary>Whether an image that is not here may be fetched.</summary>
     bool Fetches { get; }
 
+    /// <summary>Why it builds no Dockerfiles, in words that follow the host's name; null when it does.</summary>
+    string? BuildObstacle => null;
+
     /// <summary>Builds an image from a folder with a Dockerfile.</summary>
     /// <param name="folder">The absolute folder.</param>
     /// <param name="tag">The image's name afterwards.</param>

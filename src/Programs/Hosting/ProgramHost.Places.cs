@@ -32,6 +32,7 @@ public sealed partial class ProgramHost
         if (!wantsImage && _canRun(language)) return sandbox;
         if (manifest.Runtime == "sandbox") return sandbox with { Refusal = $"its sandbox cannot run {language.Name}" };
         if (Images is not { Answers: true } images) return sandbox with { Refusal = wantsImage ? "has no Docker" : $"cannot run {language.Name}" };
+        if (manifest.Image is null && language.IsImage && images.BuildObstacle is { } obstacle) return sandbox with { Refusal = obstacle };
         if (manifest.Image is null && language.IsImage) return new RunPlace(images.Runtime, Builder: images);
         if ((manifest.Image ?? language.Image) is not { } image) return sandbox with { Refusal = "knows no container image for it; name one" };
         // What nobody asked for by name is not fetched: the offer would be a promise about somebody else's server.

@@ -23,18 +23,20 @@ internal static class DockerContainer
     /// <param name="image">The image, by its id.</param>
     /// <param name="config">What the image says about itself.</param>
     /// <param name="user">The user's number inside.</param>
+    /// <param name="isPodman">Whether Podman is told.</param>
     /// <param name="init">Where the init's file is (<see cref="InitImage"/>). Command and environment are told to it, and to nobody else.</param>
-    public static JsonObject Describe(RunSpec spec, string owner, string image, ImageConfig config, uint user, string init)
+    public static JsonObject Describe(RunSpec spec, string owner, string image, ImageConfig config, uint user, bool isPodman, string init)
     {
         // An image that brings its own files keeps them; else /app is made as in the sandbox.
         var hasApp = HasApp(spec);
         // Owned by its user: runc gives the folder the mode that the image has there, whatever is said here.
-        var own = string.Create(CultureInfo.InvariantCulture, $"rw,exec,nosuid,nodev,uid={user},gid={user},size={spec.Limits.DiskBytes}");
+        var owned = isPodman ? "U" : string.Create(CultureInfo.InvariantCulture, $"uid={user},gid={user}");
+        var own = string.Create(CultureInfo.InvariantCulture, $"rw,exec,nosuid,nodev,{owned},size={spec.Limits.DiskBytes}");
         var folders = new JsonObject { ["/tmp"] = $"{own},mode=1777" };
         if (hasApp) folders["/app"] = $"{own},mode=0755";
         // What an image calls a volume would be a folder of the engine's without any limit.
         foreach (var volume in config.Volumes) folders.TryAdd(volume, $"{own},mode=0755");
-        return new JsonObject
+        var body = new JsonObject
         {
             ["Image"] = image,
             ["Hostname"] = "sandbox",
@@ -44,15 +46,17 @@ internal static class DockerContainer
             ["Cmd"] = Strings([]),
             ["Labels"] = new JsonObject { [OwnerLabel] = owner, [RunLabel] = spec.Id },
             ["StopSignal"] = "SIGTERM",
-            ["Healthcheck"] = new JsonObject { ["Test"] = Strings(["NONE"]) },
             ["Tty"] = false,
             ["OpenStdin"] = true,
             ["StdinOnce"] = true,
             ["AttachStdin"] = true,
             ["AttachStdout"] = true,
             ["AttachStderr"] = true,
-            ["HostConfig"] = Confine(spec, folders, init),
+            ["HostConfig"] = Confine(spec, folders, isPodman, init),
         };
+        // Podman makes a timer of what it is told, even of this.
+        if (!isPodman || config.HasHealthCheck) body["Healthcheck"] = new JsonObject { ["Test"] = Strings(["NONE"]) };
+        return body;
     }
 
     /// <summary>Whether a run has the folder /app of its own.</summary>
@@ -74,7 +78,7 @@ internal static class DockerContainer
         return all;
     }
 
-    private static JsonObject Confine(RunSpec spec, JsonObject folders, string init) => new()
+    private static JsonObject Confine(RunSpec spec, JsonObject folders, bool isPodman, string init) => new()
     {
         ["ReadonlyRootfs"] = true,
         ["CapDrop"] = Strings(["ALL"]),
@@ -95,13 +99,24 @@ internal static class DockerContainer
         ["Tmpfs"] = folders,
         ["Mounts"] = Mounts(spec, init),
         ["Dns"] = Strings(spec.Network == NetworkMode.None ? [] : [SandboxNetwork.NameServer]),
-        ["Ulimits"] = new JsonArray(new JsonObject { ["Name"] = "core", ["Soft"] = 0, ["Hard"] = 0 }),
+        ["Ulimits"] = UserLimits(isPodman),
         // What it writes is handed over as it comes and kept by who receives it.
         ["LogConfig"] = new JsonObject { ["Type"] = "none" },
         // Who may run it is decided among the guardians, never by the engine.
         ["RestartPolicy"] = new JsonObject { ["Name"] = "no" },
         ["AutoRemove"] = false,
     };
+
+    private static JsonArray UserLimits(bool isPodman)
+    {
+        var limits = new JsonArray(One("core", 0));
+        // Docker's daemon passes its own numbers on. Podman asks for a million each, which not every root may have; of processes, not more than there can be numbers.
+        if (isPodman && HostProcess.OwnLimit("Max open files") is { } files) limits.Add(One("nofile", files));
+        if (isPodman) limits.Add(One("nproc", Math.Min(HostProcess.OwnLimit("Max processes") ?? DockerLimits.Processes, DockerLimits.Processes)));
+        return limits;
+
+        static JsonNode One(string name, long value) => new JsonObject { ["Name"] = name, ["Soft"] = value, ["Hard"] = value };
+    }
 
     private static JsonArray Mounts(RunSpec spec, string init)
     {
@@ -127,18 +142,23 @@ internal static class DockerContainer
 /// <param name="WorkingDirectory">Where it starts.</param>
 /// <param name="Environment">The environment that it brings.</param>
 /// <param name="Volumes">The folders that it wants to write to.</param>
-internal sealed record ImageConfig(IReadOnlyList<string> Entrypoint, IReadOnlyList<string> Command, string WorkingDirectory, IReadOnlyList<(string Name, string Value)> Environment, IReadOnlyList<string> Volumes)
+/// <param name="HasHealthCheck">Whether it has a command that says how it is.</param>
+internal sealed record ImageConfig(
+    IReadOnlyList<string> Entrypoint, IReadOnlyList<string> Command, string WorkingDirectory, IReadOnlyList<(string Name, string Value)> Environment, IReadOnlyList<string> Volumes, bool HasHealthCheck = false)
 {
     /// <summary>Reads the answer of "inspect an image".</summary>
     public static ImageConfig Read(JsonElement image)
     {
-        var config = image.TryGetProperty("Config", out var found) && found.ValueKind == JsonValueKind.Object ? found : default;
+        var config = Member(image, "Config");
         return new ImageConfig(
             Words(config, "Entrypoint"), Words(config, "Cmd"),
             Text(config, "WorkingDir") is { Length: > 0 } folder ? folder : "/",
             [.. Words(config, "Env").Where(line => line.IndexOf('=', StringComparison.Ordinal) > 0).Select(line => line.Split('=', 2)).Select(pair => (pair[0], pair[1]))],
-            [.. Names(config, "Volumes").Where(IsVolume)]);
+            [.. Names(config, "Volumes").Where(IsVolume)],
+            Words(Member(image, "Healthcheck"), "Test").Count > 0 || Words(Member(config, "Healthcheck"), "Test").Count > 0);
     }
+
+    private static JsonElement Member(JsonElement of, string name) => of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var value) ? value : default;
 
     // What cannot be a place of its own is left to the engine to refuse.
     private static bool IsVolume(string path) => path.StartsWith('/') && path.Length > 1 && !path.Contains(',', StringComparison.Ordinal);

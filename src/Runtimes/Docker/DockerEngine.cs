@@ -4,12 +4,41 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Sandbox;
 
 namespace PeoplesCloud.Runtimes.Docker;
 
 /// <summary>What all runs of one engine share, and what is asked of it about a container.</summary>
 internal sealed record DockerEngine(DockerClient Client, DockerOptions Options, GuardKeeper Guard, TimeProvider Time, ILogger Logger)
 {
+    // 0: not asked yet; it stays what it is.
+    private int _kind;
+    private byte[]? _filter;
+
+    /// <summary>Whether it is Podman, which is told a few things in other words.</summary>
+    public async ValueTask<bool> IsPodmanAsync(CancellationToken cancellationToken)
+    {
+        if (_kind == 0) _kind = DockerProbe.IsPodman(await Client.CallAsync(HttpMethod.Get, "/version", body: null, cancellationToken)) ? 2 : 1;
+        return _kind == 2;
+    }
+
+    /// <summary>Whether it was asked and is Podman.</summary>
+    public bool IsKnownPodman => _kind == 2;
+
+    /// <summary>
+    /// The filter of system calls that commands get besides the engine's own; null for none. Podman's default lets a container make namespaces of its own, the kernel's
+    /// largest source of privilege escalation: with the sandbox's filter it does not.
+    /// </summary>
+    /// <exception cref="PcException">There is no libseccomp (<see cref="ErrorCode.SandboxToolMissing"/>).</exception>
+    public async ValueTask<byte[]?> FilterAsync(CancellationToken cancellationToken)
+    {
+        if (!await IsPodmanAsync(cancellationToken)) return null;
+        if (_filter is { } made) return made;
+        var file = Path.Combine(Options.Folder, "seccomp");
+        SeccompFilter.Write(file, new ToolBox(Options.ToolFolders).LibraryFolders());
+        return _filter = await File.ReadAllBytesAsync(file, cancellationToken);
+    }
+
     /// <summary>Makes a container.</summary>
     /// <returns>Its id.</returns>
     public async Task<string> CreateAsync(string name, JsonObject body, CancellationToken cancellationToken)

@@ -24,6 +24,9 @@ internal static class DockerLimits
     /// <summary>Shared memory of a command: 64 MiB, as by the sandbox, less where its disk limit is less.</summary>
     public const long SharedMemoryBytes = 64L << 20;
 
+    /// <summary>Processes of one user number, where an engine sets that limit by itself: 32,768, the kernel's own default. The limit of a run is the smaller one.</summary>
+    public const long Processes = 32_768;
+
     /// <summary>How long a short request may take: 30 s. A Docker that does nothing else answers in 5 ms.</summary>
     public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 

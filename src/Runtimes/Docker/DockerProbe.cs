@@ -45,12 +45,12 @@ internal sealed class DockerProbe(DockerEngine engine, DockerNetwork network)
         }
     }
 
-    // Podman says so among its parts; both speak the same otherwise.
-    private static string NameOf(JsonElement version) =>
+    private static string NameOf(JsonElement version) => IsPodman(version) ? "Podman" : "Docker";
+
+    /// <summary>Whether an engine is Podman, by its answer about its version: it says so among its parts.</summary>
+    public static bool IsPodman(JsonElement version) =>
         version.TryGetProperty("Components", out var parts) && parts.ValueKind == JsonValueKind.Array
-        && parts.EnumerateArray().Any(part => part.ValueKind == JsonValueKind.Object && Text(part, "Name")?.Contains("Podman", StringComparison.OrdinalIgnoreCase) == true)
-            ? "Podman"
-            : "Docker";
+        && parts.EnumerateArray().Any(part => part.ValueKind == JsonValueKind.Object && Text(part, "Name")?.Contains("Podman", StringComparison.OrdinalIgnoreCase) == true);
 
     /// <summary>Whether an engine runs as an ordinary user, by its answer about itself.</summary>
     public static bool IsRootless(JsonElement info) => Options(info).Any(option => option.Contains("rootless", StringComparison.Ordinal));

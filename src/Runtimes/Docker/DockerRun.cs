@@ -22,6 +22,7 @@ internal sealed class DockerRun : IRun
     private readonly DockerAttachment _attachment;
     private readonly Task _output;
     private readonly SlirpProcess? _network;
+    private readonly MemoryNotice? _memory;
     private readonly SandboxDoor? _door;
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _stopping;
@@ -41,6 +42,8 @@ internal sealed class DockerRun : IRun
     {
         (_engine, _spec, _environment, Container, _process, _attachment, _output, _network, _door) = (engine, spec, environment, container, process, attachment, output, network, door);
         _traffic = process is null || spec.Network == NetworkMode.None ? null : new NetworkCounter(process.Pid);
+        // Podman's events do not tell of it.
+        _memory = !engine.IsKnownPodman ? null : MemoryNotice.Of(process, container, EndForMemoryAsync, engine.Time);
         Exited = EndAsync();
     }
 
@@ -96,7 +99,7 @@ internal sealed class DockerRun : IRun
             var id = (await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{Container}/exec", body, cancellationToken)).GetProperty("Id").GetString()!;
             await using var attachment = await _engine.Client.AttachAsync($"/exec/{DockerClient.Escape(id)}/start", new JsonObject { ["Detach"] = false, ["Tty"] = false }, cancellationToken);
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var sent = SendAsync(InitScript.Further(command, _environment), input, attachment, ended.Token);
+            var sent = SendAsync(InitScript.Further(command, _environment, await _engine.FilterAsync(cancellationToken)), input, attachment, ended.Token);
             var givenUp = Task.CompletedTask;
             using (cancellationToken.Register(() => givenUp = GiveUpAsync(id, attachment)))
                 await attachment.PumpAsync(output, e => DockerLog.OutputDropped(_engine.Logger, e));
@@ -158,6 +161,7 @@ internal sealed class DockerRun : IRun
             if (await _engine.StateAsync(Container, CancellationToken.None) is { OutOfMemory: true } && code == 137) Volatile.Write(ref _outOfMemory, 1);
             await _engine.RemoveAsync(Container, CancellationToken.None);
         });
+        if (_memory is not null && await _memory.EndAsync() && code == 137) Volatile.Write(ref _outOfMemory, 1);
         _engine.Guard.Remove(Container);
         _engine.Forget(Container);
         await _attachment.DisposeAsync();

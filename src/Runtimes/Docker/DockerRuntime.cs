@@ -38,6 +38,9 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     /// <inheritdoc/>
     public string Name => "docker";
 
+    /// <summary>Why it builds no images, in words that follow the host's name; null when it does, or when the engine was not asked anything yet.</summary>
+    public string? BuildObstacle => !_engine.IsKnownPodman ? null : "has Podman, which would give the steps of a Dockerfile the host's network and as many processes as they like; name a built image instead";
+
     /// <summary>The guard's process number; null while there is none.</summary>
     internal int? GuardPid => _engine.Guard.Pid;
 
@@ -54,6 +57,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     /// <exception cref="PcException"><see cref="ErrorCode.DockerBuildFailed"/> with what the build said, <see cref="ErrorCode.DockerUnreachable"/>.</exception>
     public async Task BuildAsync(string folder, string tag, RunLimits limits, NetworkMode network, Func<string, ValueTask> said, CancellationToken cancellationToken)
     {
+        if (await _engine.IsPodmanAsync(cancellationToken)) throw new PcException(ErrorCode.DockerBuildFailed, $"this host {BuildObstacle}");
         // Looked at before anything is made.
         var files = await Task.Run(() => SourceFiles.In(folder, limits.DiskBytes), cancellationToken);
         if (network != NetworkMode.None && _network.Obstacle() is { } obstacle)
@@ -85,6 +89,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     {
         try
         {
+            _ = await _engine.IsPodmanAsync(cancellationToken);
             return await _images.NamesAsync(cancellationToken);
         }
         catch (Exception e) when (e is DockerException || (e is not PcException && DockerEngine.IsLost(e)))
@@ -169,7 +174,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     {
         var user = await UserOfAsync(spec, cancellationToken);
         if (spec.DataFolder is { } data && SandboxFolders.IsRoot && user != 0) await Task.Run(() => SandboxFolders.GiveTo(data, user), cancellationToken);
-        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, InitImage.InstallIn(_options.Folder)), cancellationToken);
+        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, await _engine.IsPodmanAsync(cancellationToken), InitImage.InstallIn(_options.Folder)), cancellationToken);
         DockerAttachment? attachment = null;
         SlirpProcess? network = null;
         try
@@ -193,7 +198,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
             if (spec.Network != NetworkMode.None) network = await _network.AttachAsync(process, spec, cancellationToken);
             if (source is not null) await source.MakeAsync(new InitFiles(attachment.Input), withoutData: HasData(spec), cancellationToken);
             var (command, environment) = (DockerContainer.CommandOf(spec, config), DockerContainer.EnvironmentOf(spec, config));
-            await attachment.Input.WriteAsync(InitScript.Start(command, environment, _engine.Guard.UntilOf(container)), cancellationToken);
+            await attachment.Input.WriteAsync(InitScript.Start(command, environment, _engine.Guard.UntilOf(container), await _engine.FilterAsync(cancellationToken)), cancellationToken);
             _engine.Guard.Tell(container, attachment.RunsUntil);
             var run = new DockerRun(_engine, spec, environment, container, process, attachment, pumped, network, _network.DoorTo(process, user));
             _containers[container] = run;
@@ -215,7 +220,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         var spec = new RunSpec($"build-{Interlocked.Increment(ref _builds)}", [InitImage.Inside], SourceFolder: null, new Dictionary<string, string>(StringComparer.Ordinal), least, network) { Image = DockerBuildPlace.EmptyImage };
         var (image, config) = await _images.RequireAsync(DockerBuildPlace.EmptyImage, cancellationToken);
         var user = await UserOfAsync(spec, cancellationToken);
-        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, InitImage.InstallIn(_options.Folder)), cancellationToken);
+        var container = await CreateAsync(spec, DockerContainer.Describe(spec, _options.Owner, image, config, user, await _engine.IsPodmanAsync(cancellationToken), InitImage.InstallIn(_options.Folder)), cancellationToken);
         DockerAttachment? attachment = null;
         SlirpProcess? served = null;
         try

@@ -27,6 +27,14 @@ internal sealed record HostProcess(int Pid, long Started)
         }
     }
 
+    /// <summary>The most that this process may have of something, as the kernel names it; null when that has no limit.</summary>
+    public static long? OwnLimit(string name)
+    {
+        // Max open files            1024                 4096                 files
+        var line = File.ReadLines("/proc/self/limits").FirstOrDefault(line => line.StartsWith(name + " ", StringComparison.Ordinal));
+        return line is not null && line[name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var most, ..] && long.TryParse(most, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+    }
+
     /// <summary>Reads what <see cref="ToString"/> wrote; null when it is something else.</summary>
     public static HostProcess? Parse(string text)
     {

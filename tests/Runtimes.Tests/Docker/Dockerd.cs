@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Formats.Tar;
 using System.Net.Sockets;
 using PeoplesCloud.Runtimes.Sandbox;
 
@@ -12,7 +11,7 @@ namespace PeoplesCloud.Runtimes.Tests.Docker;
 public sealed class Dockerd : IAsyncDisposable
 {
     /// <summary>What dockerd is started by: on a machine without it the tests of Docker are skipped, and say so.</summary>
-    private static readonly string? Program = Find("dockerd");
+    private static readonly string? Program = TestImage.Find("dockerd");
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
@@ -123,7 +122,7 @@ public sealed class Dockerd : IAsyncDisposable
         foreach (var shim in ProcessesWith(_folder + "/")) _ = LibC.kill(shim, LibC.Kill);
         // One that was killed has left its mounts.
         foreach (var mount in File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')[1]).Where(mount => mount.StartsWith(_folder + "/", StringComparison.Ordinal)).Reverse())
-            _ = Output("umount", ["--lazy", mount]);
+            _ = TestImage.Output("umount", ["--lazy", mount]);
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -154,45 +153,7 @@ public sealed class Dockerd : IAsyncDisposable
         return process.ExitCode == 0 ? (await output).Trim() : throw new InvalidOperationException($"docker {string.Join(' ', words)}: {await errors}");
     }
 
-    /// <summary>An image of this machine's own busybox, Python and Node.js with the libraries that they name.</summary>
-    private Task<string> ImportAsync(bool busyboxOnly) => RunAsync(
-        async input =>
-        {
-            await using var tar = new TarWriter(input, TarEntryFormat.Gnu, leaveOpen: true);
-            foreach (var folder in new[] { "bin", "etc", "usr", "usr/bin", "tmp", "proc", "sys", "dev" }) await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.Directory, folder) { Mode = (UnixFileMode)0b111_101_101 });
-            await AddAsync(tar, Find("busybox")!, "bin/busybox");
-            foreach (var applet in new[] { "sh", "tar", "echo", "true", "sleep", "cat", "ls", "cp", "id", "stat", "grep", "printf", "readlink", "unshare" }) await LinkAsync(tar, $"bin/{applet}", "busybox");
-            if (busyboxOnly) return;
-            var programs = new[] { "/usr/bin/python3", "/usr/bin/node", "/usr/bin/pgrep" };
-            foreach (var program in programs) await AddAsync(tar, program, program[1..]);
-            var python = Path.Combine("/usr/lib", Path.GetFileName(new FileInfo(programs[0]).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? programs[0]));
-            foreach (var library in Libraries([.. programs, .. Directory.EnumerateFiles(Path.Combine(python, "lib-dynload"))])) await AddAsync(tar, library, library[1..]);
-            foreach (var file in Directory.EnumerateFiles(python, "*", SearchOption.AllDirectories))
-                if (!file.Contains("/test/", StringComparison.Ordinal) && !file.Contains("__pycache__", StringComparison.Ordinal)) await AddAsync(tar, file, file[1..]);
-        },
-        ["import", "--change", "ENV PATH=/usr/bin:/bin", "--change", "CMD [\"python3\", \"-c\", \"print('its own command')\"]", "-", Image]);
-
-    private static async Task AddAsync(TarWriter tar, string source, string name)
-    {
-        var real = new FileInfo(source).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? source;
-        await using var data = File.OpenRead(real);
-        await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.RegularFile, name) { Mode = File.GetUnixFileMode(real), DataStream = data });
-    }
-
-    private static async Task LinkAsync(TarWriter tar, string name, string target) => await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.SymbolicLink, name) { LinkName = target });
-
-    /// <summary>The files that programs are linked with, where the dynamic linker looks for them.</summary>
-    private static IEnumerable<string> Libraries(IEnumerable<string> programs) =>
-        Output("ldd", programs).Split('\n').Where(line => line.StartsWith('\t')).Select(line => line.Split(' ', '\t').FirstOrDefault(word => word.StartsWith('/'))).OfType<string>().Distinct();
-
-    private static string Output(string program, IEnumerable<string> words)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, words) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{program}: {errors.Result}");
-    }
+    private Task<string> ImportAsync(bool busyboxOnly) => RunAsync(input => TestImage.WriteAsync(input, busyboxOnly), ["import", .. TestImage.Settings, "-", Image]);
 
     private static IEnumerable<int> ProcessesWith(string text)
     {
@@ -211,9 +172,6 @@ public sealed class Dockerd : IAsyncDisposable
             if (line.Contains(text, StringComparison.Ordinal)) yield return pid;
         }
     }
-
-    private static string? Find(string program) =>
-        new[] { "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
 
     private void KillContainerd()
     {

@@ -18,7 +18,7 @@ internal static class InitScript
     /// The command as a container's first: its input is empty. Beside it stays the keeper, a process of the init's own that is no child of the
     /// command, reads the lines of <see cref="Until"/> and kills all but the engine's init, which then ends, when a time has passed by CLOCK_BOOTTIME. It needs neither daemon nor guard nor engine for that.
     /// </summary>
-    public static byte[] Start(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment, TimeSpan until)
+    public static byte[] Start(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment, TimeSpan until, ReadOnlySpan<byte> filter = default)
     {
         const ulong childEnds = 17; // SIGCHLD
         var (block, calls) = (new InitBlock(), SystemCalls.Here);
@@ -33,7 +33,7 @@ internal static class InitScript
         block.Must(calls.Open, 0, failure, Here, block.Text("/dev/null"), 2);
         block.Try(calls.Duplicate, First, 0);
         block.Try(calls.Close, First);
-        Become(block, calls, command, environment);
+        Become(block, calls, command, environment, filter);
 
         block.Mark(between);
         block.Branch(calls.Fork, keeper, failure, childEnds);
@@ -44,10 +44,10 @@ internal static class InitScript
     }
 
     /// <summary>A further command, whose input is what follows the block.</summary>
-    public static byte[] Further(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment)
+    public static byte[] Further(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment, ReadOnlySpan<byte> filter = default)
     {
         var block = new InitBlock();
-        Become(block, SystemCalls.Here, command, environment);
+        Become(block, SystemCalls.Here, command, environment, filter);
         return block.ToBytes();
     }
 
@@ -62,8 +62,13 @@ internal static class InitScript
         return bytes;
     }
 
-    private static void Become(InitBlock block, SystemCalls calls, IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment)
+    private static void Become(InitBlock block, SystemCalls calls, IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment, ReadOnlySpan<byte> filter)
     {
+        const int instructionBytes = 8;
+        const ulong setFilter = 1;
+        // What it may not ask of the kernel, beside what the engine's own filter says. struct sock_fprog: length:u16, padding, address.
+        if (!filter.IsEmpty)
+            block.Must(calls.Filter, 0, block.Failure(CannotBegin, "pc: the container could not be begun: this kernel takes no filter of system calls\n"), setFilter, 0, block.Words((ulong)(filter.Length / instructionBytes), block.Put(filter)));
         var (words, variables) = (block.Texts(command), block.Texts(environment.Select(variable => $"{variable.Key}={variable.Value}")));
         // As execvp(3): a name is looked for, a path is not.
         var paths = command[0].Contains('/', StringComparison.Ordinal) ? [command[0]]

@@ -8,14 +8,14 @@ internal sealed record SystemCalls
     private static readonly SystemCalls X64 = new()
     {
         Read = 0, Write = 1, Close = 3, Sleep = 35, Fork = 56, Execute = 59, Wait = 61, Kill = 62, ChangeModeOfOpen = 91, NewSession = 112, Exit = 231,
-        Open = 257, MakeFolder = 258, MakeLink = 266, ChangeMode = 268, Poll = 271, SetTimes = 280, MakeTimer = 283, SetTimer = 286, Duplicate = 292, Yield = 24,
+        Open = 257, MakeFolder = 258, MakeLink = 266, ChangeMode = 268, Poll = 271, SetTimes = 280, MakeTimer = 283, SetTimer = 286, Duplicate = 292, Yield = 24, Filter = 317,
         NoFollow = 0x20000,
     };
 
     private static readonly SystemCalls Arm64 = new()
     {
         Read = 63, Write = 64, Close = 57, Sleep = 101, Fork = 220, Execute = 221, Wait = 260, Kill = 129, ChangeModeOfOpen = 52, NewSession = 157, Exit = 94,
-        Open = 56, MakeFolder = 34, MakeLink = 36, ChangeMode = 53, Poll = 73, SetTimes = 88, MakeTimer = 85, SetTimer = 86, Duplicate = 24, Yield = 124,
+        Open = 56, MakeFolder = 34, MakeLink = 36, ChangeMode = 53, Poll = 73, SetTimes = 88, MakeTimer = 85, SetTimer = 86, Duplicate = 24, Yield = 124, Filter = 277,
         NoFollow = 0x8000,
     };
 
@@ -80,6 +80,9 @@ internal sealed record SystemCalls
 
     /// <summary>sched_yield, whose answer is always 0.</summary>
     public required long Yield { get; init; }
+
+    /// <summary>seccomp.</summary>
+    public required long Filter { get; init; }
 
     /// <summary>O_NOFOLLOW.</summary>
     public required ulong NoFollow { get; init; }
