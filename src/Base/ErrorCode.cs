@@ -699,6 +699,20 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Refused, "This node answers no requests for sessions.", "Write [sessions] with swarm = NAME or redis = ADDRESS into its configuration and start it again.")]
     SessionsOff = 7108,
 
+    // pc sessions as a node of its own: 7130 to 7139
+
+    /// <summary>The settings of a node that only runs sessions are not there.</summary>
+    [ErrorInfo(ExitCode.NotFound, "There is no settings.yml for a node that only runs sessions.", "Write one with a redis in it, or name one with --settings: docs/layouts/settings-yml.md.")]
+    SessionSettingsMissing = 7130,
+
+    /// <summary>settings.yml has problems.</summary>
+    [ErrorInfo(ExitCode.Usage, "The file settings.yml has problems; each is named.", "Correct what is named; docs/layouts/settings-yml.md has all of its keys and an example.")]
+    SessionSettingsInvalid = 7131,
+
+    /// <summary>The nodes of pc sessions are up already.</summary>
+    [ErrorInfo(ExitCode.Refused, "The nodes that pc sessions starts are up already.", "pc sessions status shows them; pc sessions restart starts them anew.")]
+    SessionNodesUp = 7132,
+
     // Channels and the endpoint: 7150 to 7199
 
     /// <summary>The endpoint for clients of Redis would be open to everybody.</summary>

@@ -396,7 +396,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (((IChannels?)Redis?.Channels ?? Channels?.Channels) is { } carrier)
         {
             Sessions = new SessionNode(
-                _config.Sessions, home.Paths.Sessions, carrier, Redis?.Claims, runtime, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, _time, loggers.CreateLogger("Sessions"));
+                SessionNode.CloudOf(Self), _config.Sessions, home.Paths.Sessions, SessionGroup.In(_config.Sessions.Group, carrier), Redis is null ? null : SessionGroup.In(_config.Sessions.Group, Redis.Claims), runtime, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, _time, loggers.CreateLogger("Sessions"));
             Owns(Sessions.DisposeAsync);
             _supervisor.Run("sessions", FailurePolicy.Restart, Sessions.RunAsync);
         }
@@ -440,7 +440,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
             new AuditEndpoints(Swarms).Map(routes);
             new FavourEndpoints(Favours).Map(routes);
-            new SessionEndpoints(Sessions).Map(routes);
+            new SessionEndpoints(Sessions, _config.Sessions, Redis).Map(routes);
         }, loggers);
         Owns(async () =>
         {

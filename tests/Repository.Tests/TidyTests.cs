@@ -10,7 +10,7 @@ public sealed partial class TidyTests
     {
         var readme = Tree.Read("README.md");
         var commands = CommandLine().Matches(readme).Select(match => match.Groups[1].Value).ToList();
-        Assert.Equal(["./pc try", "./test", "./pc up", "./pc create", "./pc join", "./pc deploy", "./pc logs", "./pc stop"], commands);
+        Assert.Equal(["./pc try", "./test", "./pc up", "./pc create", "./pc join", "./pc deploy", "./pc logs", "./pc stop", "./pc sessions"], commands);
     }
 
     [Fact]

@@ -4,11 +4,12 @@ using System.Text;
 using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Api;
 using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Cli.Processes;
 using PeoplesCloud.Daemon.Api;
 
 namespace PeoplesCloud.Cli.Commands;
 
-/// <summary>pc sessions list, logs, create and remove.</summary>
+/// <summary>pc sessions and what is below it; SessionsRunCommand has what runs nodes.</summary>
 internal static class SessionsCommand
 {
     private const int MaxScriptBytes = 1 << 20;
@@ -58,28 +59,51 @@ internal static class SessionsCommand
             Examples = [("pc sessions remove 6b5e3c6900000001", "It has ended when this returns.")],
         };
         remove.Arguments.Add(RemoveId);
-        return new PcCommand("sessions", "Start, show and end sessions: servers that messages ask for.")
+        return SessionsRunCommand.AddTo(new PcCommand("sessions", "Run, start, show and end sessions: servers that messages ask for.")
         {
-            Synopsis = "list|logs|create|remove ...",
-            Details = "A session is something that runs because a message on a channel asked for it, on whichever node has most room. Nodes answer such messages when their configuration has [sessions] with swarm = NAME or redis = ADDRESS.",
-            Examples = [("pc sessions create ./server.sh", "Start a session."), ("pc sessions list", "What runs here.")],
-            Subcommands = { list.Runs(List), logs.Runs(Logs), create.Runs(Start), remove.Runs(Remove) },
-        };
+            Synopsis = "[--settings FILE] [--daemon] [--test-nodes N] | COMMAND ...",
+            Details = """
+                A session is something that runs because a message on a channel asked for it, on whichever node has most room. Nodes answer such messages when their configuration has [sessions] with swarm = NAME or redis = ADDRESS.
+
+                Without a command, this machine becomes a node that only runs sessions, for the Redis that settings.yml names: in no swarm, reachable by nobody, and under what the home's configuration lets programs do on this host. It shows a line for each session that begins or ends until Ctrl-C, which ends them all. With --daemon it does so in the background; pc sessions list, logs, create and remove are then about its sessions.
+
+                settings.yml is that of PyCloud:
+                  region: "eu"
+                  hostname: games.example.org
+                  redis:
+                    host: localhost
+                    port: 6379
+                    password:
+                region is shown and decides nothing. hostname is what clients are told to connect to; without one it is this machine's name. PYCLOUD_USE_DOCKER, whatever it says, runs sessions in Docker. PYCLOUD_GROUP=NAME makes channels and answers of a group of its own: year4000.NAME.create instead of year4000.pycloud.create.
+                """,
+            Examples =
+            [
+                ("pc sessions --settings settings.yml", "Answer requests here, and watch."),
+                ("pc sessions --settings settings.yml --daemon", "The same in the background; pc sessions status, pc sessions stop."),
+                ("pc sessions --test-nodes 3", "Three nodes, to see how requests are spread."),
+                ("pc sessions create ./server.sh", "Start a session."),
+                ("pc sessions list", "What runs here."),
+            ],
+            Subcommands = { SessionsRunCommand.Start(), SessionsRunCommand.Stop(), SessionsRunCommand.Restart(), SessionsRunCommand.Status(), list.Runs(List), logs.Runs(Logs), create.Runs(Start), remove.Runs(Remove) },
+        });
     }
 
-    /// <summary>Writes the list.</summary>
-    public static void Write(SessionsReply reply, Terminal terminal)
+    /// <summary>Writes the lists of nodes; with more than one, each session is shown with its node.</summary>
+    public static void Write(IReadOnlyList<SessionsReply> replies, Terminal terminal)
     {
-        if (reply.Sessions.Count == 0)
+        if (replies.All(reply => reply.Sessions.Count == 0))
         {
             terminal.Line("no session runs here");
             return;
         }
-        var table = new Table("SESSION", "STATE", "PORT", "CONNECTED");
-        foreach (var session in reply.Sessions)
+        var table = replies.Count == 1 ? new Table("SESSION", "STATE", "PORT", "CONNECTED") : new Table("SESSION", "STATE", "PORT", "CONNECTED", "NODE");
+        foreach (var reply in replies)
         {
-            var state = session.Exit is { } code ? $"{session.State} with {Number(code)}" : session.State;
-            table.Add(terminal.Safe(session.Id), terminal.Safe(state), session.Port == 0 ? "" : Number(session.Port), session.Port == 0 ? "" : Number(session.Connections));
+            foreach (var session in reply.Sessions)
+            {
+                var state = session.Exit is { } code ? $"{session.State} with {Number(code)}" : session.State;
+                table.Add(terminal.Safe(session.Id), terminal.Safe(state), session.Port == 0 ? "" : Number(session.Port), session.Port == 0 ? "" : Number(session.Connections), replies.Count == 1 ? null : terminal.Safe(reply.Cloud));
+            }
         }
         table.Write(terminal);
     }
@@ -93,22 +117,40 @@ internal static class SessionsCommand
 
     private static int List(Invocation invocation)
     {
-        var reply = invocation.Client.Get("/v1/sessions", SessionsApiJson.Default.SessionsReply);
-        if (invocation.Json) invocation.WriteJson(reply, SessionsApiJson.Default.SessionsReply);
-        else Write(reply, invocation.Terminal);
+        var replies = SessionNodes.ClientsOf(invocation).Select(client => client.Get("/v1/sessions", SessionsApiJson.Default.SessionsReply)).ToList();
+        foreach (var reply in replies)
+        {
+            if (invocation.Json) invocation.WriteJson(reply, SessionsApiJson.Default.SessionsReply);
+        }
+        if (!invocation.Json) Write(replies, invocation.Terminal);
         return 0;
     }
 
     private static int Logs(Invocation invocation)
     {
-        var log = invocation.Client.GetBytes($"/v1/sessions/{DaemonClient.Escape(invocation.Value(LogsId))}/log");
+        var path = $"/v1/sessions/{DaemonClient.Escape(invocation.Value(LogsId))}/log";
+        var clients = SessionNodes.ClientsOf(invocation);
+        var log = clients.SkipLast(1).Select(client => LogOf(client, path)).FirstOrDefault(found => found is not null) ?? clients[^1].GetBytes(path);
         foreach (var line in Encoding.UTF8.GetString(log).TrimEnd('\n').Split('\n')) invocation.Terminal.Line(invocation.Terminal.Safe(line));
         return 0;
     }
 
+    // Of several nodes here the last one says why there is none.
+    private static byte[]? LogOf(DaemonClient client, string path)
+    {
+        try
+        {
+            return client.GetBytes(path);
+        }
+        catch (DaemonErrorException e) when (e.Reply.Exit == (int)ExitCode.NotFound)
+        {
+            return null;
+        }
+    }
+
     private static int Start(Invocation invocation)
     {
-        var reply = invocation.Client.Post("/v1/sessions", new SessionCreateRequest(Read(invocation.Value(Script)), invocation.Value(Idle)), SessionsApiJson.Default.SessionCreateRequest, SessionsApiJson.Default.SessionCreatedReply);
+        var reply = SessionNodes.ClientsOf(invocation)[0].Post("/v1/sessions", new SessionCreateRequest(Read(invocation.Value(Script)), invocation.Value(Idle)), SessionsApiJson.Default.SessionCreateRequest, SessionsApiJson.Default.SessionCreatedReply);
         if (invocation.Json) invocation.WriteJson(reply, SessionsApiJson.Default.SessionCreatedReply);
         else Write(reply, invocation.Terminal);
         return 0;
@@ -116,7 +158,7 @@ internal static class SessionsCommand
 
     private static int Remove(Invocation invocation)
     {
-        var reply = invocation.Client.Send("POST", $"/v1/sessions/{DaemonClient.Escape(invocation.Value(RemoveId))}/remove", SessionsApiJson.Default.SessionRemovedReply);
+        var reply = SessionNodes.ClientsOf(invocation)[0].Send("POST", $"/v1/sessions/{DaemonClient.Escape(invocation.Value(RemoveId))}/remove", SessionsApiJson.Default.SessionRemovedReply);
         if (invocation.Json) invocation.WriteJson(reply, SessionsApiJson.Default.SessionRemovedReply);
         else invocation.Terminal.Line($"session {invocation.Terminal.Safe(reply.Id)} has ended");
         return 0;

@@ -50,7 +50,20 @@ internal sealed class DaemonProcess : IDisposable
     /// <param name="home">Its home; made when it does not exist.</param>
     /// <param name="arguments">Arguments after "daemon".</param>
     /// <param name="inBackground">True: it outlives this process. False: it ends in order when this process ends, however that happens.</param>
-    public static DaemonProcess Start(string home, IReadOnlyList<string> arguments, bool inBackground)
+    public static DaemonProcess Start(string home, IReadOnlyList<string> arguments, bool inBackground) =>
+        Run(home, ["daemon", "--json", "--home", home, .. arguments, .. inBackground ? Array.Empty<string>() : ["--until-stdin-ends"]], inBackground);
+
+    /// <summary>Starts the nodes of pc sessions in the background.</summary>
+    /// <param name="folder">Where they live: their errors go to logs/daemon.log there.</param>
+    /// <param name="home">The home in which that folder is.</param>
+    /// <param name="arguments">Arguments after "sessions".</param>
+    public static DaemonProcess StartSessions(string folder, string home, IReadOnlyList<string> arguments)
+    {
+        MakePrivate(home);
+        return Run(folder, ["sessions", "--json", "--home", home, .. arguments], inBackground: true);
+    }
+
+    private static DaemonProcess Run(string home, IReadOnlyList<string> words, bool inBackground)
     {
         var logs = Path.Combine(home, "logs");
         MakePrivate(home);
@@ -61,15 +74,14 @@ internal sealed class DaemonProcess : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardInput = !inBackground,
             // The shell becomes the daemon: setsid takes it away from this terminal's signals and hang-up.
-            ArgumentList = { "-c", $"exec setsid \"$@\" 2>> \"$PC_START_LOG\"{(inBackground ? " < /dev/null" : "")}", "sh", Launcher.Program, "daemon", "--json", "--home", home },
+            ArgumentList = { "-c", $"exec setsid \"$@\" 2>> \"$PC_START_LOG\"{(inBackground ? " < /dev/null" : "")}", "sh", Launcher.Program },
             Environment =
             {
                 ["PC_START_LOG"] = Path.Combine(logs, "daemon.log"),
             },
         };
         foreach (var (name, value) in Settings) start.Environment[name] = value;
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        if (!inBackground) start.ArgumentList.Add("--until-stdin-ends");
+        foreach (var word in words) start.ArgumentList.Add(word);
         var process = Process.Start(start) ?? throw new PcException(ErrorCode.DaemonStartFailed, "no process could be started");
         return new DaemonProcess(process, home);
     }

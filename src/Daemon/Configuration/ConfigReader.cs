@@ -6,6 +6,7 @@ using PeoplesCloud.Base;
 using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Programs.Policy;
+using PeoplesCloud.Sessions.Channels;
 using PeoplesCloud.Sessions.Redis;
 
 namespace PeoplesCloud.Daemon.Configuration;
@@ -54,6 +55,7 @@ internal static class ConfigReader
         ["sessions.mode"] = "PC_SESSIONS_MODE",
         ["sessions.read-only"] = "PC_SESSIONS_READ_ONLY",
         ["sessions.hostname"] = "PC_SESSIONS_HOSTNAME",
+        ["sessions.group"] = "PC_SESSIONS_GROUP",
     };
 
     /// <inheritdoc cref="DaemonConfig.Load"/>
@@ -93,14 +95,14 @@ internal static class ConfigReader
             Mdns = values.Boolean("mdns") ?? true,
             Relay = ReadRelay(values),
             Gateway = new GatewayConfig { Listen = values.EndPoint("gateway.listen") },
-            Sessions = ReadSessions(values),
+            Sessions = ReadSessions(values, environment),
             Web = new WebConfig { Serve = values.Boolean("web.serve") ?? true, Port = values.Integer("web.port", 0, 65535) },
         };
         if (problems.Count > 0) throw new PcException(ErrorCode.ConfigInvalid, "the configuration has problems: " + string.Join("; ", problems), $"correct {file}, the PC_ variables or the flags");
         return config;
     }
 
-    private static SessionsConfig ReadSessions(Values values)
+    private static SessionsConfig ReadSessions(Values values, IReadOnlyDictionary<string, string?> environment)
     {
         var defaults = new SessionsConfig();
         var sessions = new SessionsConfig
@@ -110,9 +112,11 @@ internal static class ConfigReader
             Password = values.Password("sessions.password", "sessions.password-file"),
             Redis = values.Redis("sessions.redis", "sessions.redis-password-file"),
             RedisCaFile = values.Text("sessions.redis-ca-file"),
-            Mode = values.OneOf("sessions.mode", "sandbox", "docker"),
+            // PyCloud looks whether the variable is there, and not what it says.
+            Mode = values.OneOf("sessions.mode", "sandbox", "docker") ?? (environment.GetValueOrDefault("PYCLOUD_USE_DOCKER") is null ? null : "docker"),
             ReadOnly = values.Folders("sessions.read-only", 16),
             Hostname = values.HostName("sessions.hostname"),
+            Group = values.Group("sessions.group", environment.GetValueOrDefault("PYCLOUD_GROUP")) ?? defaults.Group,
         };
         if (sessions.Swarm is not null && sessions.Redis is null && sessions.Password is null && !IPAddress.IsLoopback(sessions.Listen.Address))
             values.Problem($"sessions.listen = '{sessions.Listen}' would open the endpoint to whoever reaches it: set sessions.password-file, or listen on 127.0.0.1");
@@ -190,6 +194,14 @@ internal static class ConfigReader
         {
             if (Text(key) is not { } text || allowed.Contains(text, StringComparer.Ordinal)) return Text(key);
             problems.Add($"{key} = '{Printable(text)}': {string.Join(" or ", allowed)}");
+            return null;
+        }
+
+        public string? Group(string key, string? variable)
+        {
+            var (from, text) = Text(key) is { } set ? (key, set) : ("PYCLOUD_GROUP", variable is { Length: > 0 } ? variable : null);
+            if (text is null || SessionGroup.IsName(text)) return text;
+            problems.Add($"{from} = '{Printable(text)}': 1 to 32 letters, digits, - and _");
             return null;
         }
 

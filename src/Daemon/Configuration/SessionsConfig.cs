@@ -1,4 +1,5 @@
 using System.Net;
+using PeoplesCloud.Sessions.Channels;
 using PeoplesCloud.Sessions.Redis;
 
 namespace PeoplesCloud.Daemon.Configuration;
@@ -32,6 +33,9 @@ public sealed record SessionsConfig
 
     /// <summary>What answers call this machine, for whoever connects to a session. Null (the default): its name.</summary>
     public string? Hostname { get; init; }
+
+    /// <summary>The group whose channels this node uses, apart from those of others. Default: what PYCLOUD_GROUP says, else pycloud, whose channels are those that clients know.</summary>
+    public string Group { get; init; } = SessionGroup.First;
 
     /// <summary>Whether anything carries messages.</summary>
     public bool IsOn => Swarm is not null || Redis is not null;

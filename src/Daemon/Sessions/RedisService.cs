@@ -40,6 +40,9 @@ internal sealed class RedisService : IAsyncDisposable
     /// <summary>Who answers.</summary>
     public RedisClaims Claims { get; }
 
+    /// <summary>Whether messages are carried now.</summary>
+    public bool IsConnected => Client.IsConnected && Channels.IsConnected;
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Http;
 using PeoplesCloud.Daemon.Local;
 
@@ -10,7 +11,9 @@ namespace PeoplesCloud.Daemon.Sessions;
 
 /// <summary>What pc sessions asks (docs/protocols/local-api.md).</summary>
 /// <param name="node">This node as one that answers requests; null when sessions are off.</param>
-internal sealed class SessionEndpoints(SessionNode? node)
+/// <param name="config">The table [sessions].</param>
+/// <param name="redis">The Redis that carries messages; null when a swarm does.</param>
+internal sealed class SessionEndpoints(SessionNode? node, SessionsConfig config, RedisService? redis)
 {
     // A script of the largest kind, each of its bytes escaped.
     private const int MaxRequestBytes = 8 << 20;
@@ -24,11 +27,19 @@ internal sealed class SessionEndpoints(SessionNode? node)
     {
         routes.MapMethods("/v1/sessions", ["GET"], ListAsync).WithMetadata(LocalRightMetadata.User);
         routes.MapMethods("/v1/sessions", ["POST"], CreateAsync).WithMetadata(LocalRightMetadata.User);
+        routes.MapMethods("/v1/sessions/node", ["GET"], NodeAsync).WithMetadata(LocalRightMetadata.User);
         routes.MapMethods("/v1/sessions/{session}/log", ["GET"], LogAsync).WithMetadata(LocalRightMetadata.User);
         routes.MapMethods("/v1/sessions/{session}/remove", ["POST"], RemoveAsync).WithMetadata(LocalRightMetadata.User);
     }
 
     private Task ListAsync(HttpContext context) => Bodies.WriteJsonAsync(context.Response, Node.List(), Json.SessionsReply, context.RequestAborted);
+
+    private Task NodeAsync(HttpContext context)
+    {
+        var connected = redis is null || redis.IsConnected;
+        var reply = new SessionNodeReply(Node.Cloud, config.Redis?.ToString() ?? $"swarm {config.Swarm}", connected, connected ? null : redis!.Client.Problem, config.Group, Node.Count, Node.Refusal?.Message);
+        return Bodies.WriteJsonAsync(context.Response, reply, Json.SessionNodeReply, context.RequestAborted);
+    }
 
     private async Task CreateAsync(HttpContext context)
     {

@@ -1,9 +1,11 @@
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
@@ -23,9 +25,11 @@ internal sealed class SessionNode : IAsyncDisposable
     private readonly SessionHost _host;
     private readonly SessionService _service;
     private readonly TimeProvider _time;
+    private readonly Func<HostPolicy> _policy;
     private readonly bool _wantsDocker;
 
     /// <summary>Makes the node; it hears nothing before <see cref="RunAsync"/>.</summary>
+    /// <param name="cloud">Its id in messages: <see cref="CloudOf"/>.</param>
     /// <param name="config">The table [sessions].</param>
     /// <param name="folder">The folder of sessions.</param>
     /// <param name="channels">What carries messages; stays the caller's.</param>
@@ -35,9 +39,9 @@ internal sealed class SessionNode : IAsyncDisposable
     /// <param name="policy">What the owner allows, asked anew each time.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
-    public SessionNode(SessionsConfig config, string folder, IChannels channels, IAnswerKeys? claims, IRuntime runtime, IHostMeter meter, Func<HostPolicy> policy, TimeProvider time, ILogger logger)
+    public SessionNode(string cloud, SessionsConfig config, string folder, IChannels channels, IAnswerKeys? claims, IRuntime runtime, IHostMeter meter, Func<HostPolicy> policy, TimeProvider time, ILogger logger)
     {
-        _time = time;
+        (_time, _policy) = (time, policy);
         _wantsDocker = config.Mode == "docker";
         var network = policy().Network;
         var options = new SessionHostOptions
@@ -50,8 +54,27 @@ internal sealed class SessionNode : IAsyncDisposable
         _host = new SessionHost(options, new SessionLimits(), runtime, time, logger);
         var agreement = claims is null ? SessionAgreement.Coordinated : SessionAgreement.Claimed;
         _service = new SessionService(
-            SessionNames.CloudId(RandomNumberGenerator.GetBytes(6)), new SessionEngineOptions { Agreement = agreement }, channels, claims, _host, () => LoadOf(meter, policy()), NewId, time, logger);
+            cloud, new SessionEngineOptions { Agreement = agreement }, channels, claims, _host, () => LoadOf(meter, policy()), NewId, time, logger);
     }
+
+    /// <summary>Raised when something became of a session here; on any thread, and quickly handled.</summary>
+    public event Action<SessionInput>? Happened
+    {
+        add => _host.Happened += value;
+        remove => _host.Happened -= value;
+    }
+
+    /// <summary>Its id in messages.</summary>
+    public string Cloud => _service.Cloud;
+
+    /// <summary>How many sessions run or sleep here.</summary>
+    public int Count => _host.Sessions.Count(view => view.State is SessionState.Running or SessionState.Asleep);
+
+    /// <summary>Why the owner of this node lets it take no sessions now; null when it may.</summary>
+    public PcException? Refusal => RefusalOf(_policy());
+
+    /// <summary>The id of a node in messages: the same after each restart, and known to whoever knows the node.</summary>
+    public static string CloudOf(PeerId node) => SessionNames.CloudId(SHA256.HashData(Encoding.ASCII.GetBytes($"peoples-cloud cloud of {node}")));
 
     /// <summary>Answers until it is cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => _service.RunAsync(cancellationToken);
