@@ -21,6 +21,7 @@ using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Local;
 using PeoplesCloud.Daemon.Logging;
 using PeoplesCloud.Daemon.Mesh;
+using PeoplesCloud.Daemon.Power;
 using PeoplesCloud.Daemon.Schedules;
 using PeoplesCloud.Daemon.Sessions;
 using PeoplesCloud.Daemon.Storage;
@@ -50,6 +51,9 @@ internal sealed class DaemonNode : IAsyncDisposable
 
     /// <summary>How long stopping waits until what its programs did is written down, and for answers that are under way.</summary>
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+
+    /// <summary>What an owner that asks for a host is told while the machine is about to sleep.</summary>
+    private const string AboutToSleep = "is about to sleep";
 
     private readonly DaemonConfig _config;
     private readonly bool _fences;
@@ -366,6 +370,21 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor.Run("journal", FailurePolicy.Restart, programHost.RunAsync);
         _supervisor.Run("bundles", FailurePolicy.Restart, bundleKeeper.RunAsync);
         if (_config.Hosts) _supervisor.Run("packages", FailurePolicy.Restart, packageKeeper.RunAsync);
+        if (_config is { Hosts: true, SystemBus: { } bus }) _supervisor.Run("sleep", FailurePolicy.Restart, new SleepWatch(bus, SleepAsync, EndSleep, _time, loggers.CreateLogger("Power")).RunAsync);
+
+        async Task SleepAsync()
+        {
+            programHost.TakesNone ??= AboutToSleep;
+            await leases.SleepAsync();
+            await recorder.WrittenAsync();
+        }
+
+        void EndSleep()
+        {
+            if (programHost.TakesNone == AboutToSleep) programHost.TakesNone = null;
+            leases.EndSleep();
+        }
+
         Owns(async () =>
         {
             // Programs go to other hosts while this one still votes, and that is told before it leaves.

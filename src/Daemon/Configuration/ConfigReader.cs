@@ -5,6 +5,7 @@ using Microsoft.Extensions.Configuration;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Home;
+using PeoplesCloud.Daemon.Power;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Sessions.Channels;
 using PeoplesCloud.Sessions.Redis;
@@ -96,6 +97,7 @@ internal static class ConfigReader
             Relay = ReadRelay(values),
             Gateway = new GatewayConfig { Listen = values.EndPoint("gateway.listen") },
             Sessions = ReadSessions(values, environment),
+            SystemBus = environment.GetValueOrDefault("DBUS_SYSTEM_BUS_ADDRESS") is { Length: > 0 } bus ? bus : SystemBus.DefaultAddress,
             Web = new WebConfig { Serve = values.Boolean("web.serve") ?? true, Port = values.Integer("web.port", 0, 65535) },
         };
         if (problems.Count > 0) throw new PcException(ErrorCode.ConfigInvalid, "the configuration has problems: " + string.Join("; ", problems), $"correct {file}, the PC_ variables or the flags");

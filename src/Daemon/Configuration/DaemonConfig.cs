@@ -58,6 +58,9 @@ public sealed record DaemonConfig
     /// <summary>What this node shows to the world.</summary>
     public GatewayConfig Gateway { get; init; } = new();
 
+    /// <summary>Where the machine's system bus is, which tells of its sleep (unix:path=PATH, from DBUS_SYSTEM_BUS_ADDRESS or its usual place); null (the default here): nobody is asked.</summary>
+    public string? SystemBus { get; init; }
+
     /// <summary>How browsers on this machine reach web programs.</summary>
     public WebConfig Web { get; init; } = new();
 

@@ -111,6 +111,7 @@ internal static class HostSettings
     /// <summary>Bytes in the largest unit in which they are a whole number, so that they are read again as the same.</summary>
     public static string Shown(long bytes)
     {
+        if (bytes == 0) return "0";
         (string Name, long Bytes)[] units = [("TiB", 1L << 40), ("GiB", 1L << 30), ("MiB", 1L << 20), ("KiB", 1L << 10)];
         foreach (var (name, size) in units)
             if (bytes % size == 0) return string.Create(CultureInfo.InvariantCulture, $"{bytes / size}{name}");

@@ -47,6 +47,7 @@ internal sealed class LeaseService : IProgramLeases, IAsyncDisposable
     private Action<LocalSwarm> _reconcile = _ => { };
     private ITimer? _timer;
     private volatile bool _draining;
+    private volatile bool _sleeping;
 
     /// <summary>Makes the service; nothing is held before <see cref="Start"/>.</summary>
     /// <param name="swarms">The swarms.</param>
@@ -87,8 +88,8 @@ internal sealed class LeaseService : IProgramLeases, IAsyncDisposable
         };
     }
 
-    /// <summary>Whether this node takes no programs: it was drained, or stops.</summary>
-    public bool IsDraining => _draining;
+    /// <summary>Whether this node takes no programs: it was drained, stops, or its machine is about to sleep.</summary>
+    public bool IsDraining => _draining || _sleeping;
 
     /// <summary>Takes part in the leases of the swarms that there are and those that come. Nothing of an earlier daemon may run any more.</summary>
     /// <param name="host">Runs the programs.</param>
@@ -133,8 +134,28 @@ internal sealed class LeaseService : IProgramLeases, IAsyncDisposable
     public void EndDrain()
     {
         _draining = false;
-        foreach (var leases in _leases.Values) leases.Drain(false);
+        DrainEngines();
         LookAtAll();
+    }
+
+    /// <summary>
+    /// The machine is about to sleep: what another host can run is given to it, as by a drain; completes when that was told. What nobody else can run sleeps along.
+    /// </summary>
+    public async Task SleepAsync()
+    {
+        _sleeping = true;
+        _ = await HandOverAsync(all: false, "this host's machine goes to sleep");
+        _swarms.Say();
+        await _outbox.WhenIdleAsync();
+    }
+
+    /// <summary>The machine is awake again: this node takes programs, unless it is drained otherwise.</summary>
+    public void EndSleep()
+    {
+        _sleeping = false;
+        DrainEngines();
+        LookAtAll();
+        _swarms.Say();
     }
 
     /// <summary>
@@ -146,7 +167,17 @@ internal sealed class LeaseService : IProgramLeases, IAsyncDisposable
     public async Task<IReadOnlyList<HandOverResult>> DrainAsync(bool all, string why)
     {
         _draining = true;
-        foreach (var leases in _leases.Values) leases.Drain(true);
+        return await HandOverAsync(all, why);
+    }
+
+    private void DrainEngines()
+    {
+        foreach (var leases in _leases.Values) leases.Drain(IsDraining);
+    }
+
+    private async Task<IReadOnlyList<HandOverResult>> HandOverAsync(bool all, string why)
+    {
+        DrainEngines();
         var results = new List<HandOverResult>();
         var handing = new List<Task>();
         foreach (var (swarm, leases) in _leases)
@@ -196,7 +227,7 @@ internal sealed class LeaseService : IProgramLeases, IAsyncDisposable
     private void Add(LocalSwarm swarm)
     {
         lock (_gate) _leases = _leases.SetItem(swarm.Id, new SwarmLeases(swarm, _context));
-        if (_draining) Of(swarm.Id)?.Drain(true);
+        if (IsDraining) Of(swarm.Id)?.Drain(true);
     }
 
     private void Remove(LocalSwarm swarm)

@@ -11,6 +11,7 @@ internal sealed class Outbox<TKey>(int maxPerKey, Action<Exception> failed) : IA
     private readonly Dictionary<TKey, int> _underWay = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? _idle;
     private int _count;
     private bool _closed;
 
@@ -26,6 +27,12 @@ internal sealed class Outbox<TKey>(int maxPerKey, Action<Exception> failed) : IA
         }
         _ = RunAsync(key, work);
         return true;
+    }
+
+    /// <summary>Completes at a moment at which nothing is under way.</summary>
+    public Task WhenIdleAsync()
+    {
+        lock (_gate) return _count == 0 ? Task.CompletedTask : (_idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
     }
 
     /// <summary>Waits until nothing is under way, at most for <paramref name="patience"/>, then cancels what is left.</summary>
@@ -67,7 +74,12 @@ internal sealed class Outbox<TKey>(int maxPerKey, Action<Exception> failed) : IA
             lock (_gate)
             {
                 if (--_underWay[key] == 0) _underWay.Remove(key);
-                if (--_count == 0 && _closed) _drained.TrySetResult();
+                if (--_count == 0)
+                {
+                    if (_closed) _drained.TrySetResult();
+                    _idle?.TrySetResult();
+                    _idle = null;
+                }
             }
         }
     }
