@@ -29,6 +29,12 @@ public sealed record RunLimits
 
     /// <summary>What it may write to its own folder and to /tmp, each, in bytes. Default 256 MiB.</summary>
     public long DiskBytes { get; init; } = 256L << 20;
+
+    /// <summary>
+    /// How many files, sockets and pipes each of its processes may have open, less where the host allows less. What is open takes memory of the kernel
+    /// that nobody counts, and a place among those of the whole host; servers of friends have far fewer connections.
+    /// </summary>
+    public const int OpenFiles = 8192;
 }
 
 /// <summary>One command to run under limits.</summary>

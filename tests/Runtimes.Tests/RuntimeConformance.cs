@@ -242,6 +242,21 @@ public abstract partial class RuntimeConformance : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Sockets_without_end_are_refused_at_the_limit()
+    {
+        var (exit, output) = await RunAsync(Python("""
+            import socket
+            held = []
+            try:
+              while len(held) < 100000: held.append(socket.socket())
+            except OSError as e: print(len(held), e.strerror)
+            """));
+
+        Assert.Equal((0, "Too many open files\n"), (exit.ExitCode, output.Out[(output.Out.IndexOf(' ', StringComparison.Ordinal) + 1)..]));
+        Assert.InRange(int.Parse(output.Out[..output.Out.IndexOf(' ', StringComparison.Ordinal)], System.Globalization.CultureInfo.InvariantCulture), 500, RunLimits.OpenFiles);
+    }
+
+    [Fact]
     public async Task Processor_time_is_limited_where_the_host_can()
     {
         var report = (await Runtime.ProbeAsync(Token)).Single(report => string.Equals(report.Name, "cpu", StringComparison.Ordinal));

@@ -109,9 +109,8 @@ internal static class DockerContainer
 
     private static JsonArray UserLimits(bool isPodman)
     {
-        var limits = new JsonArray(One("core", 0));
-        // Docker's daemon passes its own numbers on. Podman asks for a million each, which not every root may have; of processes, not more than there can be numbers.
-        if (isPodman && HostProcess.OwnLimit("Max open files") is { } files) limits.Add(One("nofile", files));
+        var limits = new JsonArray(One("core", 0), One("nofile", isPodman ? Math.Min(HostProcess.OwnLimit("Max open files") ?? RunLimits.OpenFiles, RunLimits.OpenFiles) : RunLimits.OpenFiles));
+        // Docker's daemon passes its own number of processes on. Podman asks for a million, which not every root may have; and not more than there can be numbers.
         if (isPodman) limits.Add(One("nproc", Math.Min(HostProcess.OwnLimit("Max processes") ?? DockerLimits.Processes, DockerLimits.Processes)));
         return limits;
 

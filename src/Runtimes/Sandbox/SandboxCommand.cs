@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using PeoplesCloud.Runtimes.Docker;
 
 namespace PeoplesCloud.Runtimes.Sandbox;
 
@@ -94,6 +95,7 @@ internal static class SandboxCommand
     {
         yield return "prlimit";
         yield return "--core=0";
+        yield return $"--nofile={Math.Min(HostProcess.OwnLimit("Max open files") ?? RunLimits.OpenFiles, RunLimits.OpenFiles)}";
         if (!cgroupLimitsPids) yield return $"--nproc={limits.Pids + 2}";
         if (!cgroupLimitsMemory) yield return $"--data={limits.MemoryBytes}";
         yield return "--";

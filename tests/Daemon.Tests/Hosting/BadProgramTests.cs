@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Http.Json;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Runtimes;
 
 namespace PeoplesCloud.Daemon.Tests.Hosting;
 
@@ -80,7 +81,7 @@ public sealed class BadProgramTests
         Assert.InRange(await RunAsync(oak, "forks", Forks), 1, 127);
         Assert.InRange(await RunAsync(oak, "fills", FillsItsDisk), 1L << 20, DiskBytes);
         await RunAsync(oak, "floods", FloodsItsLog);
-        Assert.InRange(await RunAsync(oak, "sockets", OpensSockets), 1, 10_000);
+        Assert.InRange(await RunAsync(oak, "sockets", OpensSockets), 1, RunLimits.OpenFiles);
         await RunAsync(oak, "ignores", IgnoresTheEnd);
         await DeployAsync(oak, "exits", ExitsAtOnce);
 
