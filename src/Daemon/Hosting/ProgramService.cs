@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Storage;
@@ -34,6 +35,7 @@ internal sealed class ProgramService : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly BundleMemory _bundles = new();
+    private readonly Turns<(SwarmId Swarm, string Name)> _deploying = new();
     private readonly Outbox<SwarmId> _reconciling;
     private readonly IReadOnlyList<SwarmState> _loaded;
 
@@ -125,6 +127,9 @@ internal sealed class ProgramService : IAsyncDisposable
         var adder = new UnixFsAdder(new GrantingBlockStore(hold, _access, swarm.Id));
         var deployer = new Deployer(new BundlePacker(adder.AddStreamAsync, BundleLimits.Default, _bundles), _mesh, new DeployTimeouts(), new Random(_seed()), _time);
         var steps = new StepQueue(step);
+        // Each must know of the one before, which it replaces: two at once would leave two programs of one name, on two hosts.
+        var name = ProgramName.Choose(order.Name, order.Path);
+        using var turn = await _deploying.TakeAsync((swarm.Id, name), () => steps.Add($"another deploy of {name} is under way and goes first"), cancellationToken);
         DeployResult result;
         try
         {
@@ -246,7 +251,7 @@ internal sealed class ProgramService : IAsyncDisposable
         return named.Count switch
         {
             1 => named[0],
-            0 => throw new PcException(ErrorCode.ProgramNotFound, $"{state.Name} has no program '{new string([.. name.Take(80).Where(c => !char.IsControl(c))])}'"),
+            0 => throw new PcException(ErrorCode.ProgramNotFound, $"{state.Name} has no program '{new string([.. name.Take(80).Where(c => !char.IsControl(c))])}'{(Spelling.Nearest(name, programs.Select(program => program.Deployed.Name), most: 2) is { } near ? $"; did you mean {near}?" : "")}"),
             _ => throw new PcException(ErrorCode.NameAmbiguous, $"'{name}' fits {named.Count} programs of {state.Name}"),
         };
     }

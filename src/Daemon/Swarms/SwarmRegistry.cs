@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Storage;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Swarm;
@@ -56,7 +57,7 @@ internal sealed class SwarmRegistry
         return byId.Count switch
         {
             1 => byId[0],
-            0 => throw new PcException(ErrorCode.SwarmUnknown, $"this node is in no swarm called {Shown(nameOrId)}"),
+            0 => throw new PcException(ErrorCode.SwarmUnknown, $"this node is in no swarm called {Shown(nameOrId)}{(Spelling.Nearest(nameOrId, swarms.Select(swarm => swarm.Name), most: 2) is { } near ? $"; did you mean {near}?" : "")}"),
             _ => throw new PcException(ErrorCode.NameAmbiguous, $"{Shown(nameOrId)} fits {byId.Count} swarms"),
         };
     }
