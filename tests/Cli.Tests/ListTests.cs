@@ -71,6 +71,33 @@ public sealed class ListTests
             """.ReplaceLineEndings("\n"), output.ToString(), StringComparison.Ordinal);
     }
 
+    // Where a program was and is, since when two hosts may run it, and what of its data was kept apart.
+    [Fact]
+    public void The_list_says_what_happened_to_a_program()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        RunInfo Run(string host, int began, int? ended, string? why) => new(host, 1, Time.AddSeconds(began), ended is { } end ? Time.AddSeconds(end) : null, why, null);
+        string At(int seconds) => Time.AddSeconds(seconds).ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture);
+        ProgramInfo Program(string name, params RunInfo[] runs) => new(name, "Qm", "py3", "oak", "fir", "running", null, 0, default, Runs: runs);
+        ProgramInfo[] programs =
+        [
+            Program("bot", Run("elm", 0, 10, "lease lost"), Run("fir", 14, null, null)),
+            Program("calm", Run("fir", 0, null, null)),
+            Program("gone", Run("elm", 0, null, null), Run("fir", 14, 20, "handed over")),
+            Program("same", Run("fir", 0, 10, "host stopped"), Run("fir", 14, null, null)),
+            Program("split") with { Alone = true, AloneSince = Time, Conflicts = [new ConflictInfo("elm", Time, "1 file is in data.conflict-elm-1")] },
+        ];
+        ListView.Write(Read(new ListReply([Friends.Swarms[0] with { Programs = programs }])), new Terminal(output, TextWriter.Null, false, false, false), "/home");
+        Assert.EndsWith($"""
+              split    running  fir   oak    py3       Qm
+              bot ran on elm until {At(10)} (lease lost), on fir since {At(14)}
+              gone ran on elm, which went silent, on fir until {At(20)} (handed over)
+              split goes on without most of its guardians since {At(0)}: another host may run it too until they meet
+              split: data that was not taken over was kept on elm ({At(0)}): 1 file is in data.conflict-elm-1; see pc data list friends split
+
+            """.ReplaceLineEndings("\n"), output.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_list_says_who_takes_this_node_for_no_member()
     {

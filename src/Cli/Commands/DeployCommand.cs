@@ -110,6 +110,7 @@ internal static class DeployCommand
         terminal.Line($"{terminal.Bold(terminal.Safe(reply.Program))} ({reply.Language}) {(reply.Next is null ? "runs" : "waits")} on {terminal.Bold(terminal.Safe(reply.Host))}{(reply.Next is { } next ? $" until {next.ToLocalTime().ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}" : "")}");
         WriteCandidates(reply.Candidates, terminal, "  ");
         terminal.Line($"  hash  {reply.Hash}");
+        if (reply.Url is { } url) terminal.Line($"  web   {terminal.Safe(url)}");
         terminal.Line($"  log   {Launcher.Line(invocation.Home, $"logs -f {Launcher.Quote(swarm)} {Launcher.Quote(reply.Program)}")}");
         return 0;
     }

@@ -55,7 +55,9 @@ internal static class ListView
         foreach (var program in all)
         {
             if (program.TextOrNull("alone") == "true")
-                terminal.Line($"  {terminal.Safe(program.Text("name"))} goes on without most of its guardians: another host may run it too until they meet");
+                terminal.Line($"  {terminal.Safe(program.Text("name"))} goes on without most of its guardians{(program.TextOrNull("aloneSince") is { } since ? $" since {RunsText.Time(since)}" : "")}: another host may run it too until they meet");
+            foreach (var conflict in program["conflicts"]?.Items ?? [])
+                terminal.Line($"  {terminal.Safe(program.Text("name"))}: data that was not taken over was kept on {terminal.Safe(conflict.Text("on"))} ({RunsText.Time(conflict.TextOrNull("told"))}): {terminal.Safe(conflict.Text("what"))}; see pc data list {terminal.Safe(swarm.Text("name"))} {terminal.Safe(program.Text("name"))}");
             if (RunsText.Of(program, terminal) is { } runs) terminal.Line("  " + runs);
         }
         foreach (var program in all)

@@ -12,14 +12,14 @@ internal static class RunsText
         if (program["runs"]?.Items is not { Count: > 1 } runs) return null;
         var (before, last) = (runs[^2], runs[^1]);
         if (before.Text("host") == last.Text("host") && last.TextOrNull("ended") is null) return null;
-        return $"{terminal.Safe(program.Text("name"))} ran on {terminal.Safe(before.Text("host"))} {Until(before, "which went silent", terminal)}, on {terminal.Safe(last.Text("host"))} {(last.TextOrNull("ended") is null ? "since " + Time(last.TextOrNull("began")) : Until(last, "", terminal))}";
+        return $"{terminal.Safe(program.Text("name"))} ran on {terminal.Safe(before.Text("host"))}{Until(before, ", which went silent", terminal)}, on {terminal.Safe(last.Text("host"))}{(last.TextOrNull("ended") is null ? " since " + Time(last.TextOrNull("began")) : Until(last, "", terminal))}";
     }
 
     private static string Until(JsonText run, string silent, Terminal terminal) =>
-        run.TextOrNull("ended") is { } ended ? $"until {Time(ended)} ({terminal.Safe(run.TextOrNull("why") ?? "unknown")})" : silent;
+        run.TextOrNull("ended") is { } ended ? $" until {Time(ended)} ({terminal.Safe(run.TextOrNull("why") ?? "unknown")})" : silent;
 
-    // Of today the time says enough.
-    private static string Time(string? text)
+    /// <summary>A time for people: of today the time says enough.</summary>
+    public static string Time(string? text)
     {
         if (!DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out var time)) return "-";
         var local = time.ToLocalTime();

@@ -97,11 +97,16 @@ public sealed record MemberInfo(string PeerId, string Name, string Role, string 
 /// One program. State: starting, running, restarting, stopped, failed, waiting (no host may run it now), scheduled (it waits for its next time), unknown (its host is not awake).
 /// FormerKeyHolders: who left or was removed and can open the bundle; null when nobody. Runs: where it ran lately, the newest last; null when nowhere yet.
 /// Schedule: when it is started and what of that is next and over; null when it runs all the time.
-/// Alone: whether its host goes on without a majority of its guardians, so that another may run it too. Guardians: who votes on where it runs.
+/// Alone: whether its host goes on without a majority of its guardians, so that another may run it too; AloneSince: since when, null when that is not known.
+/// Guardians: who votes on where it runs. Conflicts: data that a newer version did not take over, told within the last week; null when there is none.
 /// </summary>
 public sealed record ProgramInfo(
     string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed, IReadOnlyList<string>? FormerKeyHolders = null,
-    IReadOnlyList<RunInfo>? Runs = null, bool Alone = false, IReadOnlyList<string>? Guardians = null, ScheduleInfo? Schedule = null);
+    IReadOnlyList<RunInfo>? Runs = null, bool Alone = false, IReadOnlyList<string>? Guardians = null, ScheduleInfo? Schedule = null,
+    DateTimeOffset? AloneSince = null, IReadOnlyList<ConflictInfo>? Conflicts = null);
+
+/// <summary>Data of a program that was kept apart: by whom, when that was told, and how much of it under which name.</summary>
+public sealed record ConflictInfo(string On, DateTimeOffset Told, string What);
 
 /// <summary>
 /// One time that a host ran a program, as it wrote it down, by its clock. Ended null: it runs, or it did not say. Why: finished, stopped, handed over, lease lost,
@@ -134,8 +139,8 @@ public sealed record DeployRequest(string Path, string? Language, string? Name, 
     public override string ToString() => $"deploy {Path}";
 }
 
-/// <summary>The result of deploy. Next: of a program with a schedule, when it is started first; null for others.</summary>
-public sealed record DeployReply(string Program, string Hash, string Language, string Host, string HostPeerId, IReadOnlyList<Candidate> Candidates, DateTimeOffset? Next = null);
+/// <summary>The result of deploy. Next: of a program with a schedule, when it is started first; null for others. Url: of a web program, where a browser on the deployer's machine finds it.</summary>
+public sealed record DeployReply(string Program, string Hash, string Language, string Host, string HostPeerId, IReadOnlyList<Candidate> Candidates, DateTimeOffset? Next = null, string? Url = null);
 
 /// <summary>A member that was asked to host. Chosen, or why not.</summary>
 public sealed record Candidate(string Name, string PeerId, double? Rank, bool Chosen, string Why);

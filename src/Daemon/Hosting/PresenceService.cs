@@ -21,6 +21,7 @@ internal sealed class PresenceService(ProgramHost programs, LeaseService leases,
 
     private readonly Lock _gate = new();
     private readonly Dictionary<EntryHash, (string State, DateTimeOffset Since)> _since = [];
+    private readonly Dictionary<EntryHash, DateTimeOffset> _aloneSince = [];
     private IReadOnlyList<string> _addresses = [];
     private double _rank = double.NaN;
     private bool _leaving;
@@ -91,7 +92,20 @@ internal sealed class PresenceService(ProgramHost programs, LeaseService leases,
         var held = leases.Of(status.Spec.Swarm)?.Held.GetValueOrDefault(status.Spec.Id);
         return new RunningProgram(status.Spec.Id, state, status.Detail, status.Restarts, known.Since, held?.Epoch ?? 0, held?.Alone ?? false)
         {
+            AloneSince = AloneSince(status.Spec.Id, held is { Alone: true }),
             Last = status.Spec.Deployed.Manifest.Schedule is not null && lastTimeOf(status.Spec.Id) is { } last ? (last.Due, last.Result) : null,
         };
+    }
+
+    // How long another host may have run it too: who reads the list wants to know.
+    private DateTimeOffset? AloneSince(EntryHash program, bool alone)
+    {
+        if (!alone)
+        {
+            _aloneSince.Remove(program);
+            return null;
+        }
+        if (!_aloneSince.TryGetValue(program, out var since)) _aloneSince[program] = since = time.GetUtcNow();
+        return since;
     }
 }

@@ -8,6 +8,8 @@ using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Contents;
 using PeoplesCloud.Daemon.Http;
 using PeoplesCloud.Daemon.Joining;
+using PeoplesCloud.Daemon.Swarms;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Local;
 
@@ -124,9 +126,14 @@ internal sealed class LocalEndpoints(DaemonNode node)
         await StreamAsync<DeployReply>(context, Json.EventDeployReply, async (write, cancellationToken) =>
         {
             var reply = await node.Programs.DeployAsync(Value(context, "swarm"), request, text => write(new Event<DeployReply>("step", Text: text)), cancellationToken);
-            await write(new Event<DeployReply>("result", Result: reply));
+            await write(new Event<DeployReply>("result", Result: reply with { Url = UrlOf(node.Swarms.Require(Value(context, "swarm")), reply) }));
         });
     }
+
+    private string? UrlOf(LocalSwarm swarm, DeployReply deployed) =>
+        swarm.State.Programs.Values.Any(program => program.Deployed.Name == deployed.Program && program.Deployed.Bundle.ToString() == deployed.Hash && program.Deployed.Manifest.Ports.Any(port => port.Protocol == ProgramPort.Http))
+            ? node.Web?.UrlOf(swarm.Name, deployed.Program)
+            : null;
 
     private Task LogsAsync(HttpContext context)
     {

@@ -10,6 +10,9 @@ namespace PeoplesCloud.Daemon.Local;
 /// <summary>What <c>pc list</c> shows, from snapshots.</summary>
 internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, ProgramLocator locator, Func<SwarmId, PresenceInfo> own, TimeProvider time)
 {
+    /// <summary>How long pc list says that data was kept apart; pc history and pc data list say it as long as there is something to say.</summary>
+    private static readonly TimeSpan ConflictsShown = TimeSpan.FromDays(7);
+
     /// <summary>The swarms of this node, or the one that is named.</summary>
     public ListReply List(string? swarm) =>
         new([.. (string.IsNullOrEmpty(swarm) ? swarms.All : [swarms.Require(swarm)]).OrderBy(s => s.Name, StringComparer.Ordinal).Select(Describe)]);
@@ -44,7 +47,7 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, ProgramLo
     private ProgramInfo Describe(LocalSwarm swarm, SwarmProgram program, HashSet<PeerId> connected)
     {
         var holder = locator.HolderOf(swarm, program);
-        var (state, detail, restarts, alone) = StateOf(swarm, program, holder, connected);
+        var (state, detail, restarts, running) = StateOf(swarm, program, holder, connected);
         return new ProgramInfo(
             program.Deployed.Name,
             program.Deployed.Bundle.ToString(),
@@ -57,9 +60,17 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, ProgramLo
             program.DeployedAt,
             swarm.State.FormerKeyHolders(program).Select(former => former.Name).ToList() is { Count: > 0 } formers ? formers : null,
             program.Runs.Count == 0 ? null : [.. program.Runs.Select(run => new RunInfo(NameOf(swarm.State, run.Host), run.Epoch, run.Began, run.Ended, run.End is { } end ? ProgramWords.Of(end) : null, run.Detail))],
-            alone,
+            running is { Alone: true },
             program.Guardians.Count == 0 ? null : [.. program.Guardians.Select(guardian => NameOf(swarm.State, guardian)).Order(StringComparer.Ordinal)],
-            ScheduleOf(swarm, program, holder));
+            ScheduleOf(swarm, program, holder),
+            running is { Alone: true } ? running.AloneSince : null,
+            ConflictsOf(swarm.State, program) is { Count: > 0 } conflicts ? conflicts : null);
+    }
+
+    private List<ConflictInfo> ConflictsOf(SwarmState state, SwarmProgram program)
+    {
+        var since = time.GetUtcNow() - ConflictsShown;
+        return [.. program.Controls.Where(control => control.Action == ControlAction.DataTold && control.At >= since).Select(control => new ConflictInfo(NameOf(state, control.Author), control.At, control.Detail))];
     }
 
     private ScheduleInfo? ScheduleOf(LocalSwarm swarm, SwarmProgram program, PeerId? holder)
@@ -73,14 +84,14 @@ internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, ProgramLo
         ? own(swarm.Id).Running.FirstOrDefault(running => running.Program == program.Id)
         : ProgramLocator.RunningOf(swarm, program.Id) is { } best && best.Host == host ? best.Running : swarm.Presence.GetValueOrDefault(host)?.Record?.Info.Running.FirstOrDefault(running => running.Program == program.Id);
 
-    private (string State, string? Detail, int Restarts, bool Alone) StateOf(LocalSwarm swarm, SwarmProgram program, PeerId? holder, HashSet<PeerId> connected)
+    private (string State, string? Detail, int Restarts, RunningProgram? Running) StateOf(LocalSwarm swarm, SwarmProgram program, PeerId? holder, HashSet<PeerId> connected)
     {
-        if (program.Finished) return ("stopped", program.Runs[^1].Detail, 0, false);
-        if (holder is not { } host) return ("waiting", null, 0, false);
+        if (program.Finished) return ("stopped", program.Runs[^1].Detail, 0, null);
+        if (holder is not { } host) return ("waiting", null, 0, null);
         var running = RunningOn(swarm, program, host);
-        if (swarm.State.Find(host) is null) return ("waiting", "its host is no member any more", 0, false);
-        if (host != swarms.Self && LivenessOf(swarm.Presence.GetValueOrDefault(host), connected.Contains(host)) == Liveness.Asleep) return ("unknown", "its host is asleep", 0, false);
-        return running is null ? ("starting", null, 0, false) : (running.State, running.Detail, running.Restarts, running.Alone);
+        if (swarm.State.Find(host) is null) return ("waiting", "its host is no member any more", 0, null);
+        if (host != swarms.Self && LivenessOf(swarm.Presence.GetValueOrDefault(host), connected.Contains(host)) == Liveness.Asleep) return ("unknown", "its host is asleep", 0, null);
+        return running is null ? ("starting", null, 0, null) : (running.State, running.Detail, running.Restarts, running);
     }
 
     // Of whom gossip has heard nothing yet, an open connection says that it is there; one to a sleeper only has not ended yet.

@@ -18,6 +18,9 @@ public sealed record RunningProgram(EntryHash Program, string State, string? Det
 {
     /// <summary>Of a scheduled program: its last time that is over, in seconds since 1970, and what became of it; null when none is.</summary>
     public (long Due, ScheduledResult Result)? Last { get; init; }
+
+    /// <summary>Since when it is <see cref="Alone"/>, by the host's clock; null when it is not, or when the host's version does not say.</summary>
+    public DateTimeOffset? AloneSince { get; init; }
 }
 
 /// <summary>
@@ -82,6 +85,7 @@ public sealed class PresenceRecord
     private const int MaxAddresses = 16;
     private const int MaxLanguages = 32;
     private const int MaxRunning = 40;
+    private const ulong EndOfTimeMs = 253_402_300_800_000; // the year 10000
     private const int MaxText = 200;
 
     private PresenceRecord(byte[] bytes, SwarmId swarm, PeerId peer, PresenceVersion version, PresenceInfo info)
@@ -137,6 +141,7 @@ public sealed class PresenceRecord
                 SinceMs = (ulong)Math.Max(0, running.Since.ToUnixTimeMilliseconds()),
                 Epoch = running.Epoch,
                 Alone = running.Alone,
+                AloneSinceMs = (ulong)Math.Max(0, running.AloneSince?.ToUnixTimeMilliseconds() ?? 0),
                 Due = (ulong)(running.Last?.Due ?? 0),
                 Result = (uint)(running.Last?.Result ?? ScheduledResult.Unknown),
             });
@@ -168,9 +173,10 @@ public sealed class PresenceRecord
             foreach (var r in m.Running)
             {
                 if (!EntryHash.TryFromBytes(r.Program.Span, out var program) || !IsLine(r.State) || !IsLine(r.Detail)) return false;
-                if (r.SinceMs >= 253_402_300_800_000 || r.Due >= ScheduledRun.MaxSeconds || r.Restarts > int.MaxValue) return false;
+                if (r.SinceMs >= EndOfTimeMs || r.AloneSinceMs >= EndOfTimeMs || r.Due >= ScheduledRun.MaxSeconds || r.Restarts > int.MaxValue) return false;
                 running.Add(new RunningProgram(program, r.State, r.Detail.Length == 0 ? null : r.Detail, (int)r.Restarts, DateTimeOffset.FromUnixTimeMilliseconds((long)r.SinceMs), r.Epoch, r.Alone)
                 {
+                    AloneSince = r.AloneSinceMs == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds((long)r.AloneSinceMs),
                     Last = r.Due == 0 ? null : ((long)r.Due, Enum.IsDefined((ScheduledResult)r.Result) ? (ScheduledResult)r.Result : ScheduledResult.Unknown),
                 });
             }

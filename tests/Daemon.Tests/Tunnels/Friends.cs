@@ -33,16 +33,16 @@ internal sealed class Friends : IAsyncDisposable
     }
 
     /// <summary>Deploys from oak and waits until all know of it.</summary>
-    public async Task DeployAsync(string bot, string manifest, string name, string host)
+    public async Task<DeployReply> DeployAsync(string bot, string manifest, string name, string host)
     {
         using var folder = TestPrograms.Folder(bot, manifest);
         using var patience = new CancellationTokenSource(TestNode.Patience);
-        while (true)
+        DeployReply? reply = null;
+        while (reply is null)
         {
             try
             {
-                await Oak.DeployAsync("friends", folder.Path, name, host);
-                break;
+                reply = await Oak.DeployAsync("friends", folder.Path, name, host);
             }
             catch (ApiException e) when (e.Reply.Code == $"PC{(int)ErrorCode.StartFailed}" && !patience.IsCancellationRequested)
             {
@@ -50,6 +50,7 @@ internal sealed class Friends : IAsyncDisposable
             }
         }
         foreach (var node in _nodes) await node.WaitForAsync("friends", swarm => swarm.Programs.Any(program => program.Name == name && program.Host == host && program.State == "running"));
+        return reply;
     }
 
     public async ValueTask DisposeAsync()

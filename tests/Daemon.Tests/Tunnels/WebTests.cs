@@ -20,7 +20,8 @@ public sealed class WebTests
     public async Task A_browser_reaches_a_web_program_by_its_name()
     {
         await using var friends = await Friends.MeetAsync();
-        await friends.DeployAsync(TestPrograms.Web, "ports = [\"8080/http\"]\nopen = \"members\"", "Shop", "elm");
+        var deployed = await friends.DeployAsync(TestPrograms.Web, "ports = [\"8080/http\"]\nopen = \"members\"", "Shop", "elm");
+        Assert.Equal(friends.Oak.Node.Web!.UrlOf("friends", "Shop"), deployed.Url); // as its owner is told
         var url = friends.Ash.Node.Web!.UrlOf("friends", "Shop")!;
         Assert.Matches("^http://shop\\.friends\\.localhost:[0-9]+$", url);
         var port = new Uri(url).Port;

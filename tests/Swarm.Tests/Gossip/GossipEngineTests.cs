@@ -245,12 +245,13 @@ public sealed class GossipEngineTests
             Hosts = true,
             Languages = ["py3", "nodejs"],
             Rank = 12.5,
-            Running = [new RunningProgram(EntryHash.Of([1]), "running", "line\nbreak", 3, DateTimeOffset.FromUnixTimeSeconds(1_900_000_000))],
+            Running = [new RunningProgram(EntryHash.Of([1]), "running", "line\nbreak", 3, DateTimeOffset.FromUnixTimeSeconds(1_900_000_000), 7, Alone: true) { AloneSince = DateTimeOffset.FromUnixTimeMilliseconds(1_900_000_001_234) }],
             Version = "0.1.0",
         };
         var record = PresenceRecord.Create(keys.Signer(1), new SwarmId(EntryHash.Of([2])), new PresenceVersion(5, 6), info);
         Assert.True(PresenceRecord.TryDecode(record.Bytes.Span, keys, out var read));
         Assert.Equal((12.5, true, "line break"), (read.Info.Rank, read.Info.Hosts, read.Info.Running[0].Detail));
+        Assert.Equal((7ul, true, 1_900_000_001_234), (read.Info.Running[0].Epoch, read.Info.Running[0].Alone, read.Info.Running[0].AloneSince?.ToUnixTimeMilliseconds()));
         var bytes = record.Bytes.ToArray();
         for (var bit = 0; bit < bytes.Length * 8; bit++)
         {
