@@ -86,9 +86,9 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
     // Whoever goes on without a majority cannot know what others run.
     private string Waiting(ProgramSpec program, string host, CronSchedule schedule)
     {
-        var twice = program.Deployed.Manifest.WhenAlone == "run" || (program.Deployed.Manifest.WhenAlone is null && program.Deployed.Guardians.Count == 2);
+        var again = program.Deployed.Manifest.WhenAlone == "run" || (program.Deployed.Manifest.WhenAlone is null && program.Deployed.Guardians.Count <= 2);
         var next = schedule.NextAfter(time.GetUtcNow()) is { } due ? due.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture) : "never";
-        return $"{program.Name} waits on {host}; its next time is {next}{(twice ? "; a time may be run twice while its hosts cannot reach each other (when-alone is run)" : "")}";
+        return $"{program.Name} waits on {host}; its next time is {next}{(again ? "; each time runs at least once: again when its host dies in it, and twice where hosts cannot reach each other (when-alone is run)" : "; each time runs at most once (when-alone is stop)")}";
     }
 
     // A bundle of the version that is replaced: its blocks are kept, and on its host. Not when somebody who left could open it.

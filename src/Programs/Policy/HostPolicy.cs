@@ -91,7 +91,7 @@ public sealed record HostPolicy
     private PolicyRefusal? OverTotals(PolicyQuestion asked, HostUse others)
     {
         var order = FavoursFirst ? "; members that gave more go first (rule favours)" : "";
-        if (others.Programs >= Programs) return new(HostRules.Programs, $"runs {Programs} programs already, its limit{order}");
+        if (others.Programs >= Programs) return new(HostRules.Programs, $"runs {Programs} {(Programs == 1 ? "program" : "programs")} already, its limit{order}");
         if (TotalMemoryBytes is { } memory && asked.Limits.MemoryBytes > memory - others.MemoryBytes)
             return new(HostRules.TotalMemory, $"gives programs {Size.Text(memory)} of memory together, {Size.Text(Math.Max(0, memory - others.MemoryBytes))} are left, {Size.Text(asked.Limits.MemoryBytes)} were asked for{order}");
         if (TotalCpus is { } cpus && asked.Limits.CpuMillis > (cpus * 1000) - others.CpuMillis)

@@ -43,6 +43,21 @@ public sealed class DeployerTests : IAsyncDisposable
         await Refused.WithAsync(ErrorCode.NoHost, "its version starts no programs by a schedule", () => _owner.Deployer.DeployAsync(_owner, new DeployOrder(_swarm.Folder["hello"]) { Manifest = new ProgramManifest { Schedule = "@daily" } }, null, TestContext.Current.CancellationToken));
     }
 
+    // Goal: how often a time may run is said when it is deployed. Method: with one guardian and with three, the defaults; and what is asked for instead.
+    [Theory]
+    [InlineData(1, null, "each time runs at least once")]
+    [InlineData(2, null, "each time runs at least once")]
+    [InlineData(3, null, "each time runs at most once (when-alone is stop)")]
+    [InlineData(3, "run", "each time runs at least once: again when its host dies in it, and twice where hosts cannot reach each other (when-alone is run)")]
+    [InlineData(1, "stop", "each time runs at most once")]
+    public async Task A_schedule_says_how_often_a_time_may_run(int hosts, string? whenAlone, string said)
+    {
+        foreach (var name in new[] { "elm", "fir", "ash" }.Take(hosts)) _swarm.Add(name, new FakeRuntime());
+        var order = new DeployOrder(_swarm.Folder["hello"]) { Manifest = new ProgramManifest { Schedule = "@daily", WhenAlone = whenAlone } };
+        await _owner.Deployer.DeployAsync(_owner, order, _progress.Add, Token);
+        Assert.Contains(said, _progress[^1].Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_deploy_tells_each_step_and_each_member_s_part()
     {

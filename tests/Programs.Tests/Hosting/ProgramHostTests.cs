@@ -490,7 +490,7 @@ public sealed class ProgramHostTests : IAsyncDisposable
         _policy = _policy with { Programs = 1 };
         await DeployAsync();
         await _runtime.NextAsync();
-        Assert.Equal("rule programs: runs 1 programs already, its limit", _host.Host.Offer(Ask(new RunLimits()) with { Name = "other" }, _owner.Self).Refusal);
+        Assert.Equal("rule programs: runs 1 program already, its limit", _host.Host.Offer(Ask(new RunLimits()) with { Name = "other" }, _owner.Self).Refusal);
         Assert.Null(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _owner.Self).Refusal);
         Assert.NotNull(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _host.Self).Refusal);
         await DeployAsync();
@@ -508,10 +508,10 @@ public sealed class ProgramHostTests : IAsyncDisposable
         var first = await _runtime.NextAsync();
         fir.ReceiveFrom(_owner);
         _balances[fir.Self] = 3;
-        Assert.Equal("rule programs: runs 1 programs already, its limit", Refusal());
+        Assert.Equal("rule programs: runs 1 program already, its limit", Refusal());
         _policy = _policy with { FavoursFirst = true };
         _balances[_owner.Self] = 3;
-        Assert.Equal("rule programs: runs 1 programs already, its limit; members that gave more go first (rule favours)", Refusal());
+        Assert.Equal("rule programs: runs 1 program already, its limit; members that gave more go first (rule favours)", Refusal());
         Assert.Empty(await _host.Host.EnforcePolicyAsync());
 
         _balances[_owner.Self] = -1;

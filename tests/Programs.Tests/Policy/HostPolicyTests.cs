@@ -34,8 +34,8 @@ public sealed class HostPolicyTests
         Assert.Equal("rule cpus: allows 0.5 cores, 1 were asked for", Why(new HostPolicy { Most = small with { MemoryBytes = 1L << 30 } }));
         Assert.Equal("rule pids: allows 64 processes, 128 were asked for", Why(new HostPolicy { Most = small with { MemoryBytes = 1L << 30, Cpus = 2 } }));
         Assert.Equal("rule disk: allows 128 MiB of disk, 256 MiB were asked for", Why(new HostPolicy { Most = small with { MemoryBytes = 1L << 30, Cpus = 2, Pids = 1024 } }));
-        Assert.Equal("rule programs: runs 1 programs already, its limit", Why(new HostPolicy { Programs = 1 }, new HostUse(1, 0, 0)));
-        Assert.Equal("rule programs: runs 1 programs already, its limit; members that gave more go first (rule favours)", Why(new HostPolicy { Programs = 1, FavoursFirst = true }, new HostUse(1, 0, 0)));
+        Assert.Equal("rule programs: runs 1 program already, its limit", Why(new HostPolicy { Programs = 1 }, new HostUse(1, 0, 0)));
+        Assert.Equal("rule programs: runs 1 program already, its limit; members that gave more go first (rule favours)", Why(new HostPolicy { Programs = 1, FavoursFirst = true }, new HostUse(1, 0, 0)));
         Assert.Equal("rule longest_run: allows a run of 2h, it ran for that long", new HostPolicy { LongestRun = TimeSpan.FromHours(2) }.Refusal(Asked() with { Ran = TimeSpan.FromHours(2) }, HostUse.None, Saturday)!.Text);
     }
 
