@@ -111,6 +111,20 @@ internal static class CommandLine
         var hint = $"{ManualPage.PathOf(command)} --help";
         if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..] && Spelling.Nearest(word, command.Subcommands.Select(known => known.Name), most: 2) is { } near)
             return new PcException(ErrorCode.Usage, $"there is no command '{word}'", $"pc {near}");
-        return new PcException(ErrorCode.Usage, parsed.Errors is [var first, ..] ? first.Message : $"{command.Name} has no option '{UnknownOption(parsed, arguments)}'", hint);
+        if ((UnknownOption(parsed, arguments) ?? parsed.UnmatchedTokens.FirstOrDefault(token => token.Length > 1 && token[0] == '-')) is not { } option)
+            return new PcException(ErrorCode.Usage, Sentence(parsed, command), hint);
+        // What follows the words of pc exec is not pc's own.
+        if (command.Name == "exec") return new PcException(ErrorCode.Usage, $"exec has no option '{option}'; options of the command that it runs stand behind --", "pc exec SWARM PROGRAM -- COMMAND");
+        var known = Spelling.Nearest(option, command.Options.Where(own => !own.Hidden).SelectMany(own => own.Aliases.Prepend(own.Name)), most: 2);
+        return new PcException(ErrorCode.Usage, $"{command.Name} has no option '{option}'{(known is null ? "" : $"; did you mean {known}?")}", hint);
+    }
+
+    // In this program's words where they say more than the library's.
+    private static string Sentence(ParseResult parsed, Command command)
+    {
+        if (parsed.UnmatchedTokens is [var extra, ..]) return command is RootCommand ? $"there is no command '{extra}'" : $"{command.Name} takes no further word: '{extra}'";
+        return parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().FirstOrDefault(argument => argument.Errors.Any()) is null && parsed.Errors is [var first, ..] && !first.Message.StartsWith("Required argument", StringComparison.Ordinal)
+            ? first.Message
+            : $"{command.Name} needs {string.Join(' ', command.Arguments.Select(argument => argument.HelpName ?? argument.Name))}";
     }
 }

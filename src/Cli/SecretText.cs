@@ -8,7 +8,7 @@ namespace PeoplesCloud.Cli;
 internal static class SecretText
 {
     /// <summary>What the help says of the option.</summary>
-    public const string Help = "The swarm's secret: - asks for it (or reads a line of standard input), @FILE reads a file. Anything else is the secret itself, which every user of this machine can see in the process list.";
+    public const string Help = "The swarm's secret: - asks for it (or reads a line of standard input), @FILE reads a file. Anything else is the secret itself, with a warning: every user of this machine can see it in the process list.";
 
     // More than any secret; what is too long is refused by the daemon.
     private const int MaxBytes = 64 << 10;
@@ -21,7 +21,11 @@ internal static class SecretText
     public static string Read(string option, Terminal terminal, bool twice)
     {
         if (option.StartsWith('@')) return FromFile(option[1..]);
-        if (option != "-") return option;
+        if (option != "-")
+        {
+            SecretValues.Warn("the secret", "--secret - or --secret @FILE", terminal);
+            return option;
+        }
         if (Console.IsInputRedirected) return FirstLine(Console.In) ?? throw Empty("standard input");
         var secret = Ask(terminal.Error, "Secret: ", ReadKey);
         if (twice && Ask(terminal.Error, "Again:  ", ReadKey) != secret) throw new PcException(ErrorCode.JoinSecretInvalid, "the two are not the same", "type the same secret twice");

@@ -49,12 +49,13 @@ internal static class SecretValues
     {
         if (given == "-") return Console.IsInputRedirected ? WithoutLastNewline(All(Console.In)) : SecretText.Ask(terminal.Error, $"{name}: ", () => Console.ReadKey(intercept: true));
         if (given.StartsWith('@')) return WithoutLastNewline(FromFile(given[1..]));
-        Warn(name, terminal);
+        Warn($"the value of {name}", $"{name}=- or {name}=@FILE", terminal);
         return given;
     }
 
-    private static void Warn(string name, Terminal terminal) =>
-        terminal.Error.WriteLine($"{terminal.Warn("warning:")} the value of {terminal.Safe(name)} was in the command line, where every user of this machine could see it; {name}=- or {name}=@FILE keep it out of sight");
+    /// <summary>Says that something was in the command line, and what keeps it out of sight.</summary>
+    public static void Warn(string what, string instead, Terminal terminal) =>
+        terminal.Error.WriteLine($"{terminal.Warn("warning:")} {terminal.Safe(what)} was in the command line, where every user of this machine could see it; {terminal.Safe(instead)} keeps it out of sight");
 
     private static string FromFile(string path)
     {

@@ -1,8 +1,11 @@
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Cli.Commands;
 using PeoplesCloud.Cli.Output;
+using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Audits;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Cli.Tests;
 
@@ -26,7 +29,7 @@ public sealed class AuditTests
         Assert.EndsWith("  anna stopped bot (abcdefgh)", lines[0], StringComparison.Ordinal);
         Assert.EndsWith("  ben left [without effect: revoked]", lines[1], StringComparison.Ordinal);
         Assert.StartsWith("bot (abcdefgh) on elm: 2 runs, 61 s, 1.", lines[2], StringComparison.Ordinal);
-        Assert.StartsWith("bot (abcdefgh) on fir: 1 run, 0 s, 0.0 CPU-seconds, 0 MiB-seconds, 0 B; it runs since 2044-01-0", lines[3], StringComparison.Ordinal);
+        Assert.StartsWith("bot (abcdefgh) on fir: 1 run, 0 s, 0.0 CPU-seconds, 0 MiB-seconds, 0 B; one goes on since 2044-01-0", lines[3], StringComparison.Ordinal);
         Assert.Equal("verified: every signature and every chain holds", lines[4]);
     }
 
@@ -44,6 +47,50 @@ public sealed class AuditTests
     {
         Assert.Equal(ErrorCode.AuditCopyInvalid, Assert.Throws<PcException>(() => AuditCommand.Read("/dev/null/nothing")).Code);
         Assert.Equal(ErrorCode.AuditCopyInvalid, Assert.Throws<PcException>(() => AuditReports.Of(AuditCommand.Read("/dev/null"), "it", new AuditFilter(null, null, null), verify: true)).Code);
+    }
+
+    // Goal: whoever has a copy comes to the same result, alone. Method: the command itself, with a home that there is not.
+    [Fact]
+    public void A_copy_is_shown_in_part_and_verified_without_a_daemon()
+    {
+        using var key = new Ed25519Key(Ed25519Key.NewSeed());
+        var now = new DateTimeOffset(2044, 1, 2, 3, 4, 5, TimeSpan.Zero);
+        var replica = SwarmReplica.Create(new Ed25519Signer(key), new Ed25519Verifier(), "friends", "oak", new byte[32], new byte[16], now, out var genesis);
+        var entries = new List<ReadOnlyMemory<byte>> { genesis.Bytes };
+        foreach (var name in new[] { "bot", "web" })
+            entries.Add(replica.Append(new ProgramDeployed(name, Cid.V0(new byte[32]), 1, "py3", new ProgramLimits(1 << 28, 1000, 64, 1 << 28, "none"), [new SealedKey(replica.Self, new byte[81])]), now = now.AddDays(1)).Bytes);
+        var folder = Directory.CreateTempSubdirectory("audit-").FullName;
+        try
+        {
+            var file = Path.Combine(folder, "friends.pcaudit");
+            var copy = new AuditCopy(replica.Id, entries).Encode();
+            File.WriteAllBytes(file, copy);
+            (int, string[]) Shown(string more)
+            {
+                using var output = new StringWriter { NewLine = "\n" };
+                var parsed = CommandLine.Root("audit").Parse(["audit", "--home", Path.Combine(folder, "none"), "--from", file, .. more.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
+                Assert.Empty(parsed.Errors);
+                var code = ((PcCommand)parsed.CommandResult.Command).Run(parsed, new Terminal(output, output, false, false, false));
+                return (code, output.ToString().TrimEnd().Split('\n'));
+            }
+
+            var (exit, lines) = Shown("--verify");
+            Assert.Equal((0, 4, "verified: every signature and every chain holds"), (exit, lines.Length, lines[^1]));
+            Assert.Contains("oak deployed web", Assert.Single(Shown("--program web").Item2), StringComparison.Ordinal);
+            Assert.Contains("oak deployed web", Assert.Single(Shown("--since 2044-01-04").Item2), StringComparison.Ordinal);
+            Assert.Equal(3, Shown("--member oak").Item2.Length);
+            Assert.DoesNotContain("oak", string.Concat(Shown("--member elm").Item2), StringComparison.Ordinal);
+
+            copy[^1] ^= 1;
+            File.WriteAllBytes(file, copy);
+            (exit, lines) = Shown("--verify");
+            Assert.Equal(1, exit);
+            Assert.Contains("entry 3 of oak was changed: its signature does not hold", string.Concat(lines), StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]

@@ -32,6 +32,19 @@ public sealed class CommandLineTests
         Assert.Contains($"\"hint\":\"{hint}\"", output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("pc deploy", "deploy needs [SWARM] PATH [LANGUAGE]")]
+    [InlineData("pc drain end", "drain takes no further word: 'end'")]
+    [InlineData("pc rollback friends bot 99", "rollback takes no further word: '99'")]
+    [InlineData("pc deploy friends ./bot --port 80 --memry 3", "deploy has no option '--memry'; did you mean --memory?")]
+    [InlineData("pc exec friends bot ls -la", "exec has no option '-la'; options of the command that it runs stand behind --")]
+    public void What_was_meant_is_said_where_that_can_be_told(string line, string sentence)
+    {
+        var (exit, output) = Run(line);
+        Assert.Equal(2, exit);
+        Assert.Contains($"\"message\":\"{sentence}\"", output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Every_command_has_a_page_with_usage_and_an_example_that_fits()
     {

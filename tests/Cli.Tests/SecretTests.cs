@@ -43,7 +43,13 @@ public sealed class SecretTests
     }
 
     [Fact]
-    public void Anything_else_is_the_secret_itself() => Assert.Equal("open sesame", SecretText.Read("open sesame", Nowhere, twice: true));
+    public void Anything_else_is_the_secret_itself_with_a_warning_that_does_not_say_it_again()
+    {
+        using var errors = new StringWriter();
+        Assert.Equal("open sesame", SecretText.Read("open sesame", new Terminal(TextWriter.Null, errors, false, false, false), twice: true));
+        Assert.StartsWith("warning: the secret was in the command line", errors.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("sesame", errors.ToString(), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void What_is_typed_is_not_shown_and_can_be_corrected()

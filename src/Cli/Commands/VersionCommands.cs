@@ -28,7 +28,7 @@ internal static class VersionCommands
     {
         var command = new PcCommand("update", "Let a new version of a program take over, and go back when it is not up.")
         {
-            Synopsis = "<SWARM> <PROGRAM> <PATH>",
+            Synopsis = "[SWARM] <PROGRAM> <PATH>",
             Details = """
                 Deploys the folder as a new version of a program of yours. What it may use is what its pc.toml and the options say, as with pc deploy.
 
@@ -48,7 +48,7 @@ internal static class VersionCommands
     {
         var command = new PcCommand("rollback", "Run an earlier version of a program again.")
         {
-            Synopsis = "[--to VERSION] <SWARM> <PROGRAM>",
+            Synopsis = "[--to VERSION] [SWARM] <PROGRAM>",
             Details = "Starts an earlier version's files again, with what that version might use, as a new version. The files of the last five versions are kept while the program lives. For the program's owner.",
             Examples = [("pc rollback friends my-bot", "Back to the version before."), ("pc rollback friends my-bot --to 3", "Back to version 3 of pc history.")],
         };
@@ -61,7 +61,7 @@ internal static class VersionCommands
     {
         var command = new PcCommand("history", "Show the versions of a program, and what was done with it.")
         {
-            Synopsis = "<SWARM> <PROGRAM>",
+            Synopsis = "[SWARM] <PROGRAM>",
             Details = "All versions that the swarm's feeds know, oldest first: when they were deployed, whether they live, whether their files are kept for pc rollback. Below, restarts and commands run with pc exec: who and when. Of a program with a schedule also what became of its last 16 times, as its guardians kept it: ok (exit code 0), failed, skipped (no host was there in time, or the run before was still going) or lost (a host that is gone had begun it or was about to).",
             Examples = [("pc history friends my-bot", "All of it.")],
         };
@@ -73,6 +73,8 @@ internal static class VersionCommands
     {
         var words = invocation.Value(UpdateWords);
         var swarm = invocation.SwarmOr(words.Length == 3 ? words[0] : null);
+        if (words.Length == 2 && words[0] == swarm)
+            throw new PcException(ErrorCode.Usage, $"which program of {swarm}?", Launcher.Line(invocation.Home, $"update {Launcher.Quote(swarm)} {Launcher.Quote(Path.GetFileName(Path.GetFullPath(words[1])))} {Launcher.Quote(words[1])}"));
         var request = DeployCommand.RequestOf(invocation, words[^1], invocation.Value(Language), null);
         return Follow(invocation, swarm, invocation.Client.PostForEvents(ProgramWords.Path(swarm, words[^2], "update"), request, LocalApiJson.Default.DeployRequest, RunningApiJson.Default.EventUpdateReply));
     }

@@ -16,7 +16,7 @@ internal static class AuditView
             terminal.Line($"{terminal.Dim(time)}  {terminal.Bold(terminal.Safe(entry.Author))} {terminal.Safe(entry.Text)}{standing}");
         }
         foreach (var use in reply.Use)
-            terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{terminal.Safe(use.Program)} on {terminal.Safe(use.Host)}: {Words.Count(use.Runs, "run")}, {use.Seconds:0} s, {use.CpuSeconds:0.0} CPU-seconds, {use.MemoryMebibyteSeconds} MiB-seconds, {Words.Bytes(use.Bytes)}{(use.Since is { } since ? $"; it runs since {since.ToLocalTime():yyyy-MM-dd HH:mm:ss}, what that takes is in receipts until it ends" : "")}"));
+            terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{terminal.Safe(use.Program)} on {terminal.Safe(use.Host)}: {Words.Count(use.Runs, "run")}, {use.Seconds:0} s, {use.CpuSeconds:0.0} CPU-seconds, {use.MemoryMebibyteSeconds} MiB-seconds, {Words.Bytes(use.Bytes)}{(use.Since is { } since ? $"; one goes on since {since.ToLocalTime():yyyy-MM-dd HH:mm:ss}: what it takes is told when it ends, and once a day in pc favours" : "")}"));
         if (reply.Verified && reply.Problems.Count == 0) terminal.Line($"verified: every signature and every chain holds");
     }
 }
