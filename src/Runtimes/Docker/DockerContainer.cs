@@ -107,7 +107,8 @@ internal static class DockerContainer
         ["AutoRemove"] = false,
     };
 
-    private static JsonArray UserLimits(bool isPodman)
+    /// <summary>The limits of each process.</summary>
+    public static JsonArray UserLimits(bool isPodman)
     {
         var limits = new JsonArray(One("core", 0), One("nofile", isPodman ? Math.Min(HostProcess.OwnLimit("Max open files") ?? RunLimits.OpenFiles, RunLimits.OpenFiles) : RunLimits.OpenFiles));
         // Docker's daemon passes its own number of processes on. Podman asks for a million, which not every root may have; and not more than there can be numbers.

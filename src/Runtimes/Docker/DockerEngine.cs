@@ -67,13 +67,13 @@ internal sealed record DockerEngine(DockerClient Client, DockerOptions Options, 
 
     /// <summary>Waits for a container's end.</summary>
     /// <returns>Its exit code; null when the engine went away meanwhile or knows none.</returns>
-    public async Task<int?> WaitAsync(string container)
+    public async Task<int?> WaitAsync(string container, CancellationToken cancellationToken = default)
     {
         try
         {
-            using var answer = await Client.OpenAsync(HttpMethod.Post, $"/containers/{container}/wait", content: null, CancellationToken.None);
-            await answer.Content.LoadIntoBufferAsync(DockerLimits.AnswerBytes);
-            using var document = JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync());
+            using var answer = await Client.OpenAsync(HttpMethod.Post, $"/containers/{container}/wait", content: null, cancellationToken);
+            await answer.Content.LoadIntoBufferAsync(DockerLimits.AnswerBytes, cancellationToken);
+            using var document = JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync(cancellationToken));
             return document.RootElement.TryGetProperty("Error", out var error) && error.ValueKind == JsonValueKind.Object ? null : document.RootElement.GetProperty("StatusCode").GetInt32();
         }
         catch (Exception e) when (IsLost(e))
@@ -92,6 +92,47 @@ internal sealed record DockerEngine(DockerClient Client, DockerOptions Options, 
         catch (DockerException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.Conflict)
         {
             // It has ended.
+        }
+    }
+
+    /// <summary>Ends a container by the signal that its image names, TERM otherwise, then by KILL; completes when it has ended. Nothing when it does not run.</summary>
+    public async Task StopAsync(string container, TimeSpan grace)
+    {
+        if (grace <= TimeSpan.Zero)
+        {
+            await SignalAsync(container, "KILL");
+            return;
+        }
+        try
+        {
+            _ = await Client.CallAsync(HttpMethod.Post, string.Create(CultureInfo.InvariantCulture, $"/containers/{container}/stop?t={(int)Math.Ceiling(grace.TotalSeconds)}"), body: null, CancellationToken.None);
+        }
+        catch (DockerException e) when (e.Status == HttpStatusCode.NotFound)
+        {
+            // It has ended, and is gone.
+        }
+    }
+
+    /// <summary>Connects to a container's input and both kinds of its output.</summary>
+    public Task<DockerAttachment> ListenAsync(string container, CancellationToken cancellationToken) =>
+        Client.AttachAsync($"/containers/{container}/attach?stream=1&stdout=1&stderr=1&stdin=1", body: null, cancellationToken);
+
+    /// <summary>The image that a container was made of, by its id.</summary>
+    public async Task<string> ImageOfAsync(string container, CancellationToken cancellationToken) =>
+        (await Client.CallAsync(HttpMethod.Get, $"/containers/{container}/json", body: null, cancellationToken)).GetProperty("Image").GetString()!;
+
+    /// <summary>Lets a container stand still, or go on.</summary>
+    /// <param name="container">The container.</param>
+    /// <param name="how">pause or unpause.</param>
+    public async ValueTask SetFrozenAsync(string container, string how)
+    {
+        try
+        {
+            _ = await Client.CallAsync(HttpMethod.Post, $"/containers/{container}/{how}", body: null, CancellationToken.None);
+        }
+        catch (DockerException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.Conflict or HttpStatusCode.InternalServerError)
+        {
+            // It is so already, or has ended.
         }
     }
 

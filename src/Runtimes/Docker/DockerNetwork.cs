@@ -20,15 +20,17 @@ internal sealed class DockerNetwork(DockerOptions options, TimeProvider time, IL
 
     /// <summary>Gives a container its network.</summary>
     /// <param name="process">The container's first process.</param>
-    /// <param name="spec">The run.</param>
+    /// <param name="name">What runs in it, for the error.</param>
+    /// <param name="network">What network.</param>
+    /// <param name="again">Whether it had one that an earlier daemon served.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>What serves it; it ends when it is killed or the daemon dies.</returns>
     /// <exception cref="PcException">The host refused (<see cref="ErrorCode.SandboxNetworkFailed"/>).</exception>
-    public async Task<SlirpProcess> AttachAsync(HostProcess? process, RunSpec spec, CancellationToken cancellationToken)
+    public async Task<SlirpProcess> AttachAsync(HostProcess? process, string name, NetworkMode network, bool again, CancellationToken cancellationToken)
     {
         if (process is null)
-            throw new PcException(ErrorCode.SandboxNetworkFailed, $"{spec.Id} cannot have the network {spec.Network}: its process is not to be seen from this daemon, which may run in a container itself", "Deploy with the network none, or run the daemon beside Docker.");
-        var script = SandboxNetwork.ScriptIn(_tools, SandboxNetwork.Refused(spec.Network), "exit 0\n", process.Pid);
+            throw new PcException(ErrorCode.SandboxNetworkFailed, $"{name} cannot have the network {network}: its process is not to be seen from this daemon, which may run in a container itself", "Deploy with the network none, or run the daemon beside Docker.");
+        var script = SandboxNetwork.ScriptIn(_tools, SandboxNetwork.Refused(network), "exit 0\n", process.Pid, again);
         var shell = await SandboxShell.StartAsync(["/bin/sh", "-c", script], OutputFailed);
         try
         {

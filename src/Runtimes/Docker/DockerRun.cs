@@ -80,10 +80,10 @@ internal sealed class DockerRun : IRun
     public ValueTask<IDatagramChannel> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => Door.OpenDatagramsAsync(port, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask FreezeAsync() => SetFrozenAsync("pause");
+    public ValueTask FreezeAsync() => _engine.SetFrozenAsync(Container, "pause");
 
     /// <inheritdoc/>
-    public ValueTask ThawAsync() => SetFrozenAsync("unpause");
+    public ValueTask ThawAsync() => _engine.SetFrozenAsync(Container, "unpause");
 
     /// <inheritdoc/>
     public async ValueTask<int> ExecAsync(IReadOnlyList<string> command, Stream input, Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
@@ -217,18 +217,6 @@ internal sealed class DockerRun : IRun
         catch (Exception e) when (e is DockerException || DockerEngine.IsLost(e))
         {
             _ = _process?.Kill();
-        }
-    }
-
-    private async ValueTask SetFrozenAsync(string how)
-    {
-        try
-        {
-            _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{Container}/{how}", body: null, CancellationToken.None);
-        }
-        catch (DockerException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.Conflict or HttpStatusCode.InternalServerError)
-        {
-            // It is so already, or has ended.
         }
     }
 

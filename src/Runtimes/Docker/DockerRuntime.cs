@@ -180,7 +180,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         try
         {
             // 1. Connected before it starts, so that nothing of its output is missed; guarded before it starts, so that it never runs alone.
-            attachment = await _engine.Client.AttachAsync($"/containers/{container}/attach?stream=1&stdout=1&stderr=1&stdin=1", body: null, cancellationToken);
+            attachment = await _engine.ListenAsync(container, cancellationToken);
             var pumped = attachment.PumpAsync(output, e => DockerLog.OutputDropped(_engine.Logger, e));
             await _engine.Guard.AddAsync(container, spec.RunsUntil, cancellationToken);
             _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{container}/start", body: null, cancellationToken);
@@ -195,7 +195,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
             }
 
             // 3. Its network and its files; then its first instruction runs.
-            if (spec.Network != NetworkMode.None) network = await _network.AttachAsync(process, spec, cancellationToken);
+            if (spec.Network != NetworkMode.None) network = await _network.AttachAsync(process, spec.Id, spec.Network, again: false, cancellationToken);
             if (source is not null) await source.MakeAsync(new InitFiles(attachment.Input), withoutData: HasData(spec), cancellationToken);
             var (command, environment) = (DockerContainer.CommandOf(spec, config), DockerContainer.EnvironmentOf(spec, config));
             await attachment.Input.WriteAsync(InitScript.Start(command, environment, _engine.Guard.UntilOf(container), await _engine.FilterAsync(cancellationToken)), cancellationToken);
@@ -228,7 +228,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
             attachment = await _engine.Client.AttachAsync($"/containers/{container}/attach?stream=1&stdin=1", body: null, cancellationToken);
             _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{container}/start", body: null, cancellationToken);
             var state = await _engine.StateAsync(container, cancellationToken);
-            if (network != NetworkMode.None) served = await _network.AttachAsync(HostProcess.Of(state?.Pid ?? 0, container), spec, cancellationToken);
+            if (network != NetworkMode.None) served = await _network.AttachAsync(HostProcess.Of(state?.Pid ?? 0, container), spec.Id, network, again: false, cancellationToken);
             return new OpenPlace(this, container, new DockerBuildPlace(_engine, container, attachment, served));
         }
         catch

@@ -63,7 +63,7 @@ internal static class SandboxNetwork
     {
         // An ordinary user may make a network only below a user namespace of its own.
         var user = SandboxFolders.IsRoot ? "" : "--user --map-root-user ";
-        return Wrap(tools, refused, script, $"{ShellWords.Quote(tools.Unshare!.Path)} {user}--net");
+        return Wrap(tools, refused, script, $"{ShellWords.Quote(tools.Unshare!.Path)} {user}--net", again: false);
     }
 
     /// <summary>The same for a network namespace that there is already, with nothing in it but its loopback.</summary>
@@ -71,20 +71,22 @@ internal static class SandboxNetwork
     /// <param name="refused">The ranges to refuse.</param>
     /// <param name="script">What the shell does then.</param>
     /// <param name="process">A process in the namespace.</param>
-    public static string ScriptIn(NetworkTools tools, IReadOnlyList<string> refused, string script, int process)
+    /// <param name="again">Whether there may be what is left of a network that is no longer served: its refusals, and its device for a moment.</param>
+    public static string ScriptIn(NetworkTools tools, IReadOnlyList<string> refused, string script, int process, bool again)
     {
         // An ordinary user's engine keeps its containers' networks in a user namespace of its own, in which that user may do this.
         var user = SandboxFolders.IsRoot ? "" : "--user --preserve-credentials ";
-        return Wrap(tools, refused, script, string.Create(CultureInfo.InvariantCulture, $"{ShellWords.Quote(tools.Enter!.Path)} --target {process} {user}--net"));
+        return Wrap(tools, refused, script, string.Create(CultureInfo.InvariantCulture, $"{ShellWords.Quote(tools.Enter!.Path)} --target {process} {user}--net"), again);
     }
 
-    private static string Wrap(NetworkTools tools, IReadOnlyList<string> refused, string script, string enter)
+    private static string Wrap(NetworkTools tools, IReadOnlyList<string> refused, string script, string enter, bool again)
     {
         var unshare = tools.Unshare!.Path;
         var router = new StringBuilder("echo router $$\nread -r attached || exit 1\n")
             .Append(Batch(tools, RouterRules(refused)))
             .Append("echo 1 >/proc/sys/net/ipv4/ip_forward || exit 1\n");
         var program = new StringBuilder($"{ShellWords.NewlineVariable}='\n'\n")
+            .Append(again ? $"{IpOf(tools)} link delete eth0\n{IpOf(tools)} route flush type prohibit\n" : "")
             .Append(CultureInfo.InvariantCulture, $"{ShellWords.Quote(unshare)} --net /bin/sh -c {ShellWords.Quote(router.ToString())} || exit 1\n")
             .Append(Batch(tools, ProgramRules(refused)))
             .Append("echo up\n")
@@ -181,11 +183,9 @@ internal static class SandboxNetwork
     }
 
     /// <summary>One process of ip for all rules; the first that fails ends the shell.</summary>
-    private static string Batch(NetworkTools tools, IEnumerable<string> rules)
-    {
-        var libraries = tools.Ip!.LibraryPath is { } path ? $"LD_LIBRARY_PATH={ShellWords.Quote(path)} " : "";
-        return $"{libraries}{ShellWords.Quote(tools.Ip.Path)} -batch - <<RULES || exit 1\n{string.Join('\n', rules)}\nRULES\n";
-    }
+    private static string Batch(NetworkTools tools, IEnumerable<string> rules) => $"{IpOf(tools)} -batch - <<RULES || exit 1\n{string.Join('\n', rules)}\nRULES\n";
+
+    private static string IpOf(NetworkTools tools) => $"{(tools.Ip!.LibraryPath is { } path ? $"LD_LIBRARY_PATH={ShellWords.Quote(path)} " : "")}{ShellWords.Quote(tools.Ip.Path)}";
 
     private static async Task<PcException> FailedAsync(SandboxShell shell, string what)
     {

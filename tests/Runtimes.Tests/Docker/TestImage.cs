@@ -17,7 +17,7 @@ internal static class TestImage
         await using var tar = new TarWriter(output, TarEntryFormat.Gnu, leaveOpen: true);
         foreach (var folder in new[] { "bin", "etc", "usr", "usr/bin", "tmp", "proc", "sys", "dev" }) await tar.WriteEntryAsync(new GnuTarEntry(TarEntryType.Directory, folder) { Mode = (UnixFileMode)0b111_101_101 });
         await AddAsync(tar, Find("busybox")!, "bin/busybox");
-        foreach (var applet in new[] { "sh", "tar", "echo", "true", "sleep", "cat", "ls", "cp", "id", "stat", "grep", "printf", "readlink", "unshare" }) await LinkAsync(tar, $"bin/{applet}", "busybox");
+        foreach (var applet in new[] { "sh", "tar", "echo", "true", "sleep", "cat", "ls", "cp", "id", "stat", "grep", "printf", "readlink", "unshare", "setsid", "touch" }) await LinkAsync(tar, $"bin/{applet}", "busybox");
         if (busyboxOnly) return;
         var programs = new[] { "/usr/bin/python3", "/usr/bin/node", "/usr/bin/pgrep" };
         foreach (var program in programs) await AddAsync(tar, program, program[1..]);

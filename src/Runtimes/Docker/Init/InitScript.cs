@@ -18,7 +18,12 @@ internal static class InitScript
     /// The command as a container's first: its input is empty. Beside it stays the keeper, a process of the init's own that is no child of the
     /// command, reads the lines of <see cref="Until"/> and kills all but the engine's init, which then ends, when a time has passed by CLOCK_BOOTTIME. It needs neither daemon nor guard nor engine for that.
     /// </summary>
-    public static byte[] Start(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment, TimeSpan until, ReadOnlySpan<byte> filter = default)
+    /// <param name="command">Program and arguments.</param>
+    /// <param name="environment">The whole environment.</param>
+    /// <param name="until">Until when it may run, by the clock.</param>
+    /// <param name="filter">What it may not ask of the kernel, beside what the engine's own filter says; empty for nothing.</param>
+    /// <param name="countsSuspend">Whether the clock goes on while the machine is suspended (CLOCK_BOOTTIME), or stands still then (CLOCK_MONOTONIC).</param>
+    public static byte[] Start(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> environment, TimeSpan until, ReadOnlySpan<byte> filter = default, bool countsSuspend = true)
     {
         const ulong childEnds = 17; // SIGCHLD
         var (block, calls) = (new InitBlock(), SystemCalls.Here);
@@ -39,7 +44,7 @@ internal static class InitScript
         block.Branch(calls.Fork, keeper, failure, childEnds);
         block.Try(calls.Exit, 0);
         block.Mark(keeper);
-        Keep(block, calls, until);
+        Keep(block, calls, until, countsSuspend);
         return block.ToBytes();
     }
 
@@ -51,7 +56,7 @@ internal static class InitScript
         return block.ToBytes();
     }
 
-    /// <summary>What prolongs the time of a command, as the keeper reads it: seconds and nanoseconds of CLOCK_BOOTTIME.</summary>
+    /// <summary>What prolongs the time of a command, as the keeper reads it: seconds and nanoseconds of its clock.</summary>
     public static byte[] Until(TimeSpan sinceBoot)
     {
         var bytes = new byte[2 * sizeof(long)];
@@ -79,9 +84,9 @@ internal static class InitScript
         block.Must(calls.Close, 0, block.Failure(NotFound, $"pc: {Quoted(command[0])} was not found in the container, or cannot be run there\n"), All);
     }
 
-    private static void Keep(InitBlock block, SystemCalls calls, TimeSpan until)
+    private static void Keep(InitBlock block, SystemCalls calls, TimeSpan until, bool countsSuspend)
     {
-        const ulong bootTime = 7, clock = 1, absolute = 1, kill = 9;
+        const ulong bootTime = 7, monotonic = 1, clock = 1, absolute = 1, kill = 9;
         var (set, expired, read, alone, wait) = (new InitBlock.Label(), new InitBlock.Label(), new InitBlock.Label(), new InitBlock.Label(), new InitBlock.Label());
         var failure = block.Failure(CannotBegin, "");
         // An itimerspec: no repetition, then the time, which is read anew from the input.
@@ -98,7 +103,7 @@ internal static class InitScript
         block.Try(calls.Close, 1);
         block.Try(calls.Close, 2);
         // It is 1 then, the lowest that is free.
-        block.Must(calls.MakeTimer, 0, failure, bootTime);
+        block.Must(calls.MakeTimer, 0, failure, countsSuspend ? bootTime : monotonic);
         // 2. Until the time is up, or another is told.
         block.Mark(set);
         block.Must(calls.SetTimer, 0, failure, clock, absolute, timer);
