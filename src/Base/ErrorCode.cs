@@ -699,6 +699,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Refused, "This node answers no requests for sessions.", "Write [sessions] with swarm = NAME or redis = ADDRESS into its configuration and start it again.")]
     SessionsOff = 7108,
 
+    /// <summary>A script asks for what the owner of a host does not allow to sessions.</summary>
+    [ErrorInfo(ExitCode.Refused, "The script of a session asks for something that the owner of the host does not allow.", "Leave that option out, or have the owner allow it under [sessions]: volumes, read-only, host-network.")]
+    SessionOptionRefused = 7120,
+
     // pc sessions as a node of its own: 7130 to 7139
 
     /// <summary>The settings of a node that only runs sessions are not there.</summary>

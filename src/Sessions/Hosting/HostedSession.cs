@@ -3,41 +3,41 @@ using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Runtimes.Ports;
+using PeoplesCloud.Sessions.Containers;
 using PeoplesCloud.Sessions.Messages;
 
 namespace PeoplesCloud.Sessions.Hosting;
 
 /// <summary>
-/// One session: its files, its port on the host, and the run behind it, which may sleep. The port is held from before the script starts until the
+/// One session: its ports on the host, its log, and the run behind it, which may sleep. The ports are held from before the run starts until the
 /// session has ended, and whoever connects while it sleeps waits until it is awake. Thread-safe.
 /// </summary>
-internal sealed class HostedSession : IPortTarget, IAsyncDisposable
+internal sealed class HostedSession : IAsyncDisposable
 {
     private static readonly TimeSpan ShortestLook = TimeSpan.FromMilliseconds(100);
 
     private readonly string _id;
     private readonly string _folder;
-    private readonly SessionRequest _request;
     private readonly SessionHostOptions _options;
-    private readonly ISessionKind _kind;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _turn = new(1); // who starts, stops or puts to sleep
     private readonly CancellationTokenSource _ending = new();
     private readonly TaskCompletionSource<int?> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SessionLog _log;
+    private readonly List<PortForwarder> _forwarders = []; // the first leads to its port, which answers name
     private ISessionProgram? _program;
-    private PortForwarder? _forwarder;
-    private RunPort? _port;
     private IRun? _run;
+    private long _began;
     private Task _carrying = Task.CompletedTask;
     private Task _watching = Task.CompletedTask;
     private Task _noticing = Task.CompletedTask;
     private bool _isClosed;
+    private bool _isLeft;
 
-    public HostedSession(string id, string folder, SessionRequest request, SessionHostOptions options, ISessionKind kind, TimeProvider time, ILogger logger)
+    public HostedSession(string id, string folder, SessionHostOptions options, TimeProvider time, ILogger logger)
     {
-        (_id, _folder, _request, _options, _kind, _time, _logger) = (id, folder, request, options, kind, time, logger);
+        (_id, _folder, _options, _time, _logger) = (id, folder, options, time, logger);
         Directory.CreateDirectory(folder);
         _log = new SessionLog(folder, options.LogBytes);
     }
@@ -46,29 +46,29 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
     public event Action<bool>? Slept;
 
     /// <summary>Its port on the host; 0 before it is started.</summary>
-    public int Port => _forwarder?.EndPoint.Port ?? 0;
+    public int Port => _forwarders.Count > 0 ? _forwarders[0].EndPoint.Port : 0;
 
     /// <summary>Whether it sleeps.</summary>
     public bool IsAsleep { get; private set; }
 
-    /// <summary>Connections to its port now.</summary>
-    public int Connections => _forwarder?.Connections ?? 0;
+    /// <summary>Connections to its ports now.</summary>
+    public int Connections => _forwarders.Sum(forwarder => forwarder.Connections);
 
     /// <summary>Ends when its process ended by itself, with its code; or when it was ended, with null.</summary>
     public Task<int?> Over => _over.Task;
 
     /// <summary>Starts it; completes when its first instruction can run.</summary>
+    /// <param name="kind">What it runs in.</param>
+    /// <param name="request">What its client asked for.</param>
     /// <param name="sessions">How many sessions run here, for its settings.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="PcException">It cannot be run.</exception>
-    public async Task StartAsync(int sessions, CancellationToken cancellationToken)
+    public async Task StartAsync(ISessionKind kind, SessionRequest request, int sessions, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
-        var program = _program = _kind.Open(_id, _folder, _request);
-        _forwarder = PortForwarder.TryListen(new IPEndPoint(_options.Address, 0), PortKinds.Both, this, _options.Ports, _time)
-            ?? throw new PcException(ErrorCode.SessionNoPort, $"no port of {_options.Address} is free by TCP and UDP");
-        _port = new RunPort(UpAsync, program.PortInside(Port), _options.Ports, _time);
-        await program.PrepareAsync(Port, sessions, cancellationToken);
+        var program = _program = kind.Open(_id, _folder, request);
+        Listen(program, []);
+        await program.PrepareAsync([.. _forwarders.Select(forwarder => forwarder.EndPoint.Port)], sessions, cancellationToken);
         await _turn.WaitAsync(cancellationToken);
         try
         {
@@ -78,14 +78,34 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
         {
             _turn.Release();
         }
-        _carrying = CarryAsync(_forwarder);
-        if (_request.Idle is { } idle) _watching = WatchAsync(_forwarder, idle);
+        Serve(request.Idle);
         SessionsLog.Started(_logger, _id, Port, _time.GetElapsedTime(started));
     }
 
-    /// <summary>Ends it and all that it started: politely, then firmly. Its log stays.</summary>
+    /// <summary>Goes on with one of an earlier life of this node, on the ports that it had.</summary>
+    /// <exception cref="PcException">It cannot be run, or a port is taken.</exception>
+    public async Task AdoptAsync(LeftSession left, CancellationToken cancellationToken)
+    {
+        _program = left.Program!;
+        Listen(_program, left.Ports);
+        IsAsleep = left.State == SessionState.Asleep;
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            if (!IsAsleep) await RunAsync(cancellationToken);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+        Serve(left.Idle);
+        SessionsLog.Adopted(_logger, _id, Port);
+    }
+
+    /// <summary>Ends it and all that it started: politely, then firmly. Its log stays. Nothing when it was left.</summary>
     public async Task StopAsync()
     {
+        if (_isLeft) return;
         await _ending.CancelAsync();
         await _turn.WaitAsync(CancellationToken.None);
         try
@@ -104,13 +124,28 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
         }
         _over.TrySetResult(null);
         await CloseAsync();
+        await EndProgramAsync();
     }
 
-    /// <inheritdoc/>
-    public ValueTask<PortEnd> ConnectAsync(CancellationToken cancellationToken) => _port!.ConnectAsync(cancellationToken);
-
-    /// <inheritdoc/>
-    public ValueTask<IDatagramChannel> OpenDatagramsAsync(CancellationToken cancellationToken) => _port!.OpenDatagramsAsync(cancellationToken);
+    /// <summary>Lets go of it: it goes on, for the next life of this node to find.</summary>
+    public async Task LeaveAsync()
+    {
+        _isLeft = true;
+        await _ending.CancelAsync();
+        await _turn.WaitAsync(CancellationToken.None);
+        try
+        {
+            if (!_isClosed && _program is not null) await _program.LeaveAsync(_run);
+            _isClosed = true;
+            _run = null;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+        _over.TrySetResult(null);
+        await CloseAsync();
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -120,6 +155,27 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
         _ending.Dispose();
         _turn.Dispose();
     }
+
+    private void Listen(ISessionProgram program, IReadOnlyList<int> taken)
+    {
+        List<ContainerPort> ports = [new ContainerPort(0, PortKinds.Both, Address: null, Outside: 0), .. program.Ports];
+        for (var i = 0; i < ports.Count; i++)
+        {
+            var outside = i < taken.Count ? taken[i] : ports[i].Outside;
+            var at = new IPEndPoint(ports[i].Address ?? _options.Address, outside);
+            var target = new Target(this, program, ports[i].Inside);
+            _forwarders.Add(PortForwarder.TryListen(at, ports[i].Kind, target, _options.Ports, _time)
+                ?? throw new PcException(ErrorCode.SessionNoPort, outside == 0 ? $"no port of {at.Address} is free by TCP and UDP" : $"port {outside} of {at.Address} is taken, or none of this host"));
+        }
+    }
+
+    private void Serve(TimeSpan? idle)
+    {
+        _carrying = Task.WhenAll(_forwarders.Select(CarryAsync));
+        if (idle is { } longest) _watching = WatchAsync(longest);
+    }
+
+    private TimeSpan IdleTime => _forwarders.Min(forwarder => forwarder.Idle);
 
     // For whoever connects: the run, started again when it sleeps.
     private async ValueTask<IRun> UpAsync(CancellationToken cancellationToken)
@@ -147,6 +203,7 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
         if (_isClosed) throw new IOException("the session has ended");
         var run = await _program!.RunAsync(Receive, cancellationToken);
         _run = run;
+        _began = _time.GetTimestamp();
         _noticing = NoticeEndAsync(run);
         return run;
 
@@ -159,26 +216,72 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
 
     private async Task NoticeEndAsync(IRun run)
     {
-        var exit = await run.Exited;
+        RunExit exit;
+        try
+        {
+            exit = await run.Exited;
+        }
+        catch (OperationCanceledException)
+        {
+            return; // it was left
+        }
+        TimeSpan? pause;
         await _turn.WaitAsync(CancellationToken.None);
         try
         {
             if (_run != run || _isClosed) return; // it was put to sleep, or ended
-            _isClosed = true;
             _run = null;
             await run.DisposeAsync();
+            pause = _program!.RestartAfter(exit.ExitCode, _time.GetElapsedTime(_began));
+            _isClosed = pause is null;
         }
         finally
         {
             _turn.Release();
         }
+        if (pause is { } wait && !await EndedInsteadAsync(exit.ExitCode, wait)) return;
         await _ending.CancelAsync();
         await CloseAsync();
+        await EndProgramAsync();
         SessionsLog.Exited(_logger, _id, exit.ExitCode);
         _over.TrySetResult(exit.ExitCode);
     }
 
-    private async Task WatchAsync(PortForwarder forwarder, TimeSpan idle)
+    // Starts it again after a pause, unless whoever connected did, or it was removed; true when that cannot be done.
+    private async Task<bool> EndedInsteadAsync(int exitCode, TimeSpan pause)
+    {
+        SessionsLog.StartsAgain(_logger, _id, exitCode, pause);
+        try
+        {
+            await Task.Delay(pause, _time, _ending.Token);
+            await _turn.WaitAsync(_ending.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        try
+        {
+            if (_run is null && !_isClosed && !IsAsleep) _ = await RunAsync(_ending.Token);
+            return false;
+        }
+        catch (Exception e) when (e is PcException or IOException)
+        {
+            SessionsLog.NotStarted(_logger, _id, e.Message);
+            _isClosed = true;
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task WatchAsync(TimeSpan idle)
     {
         var look = idle / 4 > ShortestLook ? idle / 4 : ShortestLook;
         try
@@ -186,8 +289,8 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
             while (true)
             {
                 await Task.Delay(look, _time, _ending.Token);
-                if (forwarder.Idle < idle || IsAsleep) continue;
-                await SleepAsync(forwarder, idle);
+                if (IdleTime < idle || IsAsleep) continue;
+                await SleepAsync(idle);
             }
         }
         catch (OperationCanceledException) when (_ending.IsCancellationRequested)
@@ -196,17 +299,16 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
         }
     }
 
-    private async Task SleepAsync(PortForwarder forwarder, TimeSpan idle)
+    private async Task SleepAsync(TimeSpan idle)
     {
         await _turn.WaitAsync(_ending.Token);
         try
         {
             // Whoever came meanwhile has it awake.
-            if (_run is not { } run || forwarder.Idle < idle) return;
+            if (_run is not { } run || IdleTime < idle) return;
             IsAsleep = true;
             _run = null;
-            await run.StopAsync(_options.Grace);
-            await run.DisposeAsync();
+            await _program!.SleepAsync(run, _options.Grace);
         }
         finally
         {
@@ -236,8 +338,12 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
     {
         await _carrying;
         await _watching;
-        _forwarder?.Dispose();
+        foreach (var forwarder in _forwarders) forwarder.Dispose();
         _log.Dispose();
+    }
+
+    private async Task EndProgramAsync()
+    {
         try
         {
             if (_program is not null) await _program.DisposeAsync();
@@ -246,5 +352,16 @@ internal sealed class HostedSession : IPortTarget, IAsyncDisposable
         {
             SessionsLog.FolderStays(_logger, _id, e);
         }
+    }
+
+    /// <summary>Where a port leads: into the run, which is started for it.</summary>
+    private sealed class Target(HostedSession session, ISessionProgram program, int inside) : IPortTarget
+    {
+        // The first port's may be the port that the host chose.
+        private RunPort Port => new(session.UpAsync, inside > 0 ? inside : program.PortInside(session.Port), session._options.Ports, session._time);
+
+        public ValueTask<PortEnd> ConnectAsync(CancellationToken cancellationToken) => Port.ConnectAsync(cancellationToken);
+
+        public ValueTask<IDatagramChannel> OpenDatagramsAsync(CancellationToken cancellationToken) => Port.OpenDatagramsAsync(cancellationToken);
     }
 }

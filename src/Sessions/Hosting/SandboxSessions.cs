@@ -1,30 +1,45 @@
 using System.Globalization;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Sessions.Containers;
 using PeoplesCloud.Sessions.Messages;
 
 namespace PeoplesCloud.Sessions.Hosting;
 
-/// <summary>Sessions that are scripts in sandboxes, each in a folder of its own.</summary>
+/// <summary>Sessions that are scripts in sandboxes, each in a folder of its own. They end with the daemon.</summary>
 internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runtime) : ISessionKind
 {
-    /// <summary>The folder of its files, within a session's.</summary>
-    public static string FilesIn(string folder) => Path.Combine(folder, "files");
+    /// <inheritdoc/>
+    public bool Outlives => false;
 
     /// <inheritdoc/>
     public ISessionProgram Open(string id, string folder, SessionRequest request) =>
         new Program(id, FilesIn(folder), request.Script, SessionScript.CommandOf(request.Script, options.ReadOnly), options, runtime);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<LeftSession>> FindAsync(IReadOnlyDictionary<string, string> folders, CancellationToken cancellationToken)
+    {
+        foreach (var files in folders.Values.Select(FilesIn).Where(Directory.Exists)) Directory.Delete(files, recursive: true);
+        return Task.FromResult<IReadOnlyList<LeftSession>>([.. folders.Keys.Select(id => new LeftSession(id, SessionState.Ended))]);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private static string FilesIn(string folder) => Path.Combine(folder, "files");
 
     private sealed class Program(string id, string files, string script, IReadOnlyList<string> command, SessionHostOptions options, IRuntime runtime) : ISessionProgram
     {
         private int _starts;
         private int _port;
 
+        public IReadOnlyList<ContainerPort> Ports => [];
+
         public int PortInside(int port) => port;
 
-        public Task PrepareAsync(int port, int sessions, CancellationToken cancellationToken)
+        public Task PrepareAsync(IReadOnlyList<int> ports, int sessions, CancellationToken cancellationToken)
         {
-            _port = port;
-            return Task.Run(() => SessionScript.Write(files, script, options.Hostname, port, sessions), cancellationToken);
+            _port = ports[0];
+            return Task.Run(() => SessionScript.Write(files, script, options.Hostname, _port, sessions), cancellationToken);
         }
 
         public ValueTask<IRun> RunAsync(Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
@@ -39,6 +54,16 @@ internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runti
             };
             return runtime.StartAsync(spec, output, cancellationToken);
         }
+
+        public async ValueTask SleepAsync(IRun run, TimeSpan grace)
+        {
+            await run.StopAsync(grace);
+            await run.DisposeAsync();
+        }
+
+        public TimeSpan? RestartAfter(int exitCode, TimeSpan ran) => null;
+
+        public ValueTask LeaveAsync(IRun? run) => throw new NotSupportedException("a session in a sandbox ends with the daemon");
 
         public ValueTask DisposeAsync()
         {

@@ -2,6 +2,8 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Docker.Lasting;
+using PeoplesCloud.Sessions.Containers;
 using PeoplesCloud.Sessions.Engine;
 using PeoplesCloud.Sessions.Messages;
 
@@ -17,7 +19,8 @@ public sealed record SessionView(string Id, SessionState State, int? ExitCode, i
 
 /// <summary>
 /// Runs sessions on this node and says what becomes of them. Whatever happens, what a session started ends with it: the runtime sees to it, also when
-/// this process is killed. What ended keeps its log until it is removed, or until there are too many. Thread-safe.
+/// this process is killed. Sessions in containers go on when this process ends, and its next life finds them. What ended keeps its log until it is removed, or
+/// until there are too many. Thread-safe.
 /// </summary>
 public sealed class SessionHost : IAsyncDisposable
 {
@@ -31,17 +34,34 @@ public sealed class SessionHost : IAsyncDisposable
     private readonly ConcurrentQueue<string> _oldestEnded = new();
     private readonly ConcurrentDictionary<Task, bool> _running = [];
     private readonly CancellationTokenSource _stopping = new();
-    private bool _hasResumed;
+    private Task? _resuming;
 
-    /// <summary>Makes a host in a folder of its own.</summary>
+    /// <summary>Makes a host in a folder of its own, of sessions in sandboxes.</summary>
     /// <param name="options">How it runs sessions.</param>
     /// <param name="limits">How many ended ones it remembers.</param>
     /// <param name="runtime">Runs the scripts; stays the caller's.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
     public SessionHost(SessionHostOptions options, SessionLimits limits, IRuntime runtime, TimeProvider time, ILogger logger)
+        : this(options, limits, new SandboxSessions(options, runtime), time, logger)
     {
-        (_options, _kind, _time, _logger, _endedLimit) = (options, new SandboxSessions(options, runtime), time, logger, limits.Ended);
+    }
+
+    /// <summary>Makes a host of sessions in containers.</summary>
+    /// <param name="options">How it runs sessions.</param>
+    /// <param name="limits">How many ended ones it remembers.</param>
+    /// <param name="containers">The engine; stays the caller's, and is disposed after this.</param>
+    /// <param name="policy">What the host's owner allows, asked anew for each session.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">The daemon's log.</param>
+    public SessionHost(SessionHostOptions options, SessionLimits limits, LastingContainers containers, Func<ContainerPolicy> policy, TimeProvider time, ILogger logger)
+        : this(options, limits, new ContainerSessions(options, containers, policy, time, logger), time, logger)
+    {
+    }
+
+    private SessionHost(SessionHostOptions options, SessionLimits limits, ISessionKind kind, TimeProvider time, ILogger logger)
+    {
+        (_options, _kind, _time, _logger, _endedLimit) = (options, kind, time, logger, limits.Ended);
         Directory.CreateDirectory(options.Folder);
     }
 
@@ -53,19 +73,19 @@ public sealed class SessionHost : IAsyncDisposable
         [.. _sessions.Select(session => new SessionView(session.Key, session.Value.IsAsleep ? SessionState.Asleep : SessionState.Running, null, session.Value.Port, session.Value.Connections))
             .Concat(_ended.Values).OrderBy(view => view.Id, StringComparer.Ordinal)];
 
-    /// <summary>Says what earlier lives of this node left: sessions in a sandbox ended with them. Before anything is started; a second call does nothing.</summary>
+    /// <summary>Why no session can run here now; null when one can, as far as is known.</summary>
+    public PcException? Obstacle => (_kind as ContainerSessions)?.Obstacle;
+
+    /// <summary>
+    /// Goes on with what earlier lives of this node left, and says of what has ended that it has: sessions in a sandbox ended with them. Before anything is
+    /// started; a second call does nothing.
+    /// </summary>
     public void Resume()
     {
-        if (_hasResumed) return;
-        _hasResumed = true;
-        foreach (var folder in new DirectoryInfo(_options.Folder).EnumerateDirectories().Where(folder => SessionNames.IsId(folder.Name)).OrderBy(folder => folder.LastWriteTimeUtc))
-        {
-            var files = SandboxSessions.FilesIn(folder.FullName);
-            var id = folder.Name;
-            if (Directory.Exists(files)) Directory.Delete(files, recursive: true);
-            NoteEnded(new SessionView(id, SessionState.Ended, null, 0, 0));
-            Happened?.Invoke(new SessionInput.Found(id, SessionState.Ended));
-        }
+        if (_resuming is not null) return;
+        var resuming = ResumeAsync();
+        _resuming = resuming;
+        Track(() => resuming);
     }
 
     /// <summary>Starts a session; <see cref="Happened"/> says what became of that.</summary>
@@ -82,22 +102,89 @@ public sealed class SessionHost : IAsyncDisposable
         return SessionLog.Read(FolderOf(id));
     }
 
-    /// <summary>Ends all sessions.</summary>
+    /// <summary>Ends all sessions, or lets go of those that go on without this process.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
         await Task.WhenAll(_running.Keys);
-        await Task.WhenAll(_sessions.Values.Select(session => session.DisposeAsync().AsTask()));
+        await Task.WhenAll(_sessions.Values.Select(async session =>
+        {
+            if (_kind.Outlives) await session.LeaveAsync();
+            await session.DisposeAsync();
+        }));
+        await _kind.DisposeAsync();
         _stopping.Dispose();
+    }
+
+    private async Task ResumeAsync()
+    {
+        var folders = new DirectoryInfo(_options.Folder).EnumerateDirectories().Where(folder => SessionNames.IsId(folder.Name)).OrderBy(folder => folder.LastWriteTimeUtc).ToList();
+        var found = await _kind.FindAsync(folders.ToDictionary(folder => folder.Name, folder => folder.FullName, StringComparer.Ordinal), _stopping.Token);
+        foreach (var left in found)
+        {
+            if (left.Program is not null && await AdoptAsync(left)) continue;
+            var state = left.State == SessionState.Exited ? SessionState.Exited : SessionState.Ended;
+            NoteEnded(new SessionView(left.Id, state, left.ExitCode, 0, 0));
+            Happened?.Invoke(new SessionInput.Found(left.Id, state));
+            if (left.ExitCode is { } code) Happened?.Invoke(new SessionInput.Exited(left.Id, code));
+        }
+    }
+
+    private async Task<bool> AdoptAsync(LeftSession left)
+    {
+        var session = NewSession(left.Id);
+        try
+        {
+            await session.AdoptAsync(left, _stopping.Token);
+        }
+        catch (Exception e)
+        {
+            // What this life had no time for is the next one's.
+            if (_stopping.IsCancellationRequested) await session.LeaveAsync();
+            else SessionsLog.NotStarted(_logger, left.Id, e.Message);
+            await session.DisposeAsync();
+            return false;
+        }
+        Enter(left.Id, session, new SessionInput.Found(left.Id, left.State));
+        return true;
+    }
+
+    private HostedSession NewSession(string id)
+    {
+        var session = new HostedSession(id, FolderOf(id), _options, _time, _logger);
+        session.Slept += asleep => Happened?.Invoke(new SessionInput.Slept(id, asleep));
+        return session;
+    }
+
+    // Known here before it is told: whoever hears of it may end it at once.
+    private void Enter(string id, HostedSession session, SessionInput said)
+    {
+        _sessions[id] = session;
+        Happened?.Invoke(said);
+        Track(() => NoticeEndAsync(id, session));
+    }
+
+    // What an earlier life left is known before anything is done.
+    private async Task ResumedAsync()
+    {
+        if (_resuming is not { IsCompleted: false } resuming) return;
+        try
+        {
+            await resuming.WaitAsync(_options.ResumePatience, _time, _stopping.Token);
+        }
+        catch (TimeoutException e)
+        {
+            throw Obstacle ?? new PcException(ErrorCode.SessionStartFailed, "this node still looks for the sessions of its earlier life", inner: e);
+        }
     }
 
     private async Task StartAsync(string id, SessionRequest request)
     {
-        var session = new HostedSession(id, FolderOf(id), request, _options, _kind, _time, _logger);
-        session.Slept += asleep => Happened?.Invoke(new SessionInput.Slept(id, asleep));
+        var session = NewSession(id);
         try
         {
-            await session.StartAsync(_sessions.Count, _stopping.Token);
+            await ResumedAsync();
+            await session.StartAsync(_kind, request, _sessions.Count, _stopping.Token);
         }
         catch (Exception e)
         {
@@ -108,9 +195,7 @@ public sealed class SessionHost : IAsyncDisposable
             Happened?.Invoke(new SessionInput.StartFailed(id, e as PcException ?? new PcException(ErrorCode.SessionStartFailed, $"the session could not be started: {e.Message}", inner: e)));
             return;
         }
-        _sessions[id] = session;
-        Happened?.Invoke(new SessionInput.Started(id, _options.Hostname, session.Port));
-        Track(() => NoticeEndAsync(id, session));
+        Enter(id, session, new SessionInput.Started(id, _options.Hostname, session.Port));
     }
 
     private async Task NoticeEndAsync(string id, HostedSession session)

@@ -31,6 +31,9 @@ public sealed record SessionHostOptions
     /// <summary>What a port of a session may take.</summary>
     public PortLimits Ports { get; init; } = new();
 
+    /// <summary>How long a new session waits for what is found of an earlier life of this node. Default 5 s: an engine that is there says it in some milliseconds.</summary>
+    public TimeSpan ResumePatience { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>The log of one session, in bytes for each of its two files. Default 1 MiB.</summary>
     public int LogBytes { get; init; } = 1 << 20;
 }

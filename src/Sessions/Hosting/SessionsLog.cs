@@ -37,4 +37,16 @@ internal static partial class SessionsLog
 
     [LoggerMessage(7110, LogLevel.Warning, "The folder of session {Session} could not be removed and stays until the next start")]
     public static partial void FolderStays(ILogger logger, string session, Exception error);
+
+    [LoggerMessage(7120, LogLevel.Information, "Session {Session} ended with {ExitCode} and is started again in {Pause}")]
+    public static partial void StartsAgain(ILogger logger, string session, int exitCode, TimeSpan pause);
+
+    [LoggerMessage(7121, LogLevel.Information, "Took over session {Session} on port {Port}, which an earlier daemon left")]
+    public static partial void Adopted(ILogger logger, string session, int port);
+
+    [LoggerMessage(7122, LogLevel.Warning, "Removed container {Container}, which belongs to no session")]
+    public static partial void Orphan(ILogger logger, string container);
+
+    [LoggerMessage(7123, LogLevel.Warning, "Container {Container} of a session that ended stays until Docker answers: {Why}")]
+    public static partial void ContainerStays(ILogger logger, string container, string why);
 }

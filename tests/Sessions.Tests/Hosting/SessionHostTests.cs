@@ -18,15 +18,12 @@ public sealed class SessionHostTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_session_has_its_folder_and_is_reached_by_tcp_and_udp_on_one_port()
+    public async Task A_session_has_its_folder()
     {
         await using var host = new SandboxFolder();
         var port = await host.StartAsync("aa", Scripts.Echo);
-        Assert.Equal("tcp hello", await TcpAsync(port, "hello"));
-        Assert.Equal("udp hello", await UdpAsync(port, "hello"));
+        Assert.Equal("tcp hello", await SessionBed.TcpAsync(port, "hello"));
         Assert.Contains("ready /app ['pycloud.init', 'pycloud.json']", Encoding.UTF8.GetString(host.Host.Log("aa")), StringComparison.Ordinal);
-        var view = Assert.Single(host.Host.Sessions);
-        Assert.Equal((SessionState.Running, port), (view.State, view.Port));
     }
 
     [Fact]
@@ -56,28 +53,14 @@ public sealed class SessionHostTests
     }
 
     [Fact]
-    public async Task Removing_a_session_ends_all_that_it_started_before_it_is_said()
-    {
-        await using var host = new SandboxFolder();
-        await host.StartAsync("aa", Scripts.Stubborn(Mark + "1"));
-        await UntilAsync(() => SandboxFolder.ProcessesWith(Mark + "1") >= 3);
-        host.Host.Stop("aa");
-        Assert.Equal("aa", (await host.NextAsync<SessionInput.Stopped>()).Session);
-        Assert.Equal(0, SandboxFolder.ProcessesWith(Mark + "1"));
-        Assert.Empty(host.Host.Sessions);
-        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(host.Path, "sessions")));
-        Assert.Equal(ErrorCode.SessionNotFound, Assert.Throws<PcException>(() => host.Host.Log("aa")).Code);
-    }
-
-    [Fact]
     public async Task A_host_that_ends_leaves_no_process()
     {
         await using (var host = new SandboxFolder())
         {
             for (var i = 0; i < 4; i++) await host.StartAsync($"a{i}", Scripts.Stubborn(Mark + "2"));
-            await UntilAsync(() => SandboxFolder.ProcessesWith(Mark + "2") >= 12);
+            await SessionBed.UntilAsync(() => SessionBed.ProcessesWith(Mark + "2") >= 12);
         }
-        Assert.Equal(0, SandboxFolder.ProcessesWith(Mark + "2"));
+        Assert.Equal(0, SessionBed.ProcessesWith(Mark + "2"));
     }
 
     [Theory]
@@ -136,51 +119,6 @@ public sealed class SessionHostTests
         host.Host.Stop("abc");
         await host.NextAsync<SessionInput.Stopped>();
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(host.Path, "sessions")));
-    }
-
-    [Fact]
-    public async Task A_session_sleeps_when_nobody_is_connected_and_wakes_for_the_first_bytes()
-    {
-        await using var host = new SandboxFolder();
-        var port = await host.StartAsync("aa", Scripts.Echo, idle: TimeSpan.FromSeconds(1));
-        for (var round = 0; round < 2; round++)
-        {
-            Assert.True((await host.NextAsync<SessionInput.Slept>()).Asleep);
-            Assert.Equal(SessionState.Asleep, host.Host.Sessions[0].State);
-            var word = round == 0 ? await TcpAsync(port, "wake") : await UdpAsync(port, "wake");
-            Assert.Equal(round == 0 ? "tcp wake" : "udp wake", word);
-            Assert.False((await host.NextAsync<SessionInput.Slept>()).Asleep);
-        }
-        host.Host.Stop("aa");
-        await host.NextAsync<SessionInput.Stopped>();
-    }
-
-    private static async Task<string> TcpAsync(int port, string word)
-    {
-        using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Loopback, port, Token);
-        await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(word), Token);
-        var answer = new MemoryStream();
-        await client.GetStream().CopyToAsync(answer, Token).WaitAsync(Patience, Token);
-        return Encoding.UTF8.GetString(answer.ToArray());
-    }
-
-    private static async Task<string> UdpAsync(int port, string word)
-    {
-        using var client = new UdpClient();
-        client.Connect(IPAddress.Loopback, port);
-        await client.SendAsync(Encoding.UTF8.GetBytes(word), Token);
-        return Encoding.UTF8.GetString((await client.ReceiveAsync(Token).AsTask().WaitAsync(Patience, Token)).Buffer);
-    }
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        var waited = System.Diagnostics.Stopwatch.StartNew();
-        while (!condition())
-        {
-            Assert.True(waited.Elapsed < Patience, "waited too long");
-            await Task.Delay(20, Token); // nobody tells when a process begins
-        }
     }
 
     private sealed class BrokenRuntime : IRuntime
