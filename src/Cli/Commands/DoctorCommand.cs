@@ -10,7 +10,7 @@ internal static class DoctorCommand
 {
     public static PcCommand Create() => new PcCommand("doctor", "Say what is missing on this machine.")
     {
-        Details = "Looks for what a node needs, for what a host needs to run programs of others, and says which limits hold on this machine, in sandboxes and in the containers of a Docker or Podman that is open to programs; where none is, which engines there are and what opens them. Where sessions are set up, tries what carries their messages. Each line that is not well names the command that mends it. Exit code 1 when something that is needed is missing.",
+        Details = "Looks for what a node needs, for what a host needs to run programs of others, and says which limits hold on this machine, in sandboxes and in the containers of a Docker or Podman that is open to programs; where none is, which engines there are and what opens them. Where sessions are set up, tries what carries their messages, and the Docker that they are to run in. Each line that is not well names the command that mends it. Exit code 1 when something that is needed is missing.",
         Examples = [("pc doctor", "Look at this machine."), ("pc doctor --json", "The same for a script.")],
     }.Runs(RunAsync);
 
@@ -29,6 +29,8 @@ internal static class DoctorCommand
             findings.Add(new Finding("docker", report.Name, report.Holds, Needed: false, report.How, null));
         var sessions = await SessionsCheck.ProbeAsync(invocation.Home, CancellationToken.None);
         findings.Add(new Finding("sessions", sessions.Name, sessions.Holds, Needed: false, sessions.How, null));
+        if (await SessionsCheck.ProbeDockerAsync(invocation.Home, CancellationToken.None) is { } docker)
+            findings.Add(new Finding("sessions", docker.Name, docker.Holds, Needed: false, docker.How, null));
         var ready = findings.TrueForAll(finding => finding.Ok || !finding.Needed);
         if (invocation.Json) invocation.WriteJson(new DoctorReply(ready, findings), CliJson.Default.DoctorReply);
         else Write(findings, ready, invocation.Terminal);

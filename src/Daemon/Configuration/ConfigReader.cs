@@ -55,6 +55,8 @@ internal static class ConfigReader
         ["sessions.redis-ca-file"] = "PC_SESSIONS_REDIS_CA_FILE",
         ["sessions.mode"] = "PC_SESSIONS_MODE",
         ["sessions.read-only"] = "PC_SESSIONS_READ_ONLY",
+        ["sessions.volumes"] = "PC_SESSIONS_VOLUMES",
+        ["sessions.host-network"] = "PC_SESSIONS_HOST_NETWORK",
         ["sessions.hostname"] = "PC_SESSIONS_HOSTNAME",
         ["sessions.group"] = "PC_SESSIONS_GROUP",
     };
@@ -117,6 +119,8 @@ internal static class ConfigReader
             // PyCloud looks whether the variable is there, and not what it says.
             Mode = values.OneOf("sessions.mode", "sandbox", "docker") ?? (environment.GetValueOrDefault("PYCLOUD_USE_DOCKER") is null ? null : "docker"),
             ReadOnly = values.Folders("sessions.read-only", 16),
+            Volumes = values.Folders("sessions.volumes", 16),
+            HostNetwork = values.Boolean("sessions.host-network") ?? false,
             Hostname = values.HostName("sessions.hostname"),
             Group = values.Group("sessions.group", environment.GetValueOrDefault("PYCLOUD_GROUP")) ?? defaults.Group,
         };

@@ -31,6 +31,12 @@ public sealed record SessionsConfig
     /// <summary>Folders of this machine that scripts of sessions may read; absolute. Default: none.</summary>
     public IReadOnlyList<string> ReadOnly { get; init; } = [];
 
+    /// <summary>Folders of this machine that containers of sessions may write to, each as a whole; absolute. Default: none. What is in <see cref="ReadOnly"/> they may read.</summary>
+    public IReadOnlyList<string> Volumes { get; init; } = [];
+
+    /// <summary>Whether containers of sessions may have this machine's own network. Default false: they would reach what listens on its loopback.</summary>
+    public bool HostNetwork { get; init; }
+
     /// <summary>What answers call this machine, for whoever connects to a session. Null (the default): its name.</summary>
     public string? Hostname { get; init; }
 

@@ -9,8 +9,10 @@ using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Docker.Lasting;
 using PeoplesCloud.Sessions;
 using PeoplesCloud.Sessions.Channels;
+using PeoplesCloud.Sessions.Containers;
 using PeoplesCloud.Sessions.Engine;
 using PeoplesCloud.Sessions.Hosting;
 using PeoplesCloud.Sessions.Messages;
@@ -26,7 +28,7 @@ internal sealed class SessionNode : IAsyncDisposable
     private readonly SessionService _service;
     private readonly TimeProvider _time;
     private readonly Func<HostPolicy> _policy;
-    private readonly bool _wantsDocker;
+    private readonly bool _usesDocker;
 
     /// <summary>Makes the node; it hears nothing before <see cref="RunAsync"/>.</summary>
     /// <param name="cloud">Its id in messages: <see cref="CloudOf"/>.</param>
@@ -34,15 +36,16 @@ internal sealed class SessionNode : IAsyncDisposable
     /// <param name="folder">The folder of sessions.</param>
     /// <param name="channels">What carries messages; stays the caller's.</param>
     /// <param name="claims">The keys of the Redis, when that carries them.</param>
-    /// <param name="runtime">Runs scripts; stays the caller's.</param>
+    /// <param name="runtime">Runs scripts in sandboxes; stays the caller's.</param>
+    /// <param name="containers">Runs scripts that name an image, and then no others; stays the caller's. Null: sessions run in sandboxes.</param>
     /// <param name="meter">Measures this machine's load.</param>
     /// <param name="policy">What the owner allows, asked anew each time.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
-    public SessionNode(string cloud, SessionsConfig config, string folder, IChannels channels, IAnswerKeys? claims, IRuntime runtime, IHostMeter meter, Func<HostPolicy> policy, TimeProvider time, ILogger logger)
+    public SessionNode(string cloud, SessionsConfig config, string folder, IChannels channels, IAnswerKeys? claims, IRuntime runtime, LastingContainers? containers, IHostMeter meter, Func<HostPolicy> policy, TimeProvider time, ILogger logger)
     {
         (_time, _policy) = (time, policy);
-        _wantsDocker = config.Mode == "docker";
+        _usesDocker = containers is not null;
         var network = policy().Network;
         var options = new SessionHostOptions
         {
@@ -51,7 +54,9 @@ internal sealed class SessionNode : IAsyncDisposable
             ReadOnly = config.ReadOnly,
             Network = network < NetworkMode.Internet ? network : NetworkMode.Internet,
         };
-        _host = new SessionHost(options, new SessionLimits(), runtime, time, logger);
+        _host = containers is null
+            ? new SessionHost(options, new SessionLimits(), runtime, time, logger)
+            : new SessionHost(options, new SessionLimits(), containers, () => RulesOf(config, policy(), options.Network), time, logger);
         var agreement = claims is null ? SessionAgreement.Coordinated : SessionAgreement.Claimed;
         _service = new SessionService(
             cloud, new SessionEngineOptions { Agreement = agreement }, channels, claims, _host, () => LoadOf(meter, policy()), NewId, time, logger);
@@ -75,6 +80,9 @@ internal sealed class SessionNode : IAsyncDisposable
 
     /// <summary>The id of a node in messages: the same after each restart, and known to whoever knows the node.</summary>
     public static string CloudOf(PeerId node) => SessionNames.CloudId(SHA256.HashData(Encoding.ASCII.GetBytes($"peoples-cloud cloud of {node}")));
+
+    /// <summary>Why no session can run here now; null when one can, as far as is known.</summary>
+    public PcException? Obstacle => _host.Obstacle;
 
     /// <summary>Answers until it is cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => _service.RunAsync(cancellationToken);
@@ -107,7 +115,7 @@ internal sealed class SessionNode : IAsyncDisposable
         return new(session, answer.RootElement.GetProperty("cloud").GetString()!);
     }
 
-    /// <summary>Ends all sessions.</summary>
+    /// <summary>Ends all sessions; those in containers go on.</summary>
     public ValueTask DisposeAsync() => _host.DisposeAsync();
 
     private async Task<JsonDocument> AskAsync(SessionVerb verb, Dictionary<string, string> fields, CancellationToken cancellationToken)
@@ -146,11 +154,19 @@ internal sealed class SessionNode : IAsyncDisposable
     // Which languages and how many programs are rules of programs.
     private PcException? RefusalOf(HostPolicy policy)
     {
-        if (_wantsDocker) return new PcException(ErrorCode.SessionsOff, "this node is to run sessions in Docker, which it cannot yet", "set mode = \"sandbox\" under [sessions]");
+        if (_usesDocker && policy.Runtimes is { } runtimes && !runtimes.Contains("docker", StringComparer.Ordinal)) return new PcException(ErrorCode.HostRefuses, "this node runs nothing in Docker, which its sessions need");
+        if (_host.Obstacle is { } obstacle) return obstacle;
         if (!policy.Hosts) return new PcException(ErrorCode.HostRefuses, "this node does not host");
         if (policy.Pause is not null) return new PcException(ErrorCode.HostRefuses, "the owner of this node paused it");
         return policy.Hours.Count > 0 && !policy.Hours.Any(hours => hours.Contains(_time.GetLocalNow())) ? new PcException(ErrorCode.HostRefuses, "this node hosts at other hours") : null;
     }
+
+    private static ContainerPolicy RulesOf(SessionsConfig config, HostPolicy policy, NetworkMode network) => new(policy.Most, policy.Network < network ? policy.Network : network)
+    {
+        AllowsHostNetwork = config.HostNetwork,
+        Volumes = config.Volumes,
+        ReadOnly = config.ReadOnly,
+    };
 
     private static string WordOf(SessionState state) => state switch
     {

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Runtimes;
 
 namespace PeoplesCloud.Daemon.Sessions;
@@ -25,6 +26,27 @@ public static class SessionsCheck
         catch (PcException e)
         {
             return new RuntimeReport("sessions", Holds: false, $"{e.Message}; try: {e.Hint}");
+        }
+    }
+
+    /// <summary>Whether the engine answers that sessions are to run in; null where they run in sandboxes.</summary>
+    public static async Task<RuntimeReport?> ProbeDockerAsync(string home, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var config = DaemonConfig.Load(configFile: null, new Dictionary<string, string?>(StringComparer.Ordinal) { ["home"] = home }, DaemonConfig.ProcessEnvironment());
+            if (config.Sessions is not { IsOn: true, Mode: "docker" }) return null;
+            await using var containers = SessionDocker.Open(config, new HomePaths(home), "doctor", TimeProvider.System, NullLogger.Instance);
+            _ = await containers.FindAsync(cancellationToken);
+            return new RuntimeReport("docker", Holds: true, "sessions run in Docker, which answers");
+        }
+        catch (PcException e) when (e.Code is ErrorCode.DockerUnreachable or ErrorCode.DockerRefused)
+        {
+            return new RuntimeReport("docker", Holds: false, $"sessions are to run in Docker, and {e.Message}; try: systemctl start docker, or mode = \"sandbox\" under [sessions]");
+        }
+        catch (PcException)
+        {
+            return null; // what is wrong with the configuration is said beside this
         }
     }
 

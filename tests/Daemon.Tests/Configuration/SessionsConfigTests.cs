@@ -17,6 +17,11 @@ public sealed class SessionsConfigTests : IDisposable
         Assert.True(config.IsOn);
         Assert.Equal(("friends", "docker", "games.example.org"), (config.Swarm, config.Mode, config.Hostname));
         Assert.Equal(["/opt/games", "/srv"], config.ReadOnly);
+        Assert.Empty(config.Volumes);
+        Assert.False(config.HostNetwork);
+        config = Load("swarm = \"friends\"\nvolumes = [\"/srv/world\"]\nhost-network = true");
+        Assert.Equal(["/srv/world"], config.Volumes);
+        Assert.True(config.HostNetwork);
     }
 
     [Fact]

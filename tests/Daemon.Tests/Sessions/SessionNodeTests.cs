@@ -5,6 +5,7 @@ using System.Text.Json;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Runtimes.Tests.Docker;
 
 namespace PeoplesCloud.Daemon.Tests.Sessions;
 
@@ -59,6 +60,43 @@ public sealed class SessionNodeTests
         var gone = await Assert.ThrowsAsync<ApiException>(() => oak.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply));
         Assert.Equal($"PC{(int)ErrorCode.SessionNotFound}", gone.Reply.Code);
         Assert.Single((await elm.Client.GetAsync("/v1/sessions", Json.SessionsReply)).Sessions);
+    }
+
+    [Fact]
+    public async Task Sessions_in_Docker_are_the_same_after_the_daemon_was_started_again()
+    {
+        Assert.SkipWhen(Dockerd.Obstacle is not null, Dockerd.Obstacle ?? "");
+        await using var engine = await Dockerd.StartAsync();
+        await using var elm = await TestNode.StartAsync("elm", hosts: true, configure: config => config with
+        {
+            Docker = $"unix://{engine.Socket}",
+            Sessions = new SessionsConfig { Swarm = "friends", Listen = new IPEndPoint(IPAddress.Loopback, 0), Hostname = "localhost", Mode = "docker" },
+            HostRules = new Dictionary<string, string>(StringComparer.Ordinal) { ["network"] = "none" },
+        });
+        await elm.CreateAsync("friends");
+        var words = JsonSerializer.Serialize(new[] { "python3", "-c", Server });
+        var script = $"{Dockerd.Image}\n{{\"port\": 8000, \"environment\": {{\"PORT\": 8000}}, \"command\": {words}}}";
+        var created = await elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply);
+        Assert.Equal("hello you", await SayAsync(created.Port!.Value, "you"));
+        var refused = await Assert.ThrowsAsync<ApiException>(() => elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest("none-of-this-name:1\n{'port': 1}"), Json.SessionCreateRequest, Json.SessionCreatedReply));
+        Assert.Equal($"PC{(int)ErrorCode.DockerImageMissing}", refused.Reply.Code);
+
+        await elm.StopAsync();
+        await elm.StartAgainAsync(hosts: true);
+        SessionInfo? session = null;
+        await TestNode.UntilAsync(() => (session = elm.Node.Sessions!.List().Sessions.SingleOrDefault()) is not null);
+        Assert.Equal(new SessionInfo(created.Id, "running", null, created.Port.Value, 0), session);
+        Assert.Equal("hello again", await SayAsync(created.Port.Value, "again"));
+        Assert.Equal("ready\n", await (await elm.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token));
+        Assert.Equal(created.Id, (await elm.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply)).Id);
+        Assert.Equal("", await engine.RunAsync("ps", "--all", "--quiet"));
+
+        // Without the engine the node says so, and doctor does.
+        await engine.KillAsync();
+        engine.KillContainers();
+        await TestNode.UntilAsync(() => elm.Node.Sessions!.Obstacle is not null);
+        var away = await Assert.ThrowsAsync<ApiException>(() => elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply));
+        Assert.Equal($"PC{(int)ErrorCode.DockerUnreachable}", away.Reply.Code);
     }
 
     [Fact]
