@@ -298,6 +298,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             Images = docker,
             BootTime = clock,
         };
+        if (docker is not null) docker.Images = () => (programHost.BuiltImages, book.Current.Most.DiskBytes);
         Owns(programHost.DisposeAsync);
         Owns(leases.DisposeAsync);
         var recorder = new RunRecorder(Swarms, programHost.Written, _time, loggers.CreateLogger("Leases"));
@@ -315,7 +316,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(Programs.DisposeAsync);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         var dataCopies = new DataService(Swarms, dataSwarm, new DataCopies(Self, ProgramData, dataMesh, dataSwarm, factory.Verifier), mesh, Locator);
-        HostOwner = new HostService(_config.Name, book, programHost, Swarms, ReconcileAll, _time);
+        HostOwner = new HostService(_config.Name, book, programHost, docker, Swarms, ReconcileAll, _time);
         Schedules = new ScheduleService(Swarms, programHost, leases, client, new ScheduleBook(home.Paths.Schedules, _disk, _time), BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8)), clock, _time, loggers.CreateLogger("Schedules"));
         Owns(Schedules.DisposeAsync);
         Versions = new VersionService(Swarms, Programs, mesh, new ScheduleReader(Schedules, client), sealing);

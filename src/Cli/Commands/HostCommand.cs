@@ -144,6 +144,11 @@ internal static class HostView
         var rules = new Table("rule", "used", "allowed", "from");
         foreach (var rule in reply.Rules) rules.Add(rule.Rule, rule.Used ?? "", terminal.Safe(rule.Value), rule.From);
         rules.Write(terminal, "  ");
+        if (reply.Images is { } images)
+        {
+            terminal.Line();
+            terminal.Line($"  images built here: {images.Count}, {Words.Bytes(images.Bytes)}; for programs that are gone: {images.Kept}, {Words.Bytes(images.KeptBytes)} / {Words.Bytes(images.KeptAllowed)}, for {Span(images.KeptSeconds)}");
+        }
         if (reply.Programs.Count == 0) return;
         terminal.Line();
         var programs = new Table("program", "owner", "state", "memory", "cpus", "pids", "disk", "network", "ran");

@@ -8,7 +8,13 @@ namespace PeoplesCloud.Daemon.Api;
 /// GET /v1/host. Paused: whether its owner paused it; PausedUntil null: until it is resumed. Rules in the order in which people read them; Programs are
 /// those that run here or wait for the policy.
 /// </summary>
-public sealed record HostReply(string Name, bool Hosts, bool Paused, DateTimeOffset? PausedUntil, IReadOnlyList<HostRuleInfo> Rules, IReadOnlyList<HostedInfo> Programs);
+public sealed record HostReply(string Name, bool Hosts, bool Paused, DateTimeOffset? PausedUntil, IReadOnlyList<HostRuleInfo> Rules, IReadOnlyList<HostedInfo> Programs, BuiltImagesInfo? Images = null);
+
+/// <summary>
+/// The container images that were built here; null when there are none. Bytes: what they take beside the images that they are based on. Kept: those of them that no program here
+/// needs, which may take KeptAllowed bytes together and stay for KeptSeconds.
+/// </summary>
+public sealed record BuiltImagesInfo(int Count, long Bytes, int Kept, long KeptBytes, long KeptAllowed, long KeptSeconds);
 
 /// <summary>
 /// A rule. From: default, config or set. Range: what its value may be. Used: what programs have of it now, for rules that are sums; open or closed for hours,

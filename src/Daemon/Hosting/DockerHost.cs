@@ -19,14 +19,24 @@ internal sealed class DockerHost : IImageRuntime, IAsyncDisposable
     /// <summary>How often the engine is asked. A program that needs an image that came since then finds it a moment later.</summary>
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(15);
 
+    /// <summary>How often images that nobody needs are looked for: each 20th look, five minutes.</summary>
+    private const int CollectEvery = 20;
+
+    private readonly DockerOptions _options;
     private readonly DockerRuntime _runtime;
     private readonly TimeProvider _time;
     private volatile ImmutableHashSet<string>? _images; // null while the engine does not answer
 
-    private DockerHost(DockerRuntime runtime, TimeProvider time) => (_runtime, _time) = (runtime, time);
+    private DockerHost(DockerOptions options, TimeProvider time, ILogger logger) => (_options, _runtime, _time) = (options, new DockerRuntime(options, time, logger), time);
 
     /// <inheritdoc/>
     public string? BuildObstacle => _runtime.BuildObstacle;
+
+    /// <summary>The images that programs here need, by name; and what the others that were built here may take, in bytes.</summary>
+    public Func<(IReadOnlySet<string> Needed, long MostKeptBytes)>? Images { get; set; }
+
+    /// <summary>How long an image that nobody needs is kept.</summary>
+    public TimeSpan ImagesKeptFor => _options.ImagesKeptFor;
 
     /// <summary>Raised when it answers, no longer answers, or has other images.</summary>
     public event Action? Changed;
@@ -48,7 +58,7 @@ internal sealed class DockerHost : IImageRuntime, IAsyncDisposable
     {
         var socket = config.Hosts ? DockerSocket.Find(config.Docker, DaemonConfig.ProcessEnvironment(), File.Exists) : null;
         if (socket is null && !Directory.Exists(paths.Docker)) return null;
-        var docker = new DockerHost(new DockerRuntime(OptionsOf(socket ?? "/none", paths, self.ToString()), time, logger), time);
+        var docker = new DockerHost(OptionsOf(socket ?? "/none", paths, self.ToString()), time, logger);
         await docker._runtime.CollectAsync(cancellationToken);
         if (socket is not null)
         {
@@ -83,7 +93,29 @@ internal sealed class DockerHost : IImageRuntime, IAsyncDisposable
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(LookInterval, _time);
-        while (await timer.WaitForNextTickAsync(cancellationToken)) await LookAsync(cancellationToken);
+        for (var look = 0; await timer.WaitForNextTickAsync(cancellationToken); look++)
+        {
+            await LookAsync(cancellationToken);
+            // Not at once: a daemon that starts does not know yet what runs here.
+            if (look % CollectEvery == CollectEvery - 1) _ = await ImagesUsedAsync(collects: true, cancellationToken);
+        }
+    }
+
+    /// <summary>What the images take that were built here; null when the engine does not answer.</summary>
+    /// <param name="collects">Whether those that nobody needs any more are removed before.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<BuiltImagesUse?> ImagesUsedAsync(bool collects, CancellationToken cancellationToken)
+    {
+        if (Images is not { } images) return null;
+        try
+        {
+            var (needed, most) = images();
+            return await _runtime.CollectImagesAsync(needed, collects ? most : null, cancellationToken);
+        }
+        catch (PcException)
+        {
+            return null;
+        }
     }
 
     /// <inheritdoc/>

@@ -13,7 +13,7 @@ using PeoplesCloud.Swarm;
 namespace PeoplesCloud.Daemon.Hosting;
 
 /// <summary>What the owner of this host asks and decides: <c>pc host</c>, <c>pc pause</c>, <c>pc resume</c>.</summary>
-internal sealed class HostService(string name, PolicyBook book, ProgramHost programs, SwarmRegistry swarms, Action reconcile, TimeProvider time)
+internal sealed class HostService(string name, PolicyBook book, ProgramHost programs, DockerHost? docker, SwarmRegistry swarms, Action reconcile, TimeProvider time)
 {
     // Long enough that a busy program shows, short enough that nobody waits.
     private static readonly TimeSpan CpuSpan = TimeSpan.FromMilliseconds(500);
@@ -30,7 +30,8 @@ internal sealed class HostService(string name, PolicyBook book, ProgramHost prog
         return new HostReply(
             name, policy.Hosts, policy.Pause is not null, policy.Pause?.Until,
             [.. book.Rules.Select(rule => Describe(rule, policy, here))],
-            [.. here.Select(status => Describe(status, before.GetValueOrDefault(status.Spec.Id), seconds)).OrderBy(info => info.Swarm, StringComparer.Ordinal).ThenBy(info => info.Program, StringComparer.Ordinal)]);
+            [.. here.Select(status => Describe(status, before.GetValueOrDefault(status.Spec.Id), seconds)).OrderBy(info => info.Swarm, StringComparer.Ordinal).ThenBy(info => info.Program, StringComparer.Ordinal)],
+            docker is not null && await docker.ImagesUsedAsync(collects: false, cancellationToken) is { Count: > 0 } images ? new BuiltImagesInfo(images.Count, images.Bytes, images.Kept, images.KeptBytes, policy.Most.DiskBytes, (long)docker.ImagesKeptFor.TotalSeconds) : null);
     }
 
     /// <summary>Sets rules, and ends what they do not let run any more.</summary>

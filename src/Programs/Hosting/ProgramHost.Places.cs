@@ -9,6 +9,10 @@ public sealed partial class ProgramHost
     /// <summary>Runs container images; null when this host has no Docker.</summary>
     public IImageRuntime? Images { get; init; }
 
+    /// <summary>The names of the images that programs here, and those that wait for the policy, are built into; no others are needed now.</summary>
+    public IReadOnlySet<string> BuiltImages =>
+        _programs.Values.Where(program => !program.IsOver).Select(program => program.Spec).Concat(_held.Values.Select(held => held.Spec)).Select(Workplace.BuiltImageOf).ToHashSet(StringComparer.Ordinal);
+
     /// <summary>
     /// Says until when a program's lease lets it run, as time since boot (CLOCK_BOOTTIME). What outlives the daemon, a container, is ended then by
     /// whoever guards it, unless this is said again. Null when nobody else may run it: it ends a while after this daemon. Nothing when it is not here.

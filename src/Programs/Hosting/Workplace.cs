@@ -35,6 +35,9 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
     /// <summary>The name of the mark of a program that finished.</summary>
     public const string FinishedMark = "finished";
 
+    /// <summary>The name of the image that a program's Dockerfile becomes.</summary>
+    public static string BuiltImageOf(ProgramSpec spec) => $"peoples-cloud-built:{spec.LocalName}";
+
     /// <summary>The program.</summary>
     public ProgramSpec Spec => spec;
 
@@ -74,7 +77,7 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
     }
 
     // One name for each bundle: what was built for another version is another image.
-    private string BuiltImage => $"peoples-cloud-built:{spec.LocalName}";
+    private string BuiltImage => BuiltImageOf(spec);
 
     private string AppFolder => Path.Combine(folder, "app");
 
@@ -91,11 +94,12 @@ internal sealed class Workplace(string folder, ProgramSpec spec, RunPlace place,
         if (place.Builder is { } builder) await BuildAsync(builder, cancellationToken);
     }
 
-    // As an installation of packages: with what compilers need, and a network for this alone where the host's owner allows programs one.
+    // As an installation of packages: with what compilers need, and a network for this alone where the host's owner allows programs one. An image is
+    // larger than what a program writes: it may take as much disk as any program here.
     private Task BuildAsync(IImageRuntime builder, CancellationToken cancellationToken)
     {
         var policy = options.Policy();
-        var limits = InstallBudget.Of(spec.Deployed.Limits.ToRunLimits(), policy).With(options.Packages);
+        var limits = InstallBudget.Of(spec.Deployed.Limits.ToRunLimits(), policy).With(options.Packages) with { DiskBytes = policy.Most.DiskBytes };
         return builder.BuildAsync(AppFolder, BuiltImage, limits, policy.Network == NetworkMode.None ? NetworkMode.None : NetworkMode.Internet, SayAsync, cancellationToken);
     }
 

@@ -25,6 +25,9 @@ internal sealed class DockerBuildPlace(DockerEngine engine, string container, Do
     /// <summary>What a build is told of its network.</summary>
     public string Network => $"container:{container}";
 
+    /// <summary>The container of the step that began last; null before the first.</summary>
+    public string? Step { get; private set; }
+
     /// <summary>Makes the empty image, unless it is there.</summary>
     public static async Task EnsureImageAsync(DockerEngine engine, DockerImages images, CancellationToken cancellationToken)
     {
@@ -84,6 +87,7 @@ internal sealed class DockerBuildPlace(DockerEngine engine, string container, Do
             var path = $"/containers/{DockerClient.Escape(step)}";
             var config = (await engine.Client.CallAsync(HttpMethod.Get, $"{path}/json", body: null, _closing.Token)).GetProperty("HostConfig");
             if (config.GetProperty("NetworkMode").GetString() != Network) return;
+            Step = DockerClient.Escape(step);
             _ = await engine.Client.CallAsync(HttpMethod.Post, $"{path}/update", new JsonObject { ["PidsLimit"] = pids }, _closing.Token);
         }
         catch (DockerException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.Conflict or HttpStatusCode.InternalServerError)

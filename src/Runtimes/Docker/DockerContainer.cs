@@ -15,6 +15,9 @@ internal static class DockerContainer
     /// <summary>The label that says which run it is.</summary>
     public const string RunLabel = "peoples-cloud.run";
 
+    /// <summary>The label that says which daemon built an image. Containers of such an image have it too, whoever runs them, and so have images that are made of it: nothing is decided by it.</summary>
+    public const string BuilderLabel = "peoples-cloud.builder";
+
     private const string Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     /// <summary>The body of "create a container".</summary>

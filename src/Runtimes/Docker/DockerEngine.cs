@@ -149,13 +149,20 @@ internal sealed record DockerEngine(DockerClient Client, DockerOptions Options, 
         }
     }
 
-    /// <summary>The containers with this daemon's label, running or not.</summary>
+    /// <summary>
+    /// The containers with this daemon's label and name, running or not. The label alone says nothing: an image can bring it, and whoever runs that image has a
+    /// container with it.
+    /// </summary>
     public async Task<IReadOnlyList<string>> OwnAsync(CancellationToken cancellationToken)
     {
         var filters = DockerClient.Filters(("label", $"{DockerContainer.OwnerLabel}={Options.Owner}"));
         var list = await Client.CallAsync(HttpMethod.Get, $"/containers/json?all=1&filters={filters}", body: null, cancellationToken);
-        return [.. list.EnumerateArray().Select(container => container.GetProperty("Id").GetString()!)];
+        return [.. list.EnumerateArray().Where(HasOwnName).Select(container => container.GetProperty("Id").GetString()!)];
     }
+
+    // Docker begins names with a slash.
+    private bool HasOwnName(JsonElement container) =>
+        container.TryGetProperty("Names", out var names) && names.ValueKind == JsonValueKind.Array && names.EnumerateArray().Any(name => name.GetString()!.TrimStart('/').StartsWith(NamePrefix, StringComparison.Ordinal));
 
     /// <summary>Whether an error says that the engine is not there (any more), rather than that it refused.</summary>
     public static bool IsLost(Exception e) =>
@@ -178,7 +185,9 @@ internal sealed record DockerEngine(DockerClient Client, DockerOptions Options, 
     private string NoteOf(string container) => Path.Combine(Options.Folder, NotePrefix + container);
 
     /// <summary>A container's name: whose, and which run.</summary>
-    public string NameOf(RunSpec spec) => string.Create(CultureInfo.InvariantCulture, $"pc-{Options.Owner}-{spec.Id}");
+    public string NameOf(RunSpec spec) => NamePrefix + spec.Id;
+
+    private string NamePrefix => $"pc-{Options.Owner}-";
 }
 
 /// <summary>What an engine knows of a container.</summary>

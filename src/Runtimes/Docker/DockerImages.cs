@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Formats.Tar;
 using System.IO.Pipelines;
 using System.Net;
@@ -13,6 +14,9 @@ namespace PeoplesCloud.Runtimes.Docker;
 /// <summary>The engine's images: looks for them, has them fetched, builds them from a Dockerfile.</summary>
 internal sealed class DockerImages(DockerClient client, DockerOptions options, TimeProvider time)
 {
+    private readonly ConcurrentQueue<Func<Task>> _rests = [];
+    private int _building;
+
     private static readonly string[] NameMembers = ["RepoTags", "RepoDigests"];
 
     /// <summary>The image of a name, fetched when it is not here.</summary>
@@ -62,20 +66,45 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
     /// <param name="tag">The image's name afterwards.</param>
     /// <param name="limits">Memory and processors of a step.</param>
     /// <param name="networkMode">The network of a step, in the engine's words.</param>
+    /// <param name="step">The container of the step that runs.</param>
     /// <param name="said">Hears each line that the build says.</param>
     /// <param name="cancellationToken">Ends the build.</param>
+    /// <returns>The image's id, and what its layers take.</returns>
     /// <exception cref="PcException"><see cref="ErrorCode.DockerBuildFailed"/> with the end of what the build said.</exception>
-    public async Task BuildAsync(SourceFiles files, string tag, RunLimits limits, string networkMode, Func<string, ValueTask> said, CancellationToken cancellationToken)
+    public async Task<(string Id, long Bytes)> BuildAsync(SourceFiles files, string tag, RunLimits limits, string networkMode, Func<string?> step, Func<string, ValueTask> said, CancellationToken cancellationToken)
+    {
+        var disk = new BuildDisk(client, limits.DiskBytes, time);
+        await disk.BeginAsync(cancellationToken);
+        var before = await FindAsync(tag, cancellationToken);
+        Interlocked.Increment(ref _building);
+        try
+        {
+            var id = await BuildAsync(files, tag, limits, networkMode, disk, step, said, cancellationToken);
+            if (before is { } older && older.Id != id) _rests.Enqueue(() => BuildDisk.RemoveAsync(client, older.Id, isUntaggedOnly: true));
+            return (id, disk.Bytes);
+        }
+        finally
+        {
+            _rests.Enqueue(disk.RemoveRestAsync);
+            // What one leaves another may go on from.
+            if (Interlocked.Decrement(ref _building) == 0)
+                while (_rests.TryDequeue(out var rest)) await rest();
+        }
+    }
+
+    private async Task<string> BuildAsync(SourceFiles files, string tag, RunLimits limits, string networkMode, BuildDisk disk, Func<string?> step, Func<string, ValueTask> said, CancellationToken cancellationToken)
     {
         const int period = 100_000;
         var query = $"t={DockerClient.Escape(tag)}&rm=1&forcerm=1&networkmode={DockerClient.Escape(networkMode)}&memory={limits.MemoryBytes}&memswap={limits.MemoryBytes}"
             + string.Create(System.Globalization.CultureInfo.InvariantCulture, $"&cpuperiod={period}&cpuquota={(long)(limits.Cpus * period)}")
-            + $"&labels={DockerClient.Escape($$"""{"{{DockerContainer.OwnerLabel}}":"{{options.Owner}}"}""")}";
+            + $"&labels={DockerClient.Escape($$"""{"{{DockerContainer.BuilderLabel}}":"{{options.Owner}}"}""")}";
         using var context = new TarContent(files);
         using var timeout = new CancellationTokenSource(options.BuildTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        var lines = new BuildLines(said);
+        using var watching = CancellationTokenSource.CreateLinkedTokenSource(both.Token);
+        var lines = new BuildLines(said, disk.Layer);
         string? failed = null;
+        var watch = EndIfTooMuchAsync();
         try
         {
             using var answer = await client.OpenAsync(HttpMethod.Post, $"/build?{query}", context, both.Token);
@@ -95,8 +124,28 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
         {
             failed = $"it was not done after {options.BuildTimeout.TotalMinutes} minutes";
         }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            failed = disk.Excess; // it was ended for that
+        }
+        finally
+        {
+            await watching.CancelAsync();
+            await watch;
+        }
+        if (failed is null)
+        {
+            await disk.FinishAsync(cancellationToken);
+            if (disk.Excess is not null) await BuildDisk.RemoveAsync(client, tag);
+            failed = disk.Excess;
+        }
         if (failed is not null) throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile could not be built: {failed}{lines.Last}");
-        if (await FindAsync(tag, cancellationToken) is null) throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile was not built to its end{lines.Last}");
+        return (await FindAsync(tag, cancellationToken))?.Id ?? throw new PcException(ErrorCode.DockerBuildFailed, $"the Dockerfile was not built to its end{lines.Last}");
+
+        async Task EndIfTooMuchAsync()
+        {
+            if (await disk.WatchAsync(step, watching.Token)) await both.CancelAsync();
+        }
     }
 
     private async Task PullAsync(string name, CancellationToken cancellationToken)
@@ -181,8 +230,10 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
     private static string Printable(string name) => new([.. name.Take(80).Where(c => !char.IsControl(c))]);
 
     /// <summary>What a build says, line by line, however the engine cuts it; and the end of it, for its error.</summary>
-    private sealed class BuildLines(Func<string, ValueTask> said)
+    private sealed class BuildLines(Func<string, ValueTask> said, Action<string> layer)
     {
+        private const string LayerMark = " ---> ";
+
         private readonly Queue<string> _last = new();
         private readonly StringBuilder _line = new();
         private int _chars;
@@ -207,6 +258,7 @@ internal sealed class DockerImages(DockerClient client, DockerOptions options, T
             _ = _line.Clear();
             if (string.IsNullOrWhiteSpace(line)) return;
             // Ids of layers and containers tell nobody anything.
+            if (line.StartsWith(LayerMark, StringComparison.Ordinal)) layer(line[LayerMark.Length..].Trim());
             if (line.StartsWith(" --->", StringComparison.Ordinal) || line.StartsWith("Removing intermediate", StringComparison.Ordinal)) return;
             await said(line);
             _last.Enqueue(line);

@@ -27,6 +27,18 @@ internal static class DockerLimits
     /// <summary>Processes of one user number, where an engine sets that limit by itself: 32,768, the kernel's own default. The limit of a run is the smaller one.</summary>
     public const long Processes = 32_768;
 
+    /// <summary>Layers of one build that are measured: 1,000. An engine refuses more than 127 in one image; several stages have several times as many.</summary>
+    public const int BuildLayers = 1_000;
+
+    /// <summary>How often the disk that a build takes is looked at: 500 ms. A fast disk takes a few hundred MiB meanwhile.</summary>
+    public static readonly TimeSpan BuildLookInterval = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How often the rest of a build is removed, at that interval, while the engine still ends it: 20 times, 10 s. Copying a large folder takes seconds.</summary>
+    public const int RemoveAttempts = 20;
+
+    /// <summary>A layer without a parent that is younger was made by a build, not fetched: an hour, longer than a build may take.</summary>
+    public static readonly TimeSpan BuildAge = TimeSpan.FromHours(1);
+
     /// <summary>How long a short request may take: 30 s. A Docker that does nothing else answers in 5 ms.</summary>
     public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 

@@ -45,6 +45,9 @@ public sealed record DockerOptions
     /// <summary>How long a build may take. Default 30 minutes: a compiler and a slow line. How long a deploy waits for a start decides before.</summary>
     public TimeSpan BuildTimeout { get; init; } = TimeSpan.FromMinutes(30);
 
+    /// <summary>How long an image that was built here stays when no program needs it: a redeploy or a rollback finds its layers. Default 7 days, as long as older versions of a program are likely to come back.</summary>
+    public TimeSpan ImagesKeptFor { get; init; } = TimeSpan.FromDays(7);
+
     /// <summary>How long a container may take from its making until its command starts. Default 60 s: a third of a second where nothing else happens.</summary>
     public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(60);
 }

@@ -17,6 +17,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     private readonly DockerOptions _options;
     private readonly DockerEngine _engine;
     private readonly DockerImages _images;
+    private readonly BuiltImages _built;
     private readonly DockerEvents _events;
     private readonly DockerNetwork _network;
     private readonly ConcurrentDictionary<string, DockerRun?> _containers = new(StringComparer.Ordinal);
@@ -31,6 +32,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
         var client = new DockerClient(options.Socket, time);
         _engine = new DockerEngine(client, options, new GuardKeeper(options, time, logger), time, logger);
         _images = new DockerImages(client, options, time);
+        _built = new BuiltImages(client, _images, options, time);
         _network = new DockerNetwork(options, time, logger);
         _events = new DockerEvents(_engine, EndForMemoryAsync, RemoveStrangersAsync);
     }
@@ -50,7 +52,7 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
     /// <summary>Builds an image from a folder with a Dockerfile; its steps have limits and the network as a run has them.</summary>
     /// <param name="folder">The absolute folder.</param>
     /// <param name="tag">The image's name afterwards, for <see cref="RunSpec.Image"/>.</param>
-    /// <param name="limits">Memory, processors and processes of a step; the disk limit bounds the folder.</param>
+    /// <param name="limits">Memory, processors and processes of a step; the disk limit bounds the folder, and what all steps write.</param>
     /// <param name="network">What the steps see. Where this host can make none, they have none, which is said.</param>
     /// <param name="said">Hears each line that the build says, one after another.</param>
     /// <param name="cancellationToken">Ends the build.</param>
@@ -70,7 +72,8 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
             await _events.ListeningAsync(cancellationToken);
             await using var place = await OpenBuildPlaceAsync(network, cancellationToken);
             await place.Place.LimitAsync(limits.Pids, cancellationToken);
-            await _images.BuildAsync(files, tag, limits, place.Place.Network, said, cancellationToken);
+            var (id, bytes) = await _images.BuildAsync(files, tag, limits, place.Place.Network, () => place.Place.Step, said, cancellationToken);
+            _built.Note(tag, id, bytes);
         }
         catch (DockerException e)
         {
@@ -81,6 +84,23 @@ public sealed class DockerRuntime : IRuntime, IAsyncDisposable
             throw new PcException(ErrorCode.DockerUnreachable, $"Docker went away while a Dockerfile was built: {e.Message}", inner: e);
         }
         DockerLog.Built(_engine.Logger, tag);
+    }
+
+    /// <summary>Removes images that this daemon built and no program needs any more, for long enough or too many; docs/protocols/docker.md, "Building". Others are never touched.</summary>
+    /// <param name="needed">The names of those that programs here need.</param>
+    /// <param name="mostBytes">What those that nobody needs may take; null only looks.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="PcException"><see cref="ErrorCode.DockerUnreachable"/>.</exception>
+    public async Task<BuiltImagesUse> CollectImagesAsync(IReadOnlySet<string> needed, long? mostBytes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _built.CollectAsync(needed, mostBytes, cancellationToken);
+        }
+        catch (Exception e) when (e is DockerException || (e is not PcException && DockerEngine.IsLost(e)))
+        {
+            throw new PcException(ErrorCode.DockerUnreachable, $"Docker does not remove images: {e.Message}", inner: e);
+        }
     }
 
     /// <summary>The names of the images on this host, as the engine writes them.</summary>
