@@ -148,15 +148,18 @@ public sealed class PackageServer : IDisposable
         Assert.SkipUnless(File.Exists($"/usr/bin/{tool}") || File.Exists($"/usr/lib/python3/dist-packages/{tool}/__init__.py"), $"{tool} is not installed where sandboxes see it");
     }
 
+    /// <summary>From now on nobody answers there.</summary>
+    public void SwitchOff()
+    {
+        // Its namespace ends with it, and the veth with the namespace.
+        _server?.StandardInput.Close();
+        _server?.WaitForExit();
+    }
+
     public void Dispose()
     {
-        if (_server is not null)
-        {
-            // Its namespace ends with it, and the veth with the namespace.
-            _server.StandardInput.Close();
-            _server.WaitForExit();
-            _server.Dispose();
-        }
+        SwitchOff();
+        _server?.Dispose();
         _folder.Dispose();
     }
 
