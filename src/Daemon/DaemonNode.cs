@@ -366,7 +366,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         _supervisor.Run("presence", FailurePolicy.Restart, ct => presence.RunAsync(Swarms, ct));
         foreach (var left in programHost.LeftOver((swarm, program) => Swarms.Find(swarm)?.State.Programs.GetValueOrDefault(program))) recorder.Note(left);
         _supervisor.Run("runs", FailurePolicy.Restart, recorder.RunAsync);
-        _supervisor.Run("guardians", FailurePolicy.Restart, new GuardianKeeper(Swarms, leases, Schedules.LatestOf, sealing, _time, loggers.CreateLogger("Leases")).RunAsync);
+        _supervisor.Run("guardians", FailurePolicy.Restart, new GuardianKeeper(Swarms, leases, Schedules.LatestOf, mesh.AskAsync, sealing, _time, loggers.CreateLogger("Leases")).RunAsync);
         _supervisor.Run("schedules", FailurePolicy.Restart, Schedules.RunAsync);
         _supervisor.Run("journal", FailurePolicy.Restart, programHost.RunAsync);
         _supervisor.Run("bundles", FailurePolicy.Restart, bundleKeeper.RunAsync);

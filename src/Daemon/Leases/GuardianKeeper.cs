@@ -15,7 +15,14 @@ namespace PeoplesCloud.Daemon.Leases;
 /// bundle's key; each guardian approves a proposal that drops nobody who is still a member. Who only sleeps is not replaced: it may be back with votes
 /// that it gave, and a set that changes with every night would be one more thing to go wrong.
 /// </summary>
-internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, Func<SwarmProgram, long> latestDue, X25519Key key, TimeProvider time, ILogger logger)
+/// <param name="swarms">The swarms.</param>
+/// <param name="leases">What this node holds, and votes in.</param>
+/// <param name="latestDue">The latest time of a scheduled program that this node knows.</param>
+/// <param name="ask">Asks a host what it offers to run a program.</param>
+/// <param name="key">Opens the bundle's key.</param>
+/// <param name="time">The clock.</param>
+/// <param name="logger">The daemon's log.</param>
+internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, Func<SwarmProgram, long> latestDue, Func<PeerId, ProgramAsk, CancellationToken, ValueTask<HostOffer>> ask, X25519Key key, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
 
@@ -38,7 +45,7 @@ internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, 
         try
         {
             if (program.PendingGuardians.Count > 0) await ApproveAsync(swarm, program, cancellationToken);
-            else if (leases.Of(swarm.Id)?.EpochOf(program.Id) is not null && Proposal(swarm, program) is { } set) await swarm.AppendAsync(set, cancellationToken);
+            else if (leases.Of(swarm.Id)?.EpochOf(program.Id) is not null && await ProposalAsync(swarm, program, cancellationToken) is { } set) await swarm.AppendAsync(set, cancellationToken);
         }
         catch (PcException refused)
         {
@@ -64,18 +71,40 @@ internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, 
         }
     }
 
-    private GuardiansSet? Proposal(LocalSwarm swarm, SwarmProgram program)
+    private async Task<GuardiansSet?> ProposalAsync(LocalSwarm swarm, SwarmProgram program, CancellationToken cancellationToken)
     {
         // A program of an earlier version goes with its host.
         if (program.Deployed.Guardians.Count == 0 && !program.GuardiansWereSet) return null;
         var state = swarm.State;
         var kept = program.Guardians.Where(guardian => IsHost(state, guardian)).ToList();
         if (kept.Count == program.Guardians.Count || kept.Count == 0) return null;
-        var others = state.ActiveMembers.Where(member => member.MayDeployAndHost && !kept.Contains(member.Peer) && HostsNow(swarm, member.Peer)).Select(member => member.Peer);
+        var others = await AbleAsync(swarm.Id, program.Deployed, state.ActiveMembers.Where(member => member.MayDeployAndHost && !kept.Contains(member.Peer) && HostsNow(swarm, member.Peer)).Select(member => member.Peer), ask, cancellationToken);
         var added = Rendezvous.Guardians(program.Deployed.Bundle, swarms.Self, others).Where(peer => peer != swarms.Self).Take(program.Guardians.Count - kept.Count).ToList();
         using var bundleKey = BundleKey.Open(key, swarms.Self, ProgramSpec.Of(swarm.Id, program));
         var keys = added.Select(peer => new SealedKey(peer, bundleKey.SealTo(state.Find(peer)!.X25519, SealsOf(swarm, peer), swarm.Id, program.Owner, program.Deployed.Bundle))).ToList();
         return new GuardiansSet(program.Id, program.GuardianGeneration + 1, [.. kept.Concat(added).Order()], keys);
+    }
+
+    /// <summary>
+    /// Of some hosts, those that know what a program asks of its guardians: one of an earlier version would run a scheduled program all the time, and grant no
+    /// times. Nothing else is asked about: a host that may not run it now still votes.
+    /// </summary>
+    internal static async Task<IReadOnlyList<PeerId>> AbleAsync(SwarmId swarm, ProgramDeployed program, IEnumerable<PeerId> hosts, Func<PeerId, ProgramAsk, CancellationToken, ValueTask<HostOffer>> ask, CancellationToken cancellationToken)
+    {
+        if (program.Manifest.Schedule is null) return [.. hosts];
+        var question = new ProgramAsk(swarm, program.Language, program.Limits) { Manifest = program.Manifest, Name = program.Name };
+        var answers = await Task.WhenAll(hosts.Select(async host =>
+        {
+            try
+            {
+                return (Host: host, (await ask(host, question, cancellationToken)).Schedules);
+            }
+            catch (PcException)
+            {
+                return (Host: host, Schedules: false); // asleep by now, perhaps
+            }
+        }));
+        return [.. answers.Where(answer => answer.Schedules).Select(answer => answer.Host)];
     }
 
     private static bool IsHost(SwarmState state, PeerId peer) => state.Find(peer) is { MayDeployAndHost: true };

@@ -1,8 +1,11 @@
 using PeoplesCloud.Base;
+using PeoplesCloud.Content;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Tests.Hosting;
+using PeoplesCloud.Libp2p;
 using PeoplesCloud.Programs;
+using PeoplesCloud.Programs.Placing;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Tests.Leases;
@@ -180,6 +183,43 @@ public sealed class FailoverTests
         await UntilSeenAsync(swarm[other], by: swarm[first], draining: true);
         Assert.Equal("yew", Assert.Single((await DrainAsync(swarm[first])).Programs).To);
         await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Host: "yew" }]);
+    }
+
+    // Goal: who takes a guardian's place knows schedules. Method: as above with a program that waits for its time; the new one is asked first.
+    [Fact]
+    public async Task A_guardian_of_a_scheduled_program_is_replaced_too()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir");
+        using var folder = new ProgramFolder(Bot);
+        await File.WriteAllTextAsync(Path.Combine(folder.Path, "pc.toml"), "schedule = \"@yearly\"\n", TestContext.Current.CancellationToken);
+        await swarm.Oak.DeployAsync("friends", folder.Path, host: "elm");
+        await using var yew = await TestNode.StartAsync("yew", hosts: true);
+        var ticket = (await swarm.Oak.Client.PostAsync("/v1/swarms/friends/invite", new InviteRequest("member", 1, 1), TestNode.Json.InviteRequest, TestNode.Json.InviteReply)).Ticket;
+        await yew.JoinAsync(ticket);
+        await swarm["elm"].WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }] && list.Members.Any(member => member is { Name: "yew", State: "awake", Hosts: true }));
+        await swarm.Oak.Client.PostAsync("/v1/swarms/friends/remove", new RemoveRequest("fir"), TestNode.Json.RemoveRequest, TestNode.Json.RemoveReply);
+        await swarm["elm"].WaitForAsync("friends", list => list.Programs is [{ Guardians: { } guardians }] && guardians.SequenceEqual(["elm", "yew"]));
+    }
+
+    // Who does not know schedules says nothing of them, and who sleeps says nothing at all.
+    [Fact]
+    public async Task Only_hosts_that_know_schedules_may_guard_a_scheduled_program()
+    {
+        PeerId[] hosts = [.. Enumerable.Range(1, 3).Select(number => PeerId.FromEd25519([(byte)number, .. new byte[31]]))];
+        var asked = new List<PeerId>();
+        ValueTask<HostOffer> AskAsync(PeerId host, ProgramAsk ask, CancellationToken cancellationToken)
+        {
+            asked.Add(host);
+            if (host == hosts[2]) throw new PcException(ErrorCode.PeerUnreachable, "asleep");
+            return ValueTask.FromResult(new HostOffer(true, ["py3"], 0, null) { Schedules = host == hosts[0] });
+        }
+
+        var deployed = new ProgramDeployed("bot", Cid.V0(new byte[32]), 1, "py3", new ProgramLimits(1 << 28, 1000, 64, 1 << 28, "none"), []);
+        Assert.Equal(hosts, await GuardianKeeper.AbleAsync(default, deployed, hosts, AskAsync, TestContext.Current.CancellationToken));
+        Assert.Empty(asked);
+        var scheduled = deployed with { Manifest = deployed.Manifest with { Schedule = "@hourly" } };
+        Assert.Equal([hosts[0]], await GuardianKeeper.AbleAsync(default, scheduled, hosts, AskAsync, TestContext.Current.CancellationToken));
+        Assert.Equal(3, asked.Count);
     }
 
     [Fact]
