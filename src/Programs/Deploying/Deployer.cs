@@ -205,7 +205,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         throw new PcException(ErrorCode.StartFailed, $"no host could start {attempt.Name}: {string.Join("; ", attempt.Failures.Select(failure => $"{attempt.NameOf(failure.Key)}: {failure.Value}"))}");
     }
 
-    private async Task<ProgramSpec> RecordAsync(Attempt attempt, PeerId host, CancellationToken cancellationToken)
+    private static async Task<ProgramSpec> RecordAsync(Attempt attempt, PeerId host, CancellationToken cancellationToken)
     {
         var swarm = attempt.Swarm;
         var guardians = Rendezvous.Guardians(attempt.Packed.Cid, host, attempt.Offers.Where(offer => offer.Offer is { Hosts: true } made && (attempt.Manifest.Schedule is null || made.Schedules)).Select(offer => offer.Peer));
@@ -214,7 +214,8 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         // Anew for each set of keepers, and before the entry that needs it: whoever hears of the program can start it.
         var secrets = attempt.Secrets.Count == 0 ? null : SecretBox.Seal(swarm.State.Id, swarm.Self, attempt.Name, attempt.Secrets, keys.Select(key => swarm.State.Find(key.Peer)).OfType<Member>());
         var id = await swarm.AppendDeployedAsync(deployed, host, secrets, cancellationToken);
-        return new ProgramSpec(id, swarm.State.Id, swarm.Self, deployed, time.GetUtcNow());
+        // As everybody reads it: its data is told apart by the time that the entry says, and a clock that is read a second time says another.
+        return ProgramSpec.Of(swarm.State.Id, swarm.State.Programs[id]);
     }
 
     private static SealedKey SealFor(Attempt attempt, PeerId peer)

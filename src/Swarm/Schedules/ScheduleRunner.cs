@@ -19,6 +19,8 @@ namespace PeoplesCloud.Swarm;
 /// <param name="options">Times and bounds.</param>
 public sealed class ScheduleRunner(EntryHash program, Func<DateTimeOffset, DateTimeOffset?> nextAfter, PeerId self, ulong life, ScheduleOptions options)
 {
+    private const string BegunBefore = "a host that is gone had begun it or was about to";
+
     private static readonly int[] LookBack = [1, 32, 400];
 
     private readonly Dictionary<PeerId, ScheduleAnswer> _answers = [];
@@ -130,6 +132,7 @@ public sealed class ScheduleRunner(EntryHash program, Func<DateTimeOffset, DateT
         }
         _claiming = null;
         _after = due;
+        TellCutOff([.. granted.Select(guardian => _answers[guardian])], due, effects);
         TellMissed(Math.Max(_began, granted.Max(guardian => _answers[guardian].Due)), due, effects);
         if (now - At(due) > LateBound(due))
         {
@@ -146,7 +149,15 @@ public sealed class ScheduleRunner(EntryHash program, Func<DateTimeOffset, DateT
     {
         _claiming = null;
         _after = Math.Max(due, Math.Min(refusals.Max(refusal => refusal.Due), Seconds(now))); // nobody can speak of what has not come
-        if (refusals.All(refusal => refusal.Due == due && !refusal.IsOver)) NotRun(due, ScheduledResult.Lost, "a host that is gone had begun it or was about to; it is not begun twice", effects);
+        if (refusals.All(refusal => refusal.Due == due && !refusal.IsOver)) NotRun(due, ScheduledResult.Lost, $"{BegunBefore}; it is not begun twice", effects);
+    }
+
+    // Granted before, to a host that is gone or to an earlier life of this one, and never said to be over: nobody else will tell of it.
+    private void TellCutOff(List<ScheduleAnswer> answers, long due, List<ScheduleEffect> effects)
+    {
+        var latest = answers.Max(answer => answer.Due);
+        if (latest < _began || latest <= _highest || latest >= due || answers.Exists(answer => answer.Due == latest && answer.IsOver)) return;
+        NotRun(latest, ScheduledResult.Lost, $"{BegunBefore}; a later time has come", effects);
     }
 
     private void Overlapped(long due, List<ScheduleEffect> effects)

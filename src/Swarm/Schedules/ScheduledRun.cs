@@ -114,6 +114,8 @@ public sealed record ScheduleRecord(long Due, Claimant? By, bool IsOver, Immutab
     /// <summary>With a time that is over; one of a time that is known already takes its place.</summary>
     public ScheduleRecord With(ScheduledRun run, Claimant by)
     {
+        // Whoever says that a time is lost did not hear what became of it.
+        if (run.Result == ScheduledResult.Lost && Runs.Exists(known => known.Due == run.Due && known.Result is (ScheduledResult.Ok or ScheduledResult.Failed))) return this;
         var runs = Runs.RemoveAll(known => known.Due == run.Due);
         var after = runs.FindIndex(known => known.Due > run.Due);
         runs = after < 0 ? runs.Add(run) : runs.Insert(after, run);

@@ -88,6 +88,29 @@ public sealed class ScheduleTests
         Assert.Equal("the run of 15:00 UTC was still going", (await HistoryAsync(elm)).Single(time => time.Due.Hour == 16).Detail);
     }
 
+    // Goal: one host alone runs again what its daemon's end cut off. Method: a run goes on over the next time, and the daemon is started anew.
+    [Fact]
+    public async Task A_run_that_was_cut_off_with_its_only_host_is_made_up_for()
+    {
+        await using var elm = await TestNode.StartAsync("elm", hosts: true, time: _time);
+        await elm.CreateAsync("friends");
+        using var folder = Folder("import os, time\nwith open('data/count', 'a') as count: count.write('x')\nprint('i-ran', flush=True)\nwhile os.path.getsize('data/count') < 2: time.sleep(0.05)\n", "@hourly", data: true);
+        await elm.DeployAsync("friends", folder.Path);
+        await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }]);
+        _time.Set(11, 0);
+        elm.Node.Schedules.LookSoon();
+        await TestNode.UntilAsync(() => Runs(elm) == 1);
+        _time.Set(12, 0);
+        elm.Node.Schedules.LookSoon();
+        await elm.WaitForAsync("friends", list => list.Programs is [{ State: "running", Schedule.Last: { Result: "skipped", Due.Hour: 12 } }]);
+
+        await elm.StopAsync();
+        _time.Set(12, 10);
+        await elm.StartAgainAsync(hosts: true, time: _time);
+        await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled", Schedule.Last: { Result: not "skipped", Due.Hour: 12 } }]);
+        Assert.Equal([(11, "lost", "a host that is gone had begun it or was about to; a later time has come"), (12, "ok", null)], (await HistoryAsync(elm)).Select(time => (time.Due.Hour, time.Result, time.Detail)));
+    }
+
     [Fact]
     public async Task A_run_that_fails_is_told_and_not_started_again_before_its_next_time()
     {

@@ -80,6 +80,7 @@ public sealed class DeployerTests : IAsyncDisposable
             _progress.Select(progress => (progress.Step, progress.Text)));
         var recorded = _owner.State.Programs[result.Program.Id];
         Assert.Equal((elm.Self, 1ul, false), (recorded.Host!.Value, recorded.Generation, recorded.Stopped));
+        Assert.Equal(recorded.DeployedAt, result.Program.DeployedAt); // or its data is refused by all who go by the entry
         Assert.Equal("hello", (await _elm.NextAsync()).Spec.Id is { Length: 26 } ? recorded.Deployed.Name : "");
     }
 

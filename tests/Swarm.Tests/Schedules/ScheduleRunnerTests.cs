@@ -100,6 +100,24 @@ public sealed class ScheduleRunnerTests
         Assert.Equal([Seconds(11)], _runs);
     }
 
+    // Goal: no time that was begun vanishes from the history. Method: the next holder comes when a later time has come already.
+    [Fact]
+    public void What_was_cut_off_before_a_later_time_came_is_told()
+    {
+        Had(At(11), over: false, Three);
+        var runner = Begin(Three, atLeastOnce: true);
+        Pass(runner, At(12, 10));
+        Assert.Equal([Seconds(12)], _runs);
+        Assert.Equal((Seconds(11), ScheduledResult.Lost, "a host that is gone had begun it or was about to; a later time has come"), (Assert.Single(_told).Due, _told[0].Result, _told[0].Detail));
+
+        // What this life ran itself was heard of, whatever the others remember.
+        Handle(runner, new ScheduleInput.Ended(Run(12, ScheduledResult.Ok)));
+        Had(At(12), over: false, Three);
+        Pass(runner, At(13));
+        Assert.Equal([Seconds(12), Seconds(13)], _runs);
+        Assert.Single(_told);
+    }
+
     [Fact]
     public void Alone_under_at_least_once_its_own_record_must_do()
     {

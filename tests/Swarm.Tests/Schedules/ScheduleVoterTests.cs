@@ -70,6 +70,15 @@ public sealed class ScheduleVoterTests
     }
 
     [Fact]
+    public void Who_says_that_a_time_is_lost_does_not_unsay_how_it_ended()
+    {
+        var record = Judge(ScheduleRecord.Empty, Claim(null) with { Last = Over(Due, Elm) }, Elm).Record;
+        Assert.Same(record, Judge(record, Claim(null) with { Last = Over(Due, Fir) with { Result = ScheduledResult.Lost } }, Fir).Record);
+        record = Judge(ScheduleRecord.Empty, Claim(null) with { Last = Over(Due, Elm) with { Result = ScheduledResult.Skipped } }, Elm).Record;
+        Assert.Equal(ScheduledResult.Lost, Assert.Single(Judge(record, Claim(null) with { Last = Over(Due, Fir) with { Result = ScheduledResult.Lost } }, Fir).Record.Runs).Result);
+    }
+
+    [Fact]
     public void Messages_are_read_as_they_were_written_and_nothing_else_is()
     {
         var claim = new ScheduleClaim(Program, 3, Due, 0x1122334455667788, true, Over(Due - 60, Elm) with { Detail = "crashed with exit code 3", Result = ScheduledResult.Failed });
