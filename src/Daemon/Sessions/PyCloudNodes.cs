@@ -62,7 +62,9 @@ public static class PyCloudNodes
             await ended.CancelAsync();
             await watching;
             var sessions = running.Sum(node => node.Sessions!.Count);
-            events.Say(new("ending", Why: sessions == 1 ? "1 session is ended" : string.Create(CultureInfo.InvariantCulture, $"{sessions} sessions are ended")));
+            // In Docker they go on without this process.
+            var (one, many) = config.Sessions.Mode == "docker" ? ("1 session goes on in Docker", "sessions go on in Docker") : ("1 session is ended", "sessions are ended");
+            events.Say(new("ending", Why: sessions == 1 ? one : string.Create(CultureInfo.InvariantCulture, $"{sessions} {many}")));
             return running.Any(node => first == node.Failed) ? (int)ExitCode.Failed : (int)ExitCode.Done;
         }
         catch (PcException e) when (e.Code == ErrorCode.HomeInUse)

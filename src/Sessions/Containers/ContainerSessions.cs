@@ -13,8 +13,8 @@ namespace PeoplesCloud.Sessions.Containers;
 /// </summary>
 internal sealed class ContainerSessions : ISessionKind
 {
-    /// <summary>How often the engine is asked whether it is there, and which containers are.</summary>
-    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
+    /// <summary>After how many looks at the engine one at the disks follows: it reads all that sessions wrote.</summary>
+    private const int DiskLooks = 6;
 
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
@@ -132,16 +132,38 @@ internal sealed class ContainerSessions : ISessionKind
     {
         try
         {
-            while (true)
+            for (var disks = _time.GetTimestamp(); ;)
             {
-                await Task.Delay(LookInterval, _time, cancellationToken);
+                await Task.Delay(_options.LookInterval, _time, cancellationToken);
                 if (!_hasFound) continue;
                 await LookOnceAsync(cancellationToken);
+                if (_time.GetElapsedTime(disks) < DiskLooks * _options.LookInterval) continue;
+                await LookAtDisksAsync(cancellationToken);
+                disks = _time.GetTimestamp(); // what took long is not done more often
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // It ends.
+        }
+    }
+
+    // The engine limits everything but this.
+    private async Task LookAtDisksAsync(CancellationToken cancellationToken)
+    {
+        var most = _policy().Most.DiskBytes;
+        try
+        {
+            foreach (var (container, bytes) in await _containers.WrittenAsync(cancellationToken))
+            {
+                if (bytes <= most) continue;
+                SessionsLog.DiskFull(_logger, container, bytes, most);
+                await _containers.EndAsync(container);
+            }
+        }
+        catch (PcException e)
+        {
+            _obstacle = e;
         }
     }
 

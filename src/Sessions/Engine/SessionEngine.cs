@@ -244,7 +244,7 @@ public sealed partial class SessionEngine
             Stop(started.Session, null);
             return;
         }
-        what.Answer = SessionAnswer.Created(_self, started.Session, started.Hostname, started.Port);
+        what.Answer = SessionAnswer.Created(_self, started.Session, started.Hostname, started.Port, started.Ports);
         if (what is Work work) Commit(work);
         else OrderDone((Order)what);
     }

@@ -105,7 +105,11 @@ public abstract record SessionInput
     public sealed record AnswerEnded(RequestKey Key, ClaimOutcome Outcome, ReadOnlyMemory<byte> Standing = default) : SessionInput;
 
     /// <summary>A session's first instruction can run.</summary>
-    public sealed record Started(string Session, string Hostname, int Port) : SessionInput;
+    public sealed record Started(string Session, string Hostname, int Port) : SessionInput
+    {
+        /// <summary>Its further ports on the host, by those inside such as <c>80/tcp</c>; null when it has none.</summary>
+        public IReadOnlyDictionary<string, IReadOnlyList<int>>? Ports { get; init; }
+    }
 
     /// <summary>A session could not be started; nothing of it is left.</summary>
     public sealed record StartFailed(string Session, PcException Error) : SessionInput;

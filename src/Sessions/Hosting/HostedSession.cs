@@ -48,6 +48,11 @@ internal sealed class HostedSession : IAsyncDisposable
     /// <summary>Its port on the host; 0 before it is started.</summary>
     public int Port => _forwarders.Count > 0 ? _forwarders[0].EndPoint.Port : 0;
 
+    /// <summary>Its further ports on the host, by those inside; null when it has none.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<int>>? Ports => _program is not { Ports.Count: > 0 } program ? null
+        : program.Ports.Zip(_forwarders.Skip(1), (port, forwarder) => (Inside: $"{port.Inside}/{(port.Kind == PortKinds.Udp ? "udp" : "tcp")}", Outside: forwarder.EndPoint.Port))
+            .GroupBy(pair => pair.Inside, pair => pair.Outside, StringComparer.Ordinal).ToDictionary(group => group.Key, IReadOnlyList<int> (group) => [.. group], StringComparer.Ordinal);
+
     /// <summary>Whether it sleeps.</summary>
     public bool IsAsleep { get; private set; }
 

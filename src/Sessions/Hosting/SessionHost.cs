@@ -195,7 +195,7 @@ public sealed class SessionHost : IAsyncDisposable
             Happened?.Invoke(new SessionInput.StartFailed(id, e as PcException ?? new PcException(ErrorCode.SessionStartFailed, $"the session could not be started: {e.Message}", inner: e)));
             return;
         }
-        Enter(id, session, new SessionInput.Started(id, _options.Hostname, session.Port));
+        Enter(id, session, new SessionInput.Started(id, _options.Hostname, session.Port) { Ports = session.Ports });
     }
 
     private async Task NoticeEndAsync(string id, HostedSession session)

@@ -34,6 +34,9 @@ public sealed record SessionHostOptions
     /// <summary>How long a new session waits for what is found of an earlier life of this node. Default 5 s: an engine that is there says it in some milliseconds.</summary>
     public TimeSpan ResumePatience { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>How often the engine of sessions in containers is asked whether it is there and which containers are, and at each sixth time how much they have written. Default 5 s.</summary>
+    public TimeSpan LookInterval { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>The log of one session, in bytes for each of its two files. Default 1 MiB.</summary>
     public int LogBytes { get; init; } = 1 << 20;
 }

@@ -49,4 +49,7 @@ internal static partial class SessionsLog
 
     [LoggerMessage(7123, LogLevel.Warning, "Container {Container} of a session that ended stays until Docker answers: {Why}")]
     public static partial void ContainerStays(ILogger logger, string container, string why);
+
+    [LoggerMessage(7124, LogLevel.Warning, "Ended container {Container} of a session: it wrote {Bytes} bytes to its disk, and {Most} are allowed")]
+    public static partial void DiskFull(ILogger logger, string container, long bytes, long most);
 }

@@ -29,11 +29,20 @@ public static class SessionAnswer
     // Answers are no part of a web page; what people read in them stays readable.
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>A session was started: <c>cloud, id, hostname, port</c>.</summary>
-    public static ReadOnlyMemory<byte> Created(string cloud, string session, string hostname, int port) => Write(cloud, session, json =>
+    /// <summary>A session was started: <c>cloud, id, hostname, port</c>, and <c>ports</c> when it has further ones on the host, by those inside.</summary>
+    public static ReadOnlyMemory<byte> Created(string cloud, string session, string hostname, int port, IReadOnlyDictionary<string, IReadOnlyList<int>>? ports = null) => Write(cloud, session, json =>
     {
         json.WriteString("hostname", hostname);
         json.WriteNumber("port", port);
+        if (ports is null) return;
+        json.WriteStartObject("ports");
+        foreach (var (inside, outside) in ports.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        {
+            json.WriteStartArray(inside);
+            foreach (var number in outside) json.WriteNumberValue(number);
+            json.WriteEndArray();
+        }
+        json.WriteEndObject();
     });
 
     /// <summary>Whether a session runs: <c>cloud, id, status</c>, and <c>state, exit</c> where more is known than that.</summary>

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Tests.PowerCuts;
 using PeoplesCloud.Simulation.Disk;
 
@@ -16,9 +18,19 @@ internal sealed class DaemonProcess : IAsyncDisposable
 
     private DaemonProcess(Process process) => _process = process;
 
-    /// <summary>The process's side. Arguments: home, name, host or no-host, port.</summary>
-    public static Task<int> RunAsync(string[] args) => DaemonHost.RunAsync(
-        TestNode.ConfigOf(args[0], args[1], args[2] == "host") with { Port = int.Parse(args[3], CultureInfo.InvariantCulture) }, Console.Out, CancellationToken.None);
+    /// <summary>The process's side. Arguments: home, name, host or no-host, port, and for sessions in Docker the engine's socket.</summary>
+    public static Task<int> RunAsync(string[] args)
+    {
+        var config = TestNode.ConfigOf(args[0], args[1], args[2] == "host") with { Port = int.Parse(args[3], CultureInfo.InvariantCulture) };
+        return DaemonHost.RunAsync(args.Length > 4 ? WithSessions(config, args[4]) : config, Console.Out, CancellationToken.None);
+    }
+
+    /// <summary>A node whose sessions run in Docker.</summary>
+    public static DaemonConfig WithSessions(DaemonConfig config, string engine) => config with
+    {
+        Docker = $"unix://{engine}",
+        Sessions = new SessionsConfig { Swarm = "friends", Listen = new IPEndPoint(IPAddress.Loopback, 0), Hostname = "localhost", Mode = "docker" },
+    };
 
     /// <summary>The side of one that stops for ever at its k-th step on the disk after it served, ours or SQLite's. Arguments: home, name, step.</summary>
     public static async Task<int> RunStoppingAsync(string[] args)
@@ -46,6 +58,9 @@ internal sealed class DaemonProcess : IAsyncDisposable
     /// <summary>Starts one and waits until it serves; answers its line.</summary>
     public static Task<(DaemonProcess Process, string Ready)> StartAsync(string home, string name, bool hosts, int port = 0) =>
         StartAsync(Mode, home, name, hosts ? "host" : "no-host", port.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Starts one whose sessions run in Docker.</summary>
+    public static async Task<DaemonProcess> StartWithSessionsAsync(string home, string name, string engine) => (await StartAsync(Mode, home, name, "host", "0", engine)).Process;
 
     /// <summary>Completes with the step's name when the process stands at its step.</summary>
     public async Task<string> StoppedAsync() => await _process.StandardOutput.ReadLineAsync() ?? "its end";

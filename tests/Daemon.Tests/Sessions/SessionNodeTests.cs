@@ -5,6 +5,7 @@ using System.Text.Json;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Daemon.Tests.Crash;
 using PeoplesCloud.Runtimes.Tests.Docker;
 
 namespace PeoplesCloud.Daemon.Tests.Sessions;
@@ -63,40 +64,51 @@ public sealed class SessionNodeTests
     }
 
     [Fact]
-    public async Task Sessions_in_Docker_are_the_same_after_the_daemon_was_started_again()
+    public async Task Sessions_in_Docker_go_on_when_the_daemon_is_killed_or_stopped()
     {
+        // Goal: the same process, on the same port and with a network, in three lives of its node; then none, also when the engine goes. It counts who came, and says how many routes it has.
         Assert.SkipWhen(Dockerd.Obstacle is not null, Dockerd.Obstacle ?? "");
+        var counting = Server.Replace("b'hello ' + c.recv(100)", "b'%d %d ' % (n := n + 1, open('/proc/net/route').read().count('eth0')) + c.recv(100)", StringComparison.Ordinal).Replace("print(", "n = 0; print(", StringComparison.Ordinal);
+        var script = $"{Dockerd.Image}\n{{\"port\": 8000, \"environment\": {{\"PORT\": 8000}}, \"command\": {JsonSerializer.Serialize(new[] { "python3", "-c", counting })}}}";
+        var home = TestNode.NewHome();
         await using var engine = await Dockerd.StartAsync();
-        await using var elm = await TestNode.StartAsync("elm", hosts: true, configure: config => config with
+        SessionCreatedReply created;
+        string routes;
+        // 1. A first life, that is killed.
+        await using (var first = await DaemonProcess.StartWithSessionsAsync(home, "elm", engine.Socket))
         {
-            Docker = $"unix://{engine.Socket}",
-            Sessions = new SessionsConfig { Swarm = "friends", Listen = new IPEndPoint(IPAddress.Loopback, 0), Hostname = "localhost", Mode = "docker" },
-            HostRules = new Dictionary<string, string>(StringComparer.Ordinal) { ["network"] = "none" },
-        });
-        await elm.CreateAsync("friends");
-        var words = JsonSerializer.Serialize(new[] { "python3", "-c", Server });
-        var script = $"{Dockerd.Image}\n{{\"port\": 8000, \"environment\": {{\"PORT\": 8000}}, \"command\": {words}}}";
-        var created = await elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply);
-        Assert.Equal("hello you", await SayAsync(created.Port!.Value, "you"));
-        var refused = await Assert.ThrowsAsync<ApiException>(() => elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest("none-of-this-name:1\n{'port': 1}"), Json.SessionCreateRequest, Json.SessionCreatedReply));
-        Assert.Equal($"PC{(int)ErrorCode.DockerImageMissing}", refused.Reply.Code);
-
-        await elm.StopAsync();
-        await elm.StartAgainAsync(hosts: true);
-        SessionInfo? session = null;
-        await TestNode.UntilAsync(() => (session = elm.Node.Sessions!.List().Sessions.SingleOrDefault()) is not null);
-        Assert.Equal(new SessionInfo(created.Id, "running", null, created.Port.Value, 0), session);
-        Assert.Equal("hello again", await SayAsync(created.Port.Value, "again"));
-        Assert.Equal("ready\n", await (await elm.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token));
-        Assert.Equal(created.Id, (await elm.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply)).Id);
-        Assert.Equal("", await engine.RunAsync("ps", "--all", "--quiet"));
-
-        // Without the engine the node says so, and doctor does.
-        await engine.KillAsync();
-        engine.KillContainers();
-        await TestNode.UntilAsync(() => elm.Node.Sessions!.Obstacle is not null);
-        var away = await Assert.ThrowsAsync<ApiException>(() => elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply));
-        Assert.Equal($"PC{(int)ErrorCode.DockerUnreachable}", away.Reply.Code);
+            using var client = new LocalClient(Path.Combine(home, "pc.sock"));
+            _ = await client.PostAsync("/v1/swarms", new CreateRequest("friends"), TestNode.Json.CreateRequest, TestNode.Json.SwarmReply);
+            created = await client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply);
+            routes = (await SayAsync(created.Port!.Value, "you")).Split(' ')[1];
+            Assert.NotEqual("0", routes);
+            var refused = await Assert.ThrowsAsync<ApiException>(() => client.PostAsync("/v1/sessions", new SessionCreateRequest("none-of-this-name:1\n{'port': 1}"), Json.SessionCreateRequest, Json.SessionCreatedReply));
+            Assert.Equal($"PC{(int)ErrorCode.DockerImageMissing}", refused.Reply.Code);
+            await first.KillAsync();
+        }
+        // 2. A second and a third, that are stopped.
+        await using (var elm = await TestNode.StartAsync("elm", hosts: true, home, configure: config => DaemonProcess.WithSessions(config, engine.Socket)))
+        {
+            for (var life = 2; life <= 3; life++)
+            {
+                SessionInfo? session = null;
+                await TestNode.UntilAsync(() => (session = elm.Node.Sessions!.List().Sessions.SingleOrDefault()) is not null);
+                Assert.Equal(new SessionInfo(created.Id, "running", null, created.Port.Value, 0), session);
+                Assert.Equal($"{life} {routes} you", await SayAsync(created.Port.Value, "you"));
+                Assert.Equal("ready\n", await (await elm.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token));
+                if (life == 3) break;
+                await elm.StopAsync();
+                await elm.StartAgainAsync(hosts: true);
+            }
+            Assert.Equal(created.Id, (await elm.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply)).Id);
+            Assert.Equal("", await engine.RunAsync("ps", "--all", "--quiet"));
+            // 3. Without the engine the node says so.
+            await engine.KillAsync();
+            await TestNode.UntilAsync(() => elm.Node.Sessions!.Obstacle is not null);
+            var away = await Assert.ThrowsAsync<ApiException>(() => elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply));
+            Assert.Equal($"PC{(int)ErrorCode.DockerUnreachable}", away.Reply.Code);
+        }
+        Directory.Delete(home, recursive: true);
     }
 
     [Fact]

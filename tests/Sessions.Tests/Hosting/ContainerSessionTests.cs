@@ -82,8 +82,11 @@ public sealed class ContainerSessionTests(SharedEngine engine)
             free.Start();
             port = ((IPEndPoint)free.LocalEndpoint).Port;
         }
-        await bed.StartAsync("aa", bed.Echo().Replace("\"port\": 8000", $"\"port\": 1, \"ports\": {{\"8000/tcp\": [\"127.0.0.1\", {port}]}}", StringComparison.Ordinal));
-        Assert.Equal("tcp hello", await SessionBed.TcpAsync(port, "hello"));
+        bed.Host.Start("aa", new SessionRequest(new(SessionVerb.Create, "a1"), bed.Echo().Replace("\"port\": 8000", $"\"port\": 1, \"ports\": {{\"8000/tcp\": [[\"127.0.0.1\", {port}], null], \"8000/udp\": null}}", StringComparison.Ordinal), "", null));
+        var ports = (await bed.NextAsync<SessionInput.Started>()).Ports!;
+        Assert.Equal((port, 2, 1), (ports["8000/tcp"][0], ports["8000/tcp"].Count, ports["8000/udp"].Count));
+        foreach (var one in ports["8000/tcp"]) Assert.Equal("tcp hello", await SessionBed.TcpAsync(one, "hello"));
+        Assert.Equal("udp hello", await SessionBed.UdpAsync(ports["8000/udp"][0], "hello"));
     }
 
     [Fact]
@@ -179,6 +182,17 @@ public sealed class ContainerSessionTests(SharedEngine engine)
         Assert.Null(bed.Host.Obstacle);
         await bed.StartAsync("cc", bed.Shell("sleep 1000"));
         Assert.Single(await bed.ContainersAsync());
+    }
+
+    [Fact]
+    public async Task One_that_fills_the_disk_is_ended()
+    {
+        await using var bed = new DockerFolder(await engine.StartedAsync());
+        bed.Policy = bed.Policy with { Most = bed.Policy.Most with { DiskBytes = 1 << 20 } };
+        bed.Host.Resume();
+        await bed.StartAsync("aa", bed.Shell("while :; do cat /bin/busybox >> /big; sleep 0.05; done"));
+        Assert.Equal(137, (await bed.NextAsync<SessionInput.Exited>()).ExitCode);
+        Assert.Equal(0, await bed.LeftAsync());
     }
 
     private static async Task<PcException> RefusedAsync(DockerFolder bed, string script)

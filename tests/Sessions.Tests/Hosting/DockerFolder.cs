@@ -50,7 +50,7 @@ internal sealed class DockerFolder : SessionBed
     {
         (Engine, _network) = (engine, network);
         Policy = policy ?? new ContainerPolicy(new RunLimits { MemoryBytes = 256 << 20, Cpus = 1, Pids = 64 }, network);
-        _options = new SessionHostOptions { Folder = Sessions, Hostname = "localhost", Address = IPAddress.Loopback, Network = _network };
+        _options = new SessionHostOptions { Folder = Sessions, Hostname = "localhost", Address = IPAddress.Loopback, Network = _network, LookInterval = TimeSpan.FromMilliseconds(200) };
         (_containers, _host) = Open(TimeSpan.FromHours(1));
     }
 

@@ -95,6 +95,8 @@ public sealed class SessionRequestTests
     public void Answers_have_the_keys_and_types_that_clients_read()
     {
         Assert.Equal("""{"cloud":"c","id":"s","hostname":"example.org","port":25565}""", Text(SessionAnswer.Created("c", "s", "example.org", 25565)));
+        var ports = new Dictionary<string, IReadOnlyList<int>>(StringComparer.Ordinal) { ["81/tcp"] = [8081, 8082], ["53/udp"] = [5353] };
+        Assert.Equal("""{"cloud":"c","id":"s","hostname":"h","port":1,"ports":{"53/udp":[5353],"81/tcp":[8081,8082]}}""", Text(SessionAnswer.Created("c", "s", "h", 1, ports)));
         Assert.Equal("""{"cloud":"c","id":"s","status":true}""", Text(SessionAnswer.Status("c", "s", SessionState.Running, null)));
         Assert.Equal("""{"cloud":"c","id":"s","status":false,"state":"exited","exit":3}""", Text(SessionAnswer.Status("c", "s", SessionState.Exited, 3)));
         Assert.Equal("""{"cloud":"c","id":"s","status":false,"state":"ended"}""", Text(SessionAnswer.Status("c", "s", SessionState.Ended, null)));

@@ -154,6 +154,28 @@ public sealed class LastingContainers : IAsyncDisposable
     public Task<int?> ExitCodeAsync(string container, CancellationToken cancellationToken) =>
         AskAsync(container, async () => await _engine.StateAsync(container, cancellationToken) is { Running: false } state ? state.ExitCode : (int?)null);
 
+    /// <summary>How much each running container has written to its own layer, in bytes: what no limit of the engine's holds for. The engine looks at all their files.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.DockerUnreachable"/>.</exception>
+    public Task<IReadOnlyList<(string Container, long Bytes)>> WrittenAsync(CancellationToken cancellationToken) => AskAsync<IReadOnlyList<(string, long)>>("a list", async () =>
+    {
+        var filters = DockerClient.Filters(("label", $"{LastingBody.OwnerLabel}={_options.Owner}"));
+        var list = await _engine.Client.CallAsync(HttpMethod.Get, $"/containers/json?size=1&filters={filters}", body: null, cancellationToken);
+        return
+        [
+            .. from entry in list.EnumerateArray()
+               where entry.TryGetProperty("SizeRw", out var size) && size.ValueKind == JsonValueKind.Number
+               select (entry.GetProperty("Id").GetString()!, entry.GetProperty("SizeRw").GetInt64()),
+        ];
+    });
+
+    /// <summary>Ends a container at once; it stays, as one that ended by itself.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.DockerRefused"/>, <see cref="ErrorCode.DockerUnreachable"/>.</exception>
+    public Task EndAsync(string container) => AskAsync(container, async () =>
+    {
+        await _engine.SignalAsync(container, "KILL");
+        return true;
+    });
+
     /// <summary>Removes a container, running or not, with the volumes that are its own; nothing when there is none.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.DockerRefused"/>, <see cref="ErrorCode.DockerUnreachable"/>.</exception>
     public Task RemoveAsync(string container, CancellationToken cancellationToken) => AskAsync(container, async () =>
