@@ -20,7 +20,7 @@ internal static class ManyBenchmark
         var daemon = nodes.PidOf(1);
         await Task.Delay(TimeSpan.FromSeconds(15), TimeProvider.System);
         var before = await MeasureAsync(daemon, seconds);
-        var kernelBefore = KernelKibibytes();
+        var kernelBefore = Processes.KernelKibibytes();
 
         var folder = Directory.CreateDirectory(Path.Combine(nodes.Folder, "sleeper")).FullName;
         await File.WriteAllTextAsync(Path.Combine(folder, "pc.toml"), $"run = \"echo here; exec sleep infinity\"\nmemory = \"32MiB\"\nnetwork = \"{network}\"\n");
@@ -40,50 +40,10 @@ internal static class ManyBenchmark
 
         // The daemon's own memory is not all of it.
         Console.WriteLine($"\n| each program, network {network} | processes | PSS KiB |\n|---|---|---|");
-        foreach (var kind in Descendants(daemon).GroupBy(NameOf, StringComparer.Ordinal).Select(kind => (kind.Key, Count: kind.Count(), Pss: kind.Sum(PssKibibytes))).OrderByDescending(kind => kind.Pss))
+        foreach (var kind in Processes.Descendants(daemon).GroupBy(Processes.NameOf, StringComparer.Ordinal).Select(kind => (kind.Key, Count: kind.Count(), Pss: kind.Sum(Processes.PssKibibytes))).OrderByDescending(kind => kind.Pss))
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {kind.Key} | {(double)kind.Count / count:0.#} | {kind.Pss / count:0} |"));
-        Console.WriteLine($"| the kernel (slabs, stacks, tables, per processor), whole machine | | {(KernelKibibytes() - kernelBefore) / count:0} |");
+        Console.WriteLine($"| the kernel (slabs, stacks, tables, per processor), whole machine | | {(Processes.KernelKibibytes() - kernelBefore) / count:0} |");
         return 0;
-    }
-
-    private static List<int> Descendants(int daemon)
-    {
-        var children = new Dictionary<int, List<int>>();
-        foreach (var folder in Directory.GetDirectories("/proc"))
-        {
-            if (!int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var pid) || Read(pid, "stat") is not { } stat) continue;
-            var parent = int.Parse(stat[(stat.LastIndexOf(')') + 4)..].Split(' ')[0], CultureInfo.InvariantCulture);
-            if (!children.TryGetValue(parent, out var list)) children[parent] = list = [];
-            list.Add(pid);
-        }
-        var found = new List<int> { daemon };
-        for (var i = 0; i < found.Count; i++) found.AddRange(children.GetValueOrDefault(found[i], []));
-        return found[1..];
-    }
-
-    private static string NameOf(int pid) => Read(pid, "comm")?.Trim() ?? "(ended)";
-
-    private static double PssKibibytes(int pid) => Read(pid, "smaps_rollup") is { } text ? Kibibytes(text, "Pss:") : 0;
-
-    private static double KernelKibibytes()
-    {
-        var text = File.ReadAllText("/proc/meminfo");
-        return new[] { "Slab:", "KernelStack:", "PageTables:", "Percpu:" }.Sum(name => Kibibytes(text, name));
-    }
-
-    private static double Kibibytes(string text, string name) =>
-        double.Parse(text.Split('\n').First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
-
-    private static string? Read(int pid, string file)
-    {
-        try
-        {
-            return File.ReadAllText($"/proc/{pid}/{file}");
-        }
-        catch (IOException)
-        {
-            return null; // it has just ended
-        }
     }
 
     private static void Write(string what, Cost cost) =>

@@ -17,6 +17,7 @@ var benchmarks = new SortedDictionary<string, Func<string[], Task<int>>>(StringC
     ["mesh"] = MeshBenchmark.RunAsync,
     ["relay"] = RelayBenchmark.RunAsync,
     ["sandbox"] = SandboxBenchmark.RunAsync,
+    ["sessions"] = SessionsBenchmark.RunAsync,
     ["sim"] = SimBenchmark.RunAsync,
     ["tunnel"] = TunnelBenchmark.RunAsync,
 };

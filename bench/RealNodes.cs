@@ -12,12 +12,15 @@ internal sealed class RealNodes : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pc-bench-").FullName;
     private readonly List<string> _homes = [];
+    private readonly bool _firstHosts;
 
-    /// <summary>Starts oak (which does not host), elm and fir in one swarm called friends.</summary>
+    /// <summary>Starts oak (which does not host unless it is said to), elm and fir in one swarm called friends.</summary>
     /// <param name="count">How many.</param>
     /// <param name="prepare">Called with each one's home before it starts.</param>
-    public RealNodes(int count, Action<int, string>? prepare = null)
+    /// <param name="firstHosts">Whether oak hosts, too.</param>
+    public RealNodes(int count, Action<int, string>? prepare = null, bool firstHosts = false)
     {
+        _firstHosts = firstHosts;
         for (var i = 0; i < count; i++)
         {
             _homes.Add(Path.Combine(_folder, Names[i]));
@@ -33,8 +36,8 @@ internal sealed class RealNodes : IDisposable
 
     public string Home(int node) => _homes[node];
 
-    /// <summary>Starts a node, also one that was down; the first does not host.</summary>
-    public void Up(int node) => Run(node, ["up", "--name", Names[node], "--port", "0", "--listen", "127.0.0.1", .. node == 0 ? ["--no-host"] : Array.Empty<string>()]);
+    /// <summary>Starts a node, also one that was down; the first does not host unless it was said to.</summary>
+    public void Up(int node) => Run(node, ["up", "--name", Names[node], "--port", "0", "--listen", "127.0.0.1", .. node == 0 && !_firstHosts ? ["--no-host"] : Array.Empty<string>()]);
 
     public string Folder => _folder;
 
