@@ -272,7 +272,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Content = new ContentService(blocks, holds, collector, access, pins, open, [members, .. OtherSources()]);
 
         // 4. Programs: nothing runs before the feeds are looked at in step 7.
-        var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts), _time, loggers.CreateLogger("Sandbox"));
+        var runtime = new SandboxRuntime(SandboxFolders.OptionsOf(home.Paths, _config.Hosts, _config.Sessions.IsOn), _time, loggers.CreateLogger("Sandbox"));
         if (runtime is IAsyncDisposable disposable) Owns(disposable.DisposeAsync);
         if (_config.Hosts) await runtime.CollectAsync(cancellationToken);
         var docker = await DockerHost.OpenAsync(_config, home.Paths, Self, _time, loggers.CreateLogger("Docker"), cancellationToken);

@@ -46,12 +46,16 @@ public static class HostCheck
 /// <summary>Where the sandbox keeps its files on this machine.</summary>
 internal static class SandboxFolders
 {
-    /// <summary>The options for a home. A node that hosts nothing keeps no sandbox prepared.</summary>
-    public static SandboxOptions OptionsOf(HomePaths paths, bool hosts)
+    // Programs come one at a time; clients of sessions ask for a few at once, and wait for the answer.
+    private const int StandbyForSessions = 4;
+
+    /// <summary>The options for a home. A node that hosts nothing keeps no sandbox prepared, one that answers requests for sessions keeps several.</summary>
+    public static SandboxOptions OptionsOf(HomePaths paths, bool hosts, bool sessions = false)
     {
         var options = new SandboxOptions();
         if (Environment.GetEnvironmentVariable("PC_TOOLS") is { Length: > 0 } tools) options = options with { ToolFolders = [tools] };
         if (!hosts) options = options with { Standby = [] };
+        else if (sessions) options = options with { Standby = [.. Enumerable.Repeat(NetworkMode.Internet, StandbyForSessions)] };
         return Environment.IsPrivilegedProcess ? options : options with { Folder = Path.Combine(paths.Home, "sandbox") };
     }
 }

@@ -9,6 +9,9 @@ internal sealed record SandboxHost(SandboxOwner Owner, SandboxTools Tools, Sandb
     /// <summary>Ends runs that go over their memory.</summary>
     public MemoryWatch Memory { get; } = new(Cgroups is { HasMemory: true }, Time);
 
+    /// <summary>What programs must not reach now.</summary>
+    public RefusedRanges Refused { get; } = new(Time);
+
     /// <summary>Logs that the receiver of a command's output failed.</summary>
     public void OutputFailed(Exception error) => SandboxLog.OutputDropped(Logger, error);
 

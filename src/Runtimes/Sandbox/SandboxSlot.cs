@@ -26,7 +26,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
     private SandboxSlot(SandboxHost host, NetworkMode network)
     {
         (_host, _network) = (host, network);
-        _refused = network == NetworkMode.None ? [] : SandboxNetwork.Refused(network);
+        _refused = host.Refused.Of(network);
         Number = host.Folders.Claim();
     }
 
@@ -38,7 +38,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
 
     /// <summary>Whether it can still be used: its processes live, and the host has not changed its addresses since it was prepared.</summary>
     public bool IsFresh => !Shell.Ended.IsCompleted && _slirp is not { Ended.IsCompleted: true }
-        && (_network == NetworkMode.None || _refused.SequenceEqual(SandboxNetwork.Refused(_network), StringComparer.Ordinal));
+        && _refused.SequenceEqual(_host.Refused.Of(_network), StringComparer.Ordinal);
 
     /// <summary>Processes in the group that are not the program's: bubblewrap outside, its first process inside, the shell for further commands, slirp4netns.</summary>
     private int OverheadPids => _slirp is null ? 3 : 4;

@@ -1,14 +1,17 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace PeoplesCloud.Runtimes.Sandbox;
 
 /// <summary>
-/// Keeps one place prepared for each of some networks. A place is made again as soon as one is taken, and thrown away when it is found dead
-/// or when the host's addresses have changed since. Thread-safe.
+/// Keeps places prepared, one for each mention of a network. Places are made again as soon as one is taken, one after the other, and thrown away when
+/// they are found dead or when the host's addresses have changed since. Thread-safe.
 /// </summary>
 internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> networks) : IAsyncDisposable
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<NetworkMode, Task<SandboxSlot?>> _prepared = [];
+    private readonly List<Prepared> _prepared = [];
     private readonly CancellationTokenSource _closing = new();
+    private Task _last = Task.CompletedTask;
 
     /// <summary>Begins to prepare what is missing.</summary>
     /// <param name="delay">How long to leave the processors to the program that was just started.</param>
@@ -17,23 +20,24 @@ internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> n
         lock (_lock)
         {
             if (_closing.IsCancellationRequested) return;
-            foreach (var network in networks)
-                if (!_prepared.ContainsKey(network)) _prepared[network] = PrepareAsync(network, delay);
+            foreach (var wanted in networks.GroupBy(network => network))
+            {
+                for (var missing = wanted.Count() - _prepared.Count(place => place.Network == wanted.Key); missing > 0; missing--)
+                {
+                    var place = PrepareAsync(wanted.Key, _last, delay);
+                    _last = place;
+                    _prepared.Add(new Prepared(wanted.Key, place));
+                }
+            }
         }
     }
 
     /// <summary>A prepared place, or one made now.</summary>
     public async Task<SandboxSlot> TakeAsync(NetworkMode network, CancellationToken cancellationToken)
     {
-        Task<SandboxSlot?>? prepared;
-        lock (_lock)
+        while (TryTake(network, out var ready))
         {
-            // One that is not ready yet may still be waiting for its turn.
-            if (_prepared.TryGetValue(network, out prepared) && prepared.IsCompleted) _ = _prepared.Remove(network);
-            else prepared = null;
-        }
-        if (prepared is not null && await prepared is { } slot)
-        {
+            if (await ready is not { } slot) continue;
             if (slot.IsFresh) return slot;
             await slot.DisposeAsync();
         }
@@ -43,31 +47,44 @@ internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> n
     /// <summary>What is prepared, once it is ready; null for what failed.</summary>
     public Task<SandboxSlot?[]> ReadyAsync()
     {
-        lock (_lock) return Task.WhenAll(_prepared.Values);
+        lock (_lock) return Task.WhenAll(_prepared.Select(place => place.Slot));
     }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        Task<SandboxSlot?>[] all;
+        Prepared[] all;
         lock (_lock)
         {
             _closing.Cancel();
-            all = [.. _prepared.Values];
+            all = [.. _prepared];
             _prepared.Clear();
         }
-        foreach (var prepared in all)
-            if (await prepared is { } slot) await slot.DisposeAsync();
+        foreach (var place in all)
+            if (await place.Slot is { } slot) await slot.DisposeAsync();
         _closing.Dispose();
     }
 
-    private async Task<SandboxSlot?> PrepareAsync(NetworkMode network, TimeSpan delay)
+    // One that is not ready yet may still be waiting for its turn.
+    private bool TryTake(NetworkMode network, [NotNullWhen(true)] out Task<SandboxSlot?>? slot)
+    {
+        lock (_lock)
+        {
+            var ready = _prepared.Find(place => place.Network == network && place.Slot.IsCompleted);
+            if (ready is not null) _prepared.Remove(ready);
+            slot = ready?.Slot;
+            return slot is not null;
+        }
+    }
+
+    private async Task<SandboxSlot?> PrepareAsync(NetworkMode network, Task before, TimeSpan delay)
     {
         // The caller holds the lock.
         await Task.Yield();
         try
         {
             if (delay > TimeSpan.Zero) await Task.Delay(delay, host.Time, _closing.Token);
+            await before; // it does not fail
             return await SandboxSlot.PrepareAsync(host, network, _closing.Token);
         }
         catch (Exception e)
@@ -76,4 +93,6 @@ internal sealed class StandbyPool(SandboxHost host, IReadOnlyList<NetworkMode> n
             return null;
         }
     }
+
+    private sealed record Prepared(NetworkMode Network, Task<SandboxSlot?> Slot);
 }
