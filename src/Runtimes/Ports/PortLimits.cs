@@ -27,6 +27,6 @@ public sealed record PortLimits
     /// <summary>How long a new connection or sender waits for a program that moves, starts again or does not listen yet. Default 20 s: a failover takes some 6.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>How long after a failed attempt the next one is made. Default 200 ms.</summary>
+    /// <summary>How long after a failed attempt the next one is made, at most; the first ones come sooner. Default 200 ms.</summary>
     public TimeSpan Pause { get; init; } = TimeSpan.FromMilliseconds(200);
 }

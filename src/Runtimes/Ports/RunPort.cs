@@ -7,6 +7,9 @@ namespace PeoplesCloud.Runtimes.Ports;
 /// <param name="time">The clock.</param>
 public sealed class RunPort(Func<CancellationToken, ValueTask<IRun>> run, int port, PortLimits limits, TimeProvider time) : IPortTarget
 {
+    // What has just been started listens within some milliseconds, most often.
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
+
     /// <inheritdoc/>
     public ValueTask<PortEnd> ConnectAsync(CancellationToken cancellationToken) =>
         ReachAsync(async (up, token) => PortEnd.OfRun(await up.ConnectAsync(port, token)), cancellationToken);
@@ -17,6 +20,7 @@ public sealed class RunPort(Func<CancellationToken, ValueTask<IRun>> run, int po
     private async ValueTask<T> ReachAsync<T>(Func<IRun, CancellationToken, ValueTask<T>> reach, CancellationToken cancellationToken)
     {
         long? begun = null;
+        var pause = FirstPause;
         while (true)
         {
             var up = await run(cancellationToken);
@@ -27,7 +31,8 @@ public sealed class RunPort(Func<CancellationToken, ValueTask<IRun>> run, int po
             }
             catch (IOException) when (time.GetElapsedTime(begun.Value) < limits.Patience)
             {
-                await Task.Delay(limits.Pause, time, cancellationToken); // it listens soon, or never
+                await Task.Delay(pause, time, cancellationToken); // it listens soon, or never
+                pause = pause * 2 < limits.Pause ? pause * 2 : limits.Pause;
             }
         }
     }

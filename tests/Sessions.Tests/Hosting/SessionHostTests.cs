@@ -53,6 +53,22 @@ public sealed class SessionHostTests
     }
 
     [Fact]
+    public async Task Who_connects_before_the_script_listens_is_held_until_it_does()
+    {
+        var shared = Directory.CreateTempSubdirectory("games-");
+        File.SetUnixFileMode(shared.FullName, (UnixFileMode)0b111_101_101);
+        await using var host = new SandboxFolder(new SessionHostOptions { Folder = "", Hostname = "localhost", ReadOnly = [shared.FullName] });
+        var port = await host.StartAsync("aa", $"while [ ! -e {shared.FullName}/go ]; do sleep 0.05; done\nexec python3 - <<'END'\n{Scripts.Echo}\nEND\n");
+        var early = (Tcp: TcpAsync(port, "early"), Udp: UdpAsync(port, "early"));
+        await UntilAsync(() => host.Host.Sessions[0].Connections == 1);
+        Assert.False(early.Tcp.IsCompleted || early.Udp.IsCompleted);
+        await File.WriteAllTextAsync(Path.Combine(shared.FullName, "go"), "", Token);
+        Assert.Equal("tcp early", await early.Tcp);
+        Assert.Equal("udp early", await early.Udp);
+        shared.Delete(recursive: true);
+    }
+
+    [Fact]
     public async Task A_host_that_ends_leaves_no_process()
     {
         await using (var host = new SandboxFolder())
