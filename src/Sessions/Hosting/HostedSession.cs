@@ -32,6 +32,7 @@ internal sealed class HostedSession : IAsyncDisposable
     private Task _carrying = Task.CompletedTask;
     private Task _watching = Task.CompletedTask;
     private Task _noticing = Task.CompletedTask;
+    private Task _cleaning = Task.CompletedTask;
     private bool _isClosed;
     private bool _isLeft;
 
@@ -119,7 +120,8 @@ internal sealed class HostedSession : IAsyncDisposable
             if (_run is { } run)
             {
                 await run.StopAsync(_options.Grace);
-                await run.DisposeAsync();
+                _cleaning = run.DisposeAsync().AsTask();
+                if (!_program!.IsGoneAtItsEnd) await _cleaning;
                 _run = null;
             }
         }
@@ -157,6 +159,7 @@ internal sealed class HostedSession : IAsyncDisposable
     {
         await StopAsync();
         await _noticing;
+        await _cleaning;
         _ending.Dispose();
         _turn.Dispose();
     }

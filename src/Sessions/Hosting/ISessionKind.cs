@@ -36,6 +36,11 @@ internal interface ISessionProgram : IAsyncDisposable
     /// <summary>The port inside that its first port on the host leads to.</summary>
     int PortInside(int port);
 
+    /// <summary>
+    /// Whether nothing of a run is left that anybody could notice when it has ended: what disposing it still cleans up is not waited for then.
+    /// </summary>
+    bool IsGoneAtItsEnd => false;
+
     /// <summary>Makes what it needs before it runs for the first time.</summary>
     /// <param name="ports">Its ports on the host: the first, then one for each of <see cref="Ports"/>.</param>
     /// <param name="sessions">How many sessions run here.</param>

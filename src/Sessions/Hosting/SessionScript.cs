@@ -25,6 +25,9 @@ internal static class SessionScript
     private const UnixFileMode Everybody = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
         | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
+    // As root a sandbox has a user of its own, who is neither a file's owner nor in its group.
+    private static readonly UnixFileMode Executable = Environment.IsPrivilegedProcess ? UnixFileMode.OtherExecute : UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
     /// <summary>Writes both files into a folder that is made.</summary>
     public static void Write(string folder, string script, string hostname, int port, int sessions)
     {
@@ -61,7 +64,7 @@ internal static class SessionScript
     {
         try
         {
-            return File.Exists(program) && (File.GetUnixFileMode(program) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) != UnixFileMode.None;
+            return File.Exists(program) && (File.GetUnixFileMode(program) & Executable) != UnixFileMode.None;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
