@@ -18,6 +18,11 @@ public sealed partial class SessionService
     private async Task ClaimAsync(SessionEffect.Claim claim, CancellationToken cancellationToken)
     {
         var key = KeyOf(claim.Key) + (claim.Again ? ".again" : "");
+        if (IsInDoubt)
+        {
+            Post(new SessionInput.ClaimEnded(claim.Key, ClaimOutcome.Unknown));
+            return;
+        }
         try
         {
             var won = await _claims!.ClaimAsync(key, _cloud, claim.Again ? AgainLife : _options.ClaimLife, cancellationToken);
@@ -33,6 +38,33 @@ public sealed partial class SessionService
         }
     }
 
+    // Before the Redis is used again, so that nothing is claimed from what it has forgotten.
+    private void Doubt()
+    {
+        Interlocked.Increment(ref _doubts);
+        Post(new SessionInput.KeysInDoubt());
+    }
+
+    // The engine has yet to hear that the keys may be lost. Asked on its loop only.
+    private bool IsInDoubt => Volatile.Read(ref _doubts) != _doubtsTaken;
+
+    private async Task RestoreAsync(SessionEffect.Restore restore, CancellationToken cancellationToken)
+    {
+        var life = _options.Limits.Memory - restore.Age;
+        if (life <= TimeSpan.Zero) return;
+        try
+        {
+            _ = await _claims!.ClaimAsync(KeyOf(restore.Key), AnswerValue(restore.Payload, restore.Age), life, cancellationToken);
+        }
+        catch (Exception e) when (e is PcException or IOException or OperationCanceledException)
+        {
+            // It is away again, and is asked again when it is back.
+        }
+    }
+
+    private string AnswerValue(ReadOnlyMemory<byte> payload, TimeSpan age) =>
+        $"{AnswerMark}{(_time.GetUtcNow() - age).ToUnixTimeMilliseconds().ToString(CultureInfo.InvariantCulture)}:{Encoding.UTF8.GetString(payload.Span)}";
+
     private async Task RenewAsync(SessionEffect.Renew renew, CancellationToken cancellationToken)
     {
         try
@@ -47,8 +79,12 @@ public sealed partial class SessionService
 
     private async Task AnswerAsync(SessionEffect.Answer answer, CancellationToken cancellationToken)
     {
-        var text = Encoding.UTF8.GetString(answer.Payload.Span);
-        var next = $"{AnswerMark}{_time.GetUtcNow().ToUnixTimeMilliseconds().ToString(CultureInfo.InvariantCulture)}:{text}";
+        var next = AnswerValue(answer.Payload, TimeSpan.Zero);
+        if (IsInDoubt)
+        {
+            Post(new SessionInput.AnswerEnded(answer.Key, ClaimOutcome.Unknown));
+            return;
+        }
         try
         {
             var standing = await _claims!.PublishOnceAsync(KeyOf(answer.Key), _cloud, next, _options.Limits.Memory, answer.Key.AnswerChannel, answer.Payload, cancellationToken);

@@ -38,6 +38,8 @@ public sealed partial class SessionService
     private readonly Channel<Queued> _inputs = Channel.CreateUnbounded<Queued>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<IDisposable> _subscriptions = [];
     private readonly long _began;
+    private int _doubts;
+    private int _doubtsTaken;
     private int _heard;
     private long _heardBytes;
 
@@ -66,6 +68,7 @@ public sealed partial class SessionService
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         _host.Happened += Post;
+        if (_claims is not null) _claims.InDoubt += Doubt;
         Listen();
         await using var alarm = _time.CreateTimer(_ => _inputs.Writer.TryWrite(default), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         await using var beat = _time.CreateTimer(_ => Post(Tick()), null, TimeSpan.Zero, _options.RankInterval);
@@ -78,6 +81,7 @@ public sealed partial class SessionService
                 while (_inputs.Reader.TryRead(out var queued))
                 {
                     if (queued.Input is null) planned = null; // the alarm rang
+                    if (queued.Input is SessionInput.KeysInDoubt) _doubtsTaken++;
                     if (queued.IsHeard)
                     {
                         Interlocked.Decrement(ref _heard);
@@ -100,6 +104,7 @@ public sealed partial class SessionService
             foreach (var subscription in _subscriptions) subscription.Dispose();
             _subscriptions.Clear();
             _host.Happened -= Post;
+            if (_claims is not null) _claims.InDoubt -= Doubt;
         }
     }
 
@@ -178,6 +183,8 @@ public sealed partial class SessionService
     {
         switch (effect)
         {
+            case SessionEffect.Publish publish when publish.Channel == SessionNames.Rank && _claims is not null && (!_claims.IsReachable || IsInDoubt):
+                break; // who hears it relies on what was put back before
             case SessionEffect.Publish publish:
                 _ = PublishAsync(publish, cancellationToken);
                 break;
@@ -192,6 +199,9 @@ public sealed partial class SessionService
                 break;
             case SessionEffect.Renew renew:
                 _ = RenewAsync(renew, cancellationToken);
+                break;
+            case SessionEffect.Restore restore:
+                _ = RestoreAsync(restore, cancellationToken);
                 break;
             case SessionEffect.Answer answer:
                 _ = AnswerAsync(answer, cancellationToken);

@@ -8,6 +8,14 @@ internal sealed class MemoryClaims(TimeProvider time, LocalChannels channels) : 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, (string Value, DateTimeOffset Until)> _keys = new(StringComparer.Ordinal);
 
+    public event Action? InDoubt
+    {
+        add { }
+        remove { }
+    }
+
+    public bool IsReachable => true;
+
     public ValueTask<bool> ClaimAsync(string key, string value, TimeSpan life, CancellationToken cancellationToken)
     {
         lock (_lock) return ValueTask.FromResult(Find(key) is null && Set(key, value, life));

@@ -62,6 +62,20 @@ public sealed class SessionServiceTests
         Assert.All(club.Answers, answer => Assert.True(answer.Value == 1 || answer.Key.EndsWith(".a0", StringComparison.Ordinal), $"{answer.Key} has {answer.Value} answers"));
     }
 
+    [Fact]
+    public async Task The_same_request_at_two_endpoints_of_a_swarm_at_once_has_one_answer_and_one_session()
+    {
+        await using var club = await Club.StartAsync(SessionAgreement.Coordinated, nodes: 3);
+        for (var i = 0; i < 10; i++)
+        {
+            var payload = Encoding.UTF8.GetBytes($$"""{"id": "e{{i}}", "script": "exec sleep 600"}""");
+            await Task.WhenAll(Enumerable.Range(0, 2).Select(at => Task.Run(() => club.PublishAsync(at, "year4000.pycloud.create", payload), Token)));
+        }
+        await Club.UntilAsync(() => Enumerable.Range(0, 10).All(i => club.Answers.ContainsKey($"year4000.pycloud.create.e{i}")));
+        await Club.UntilAsync(() => club.Running == 10);
+        for (var i = 0; i < 10; i++) Assert.Equal(1, club.Answers[$"year4000.pycloud.create.e{i}"]);
+    }
+
     private static async Task<string> TcpAsync(int port)
     {
         using var client = new TcpClient();
@@ -112,6 +126,16 @@ public sealed class SessionServiceTests
             })) await all.Task.WaitAsync(Patience, Token);
             foreach (var verb in new[] { "create", "status", "remove" }) club._channels[^1].Subscribe($"year4000.pycloud.{verb}.*", message => club.Answers.AddOrUpdate(message.Channel, 1, (_, count) => count + 1));
             return club;
+        }
+
+        /// <summary>Sessions that run, on all nodes.</summary>
+        public int Running => _hosts.Sum(host => host.Host.Sessions.Count(session => session.State == SessionState.Running));
+
+        public Task<int> PublishAsync(int node, string channel, byte[] payload) => _channels[node].PublishAsync(channel, payload, Token).AsTask();
+
+        public static async Task UntilAsync(Func<bool> holds)
+        {
+            for (var clock = System.Diagnostics.Stopwatch.StartNew(); !holds(); await Task.Delay(10, Token)) Assert.True(clock.Elapsed < Patience, "it never came to that");
         }
 
         public async Task<JsonElement> AskAsync(SessionVerb verb, string payload, string id)

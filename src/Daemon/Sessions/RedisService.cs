@@ -28,7 +28,7 @@ internal sealed class RedisService : IAsyncDisposable
         };
         Client = new RedisClient(options);
         Channels = new RedisChannels(options, Client);
-        Claims = new RedisClaims(Client);
+        Claims = new RedisClaims(Client, Channels);
     }
 
     /// <summary>Commands.</summary>

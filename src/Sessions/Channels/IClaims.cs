@@ -8,7 +8,7 @@ namespace PeoplesCloud.Sessions.Channels;
 /// </summary>
 public interface IClaims
 {
-    /// <summary>Sets a key unless it is set.</summary>
+    /// <summary>Sets a key unless it is set. Does not wait for a Redis that is away: by the time that it is back, another may have answered.</summary>
     /// <param name="key">The key.</param>
     /// <param name="value">Names who claims; unlike what others set.</param>
     /// <param name="life">When the key ends by itself; at least 1 ms.</param>
@@ -41,7 +41,16 @@ public interface IClaims
 public interface IAnswerKeys : IClaims
 {
     /// <summary>
-    /// Sets a key and publishes a message, both or neither and nothing between them: if the key is not set, or its value is <paramref name="claim"/>.
+    /// Raised when what keeps the keys was away and is back, before it is used again: it may have lost them. On any thread, and quickly handled.
+    /// </summary>
+    event Action? InDoubt;
+
+    /// <summary>Whether a command would be sent now.</summary>
+    bool IsReachable { get; }
+
+    /// <summary>
+    /// Sets a key and publishes a message, both or neither and nothing between them: if the key is not set, or its value is <paramref name="claim"/>. Does
+    /// not wait for a Redis that is away.
     /// With that at most one message is published for a key, whoever was slow meanwhile.
     /// </summary>
     /// <param name="key">The key.</param>

@@ -28,6 +28,13 @@ internal sealed class AnswerMemory(TimeSpan life, int limit)
         _oldest.Enqueue((key, now));
     }
 
+    /// <summary>The newest answers, at most so many, the oldest of them first, and when each was given.</summary>
+    public IReadOnlyList<(RequestKey Key, ReadOnlyMemory<byte> Payload, TimeSpan At)> Newest(int count, TimeSpan now)
+    {
+        Forget(now);
+        return [.. _oldest.Skip(_oldest.Count - count).Select(one => (one.Key, _answers[one.Key].Payload, one.At))];
+    }
+
     private void Forget(TimeSpan now)
     {
         while (_oldest.TryPeek(out var oldest) && now - oldest.At >= life) _answers.Remove(_oldest.Dequeue().Key);

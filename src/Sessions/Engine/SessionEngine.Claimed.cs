@@ -19,6 +19,48 @@ public sealed partial class SessionEngine
     // When every node that is asked later has had its turn, a refusal is all there is.
     private static readonly TimeSpan AllRefuse = TimeSpan.FromMilliseconds(1400);
 
+    // A Redis that was killed has forgotten who answered what. Who remembers an answer puts it back before it says again that it is there, so that
+    // a node that has heard all others claims nothing that was answered.
+    private const int MostRestored = 10_000;
+
+    private readonly HashSet<string> _unheard = new(StringComparer.Ordinal);
+    private TimeSpan _settledAt;
+
+    private void OnKeysInDoubt()
+    {
+        foreach (var (key, payload, at) in _answers.Newest(MostRestored, _now)) _effects.Add(new SessionEffect.Restore(key, payload, _now - at));
+        if (IsSettled) _unheard.Clear();
+        _unheard.UnionWith(_ranks.LastAlive().Where(cloud => cloud != _self && SessionNames.IsOurs(cloud)));
+        _settledAt = _unheard.Count == 0 ? _now : _now + _options.Settling;
+        foreach (var work in _works.Values)
+        {
+            // An answer that may have been published stands, if nobody else's does.
+            if (work is { Phase: Phase.Committing, IsSent: true })
+            {
+                work.IsRestored = true;
+                _effects.Add(new SessionEffect.Restore(work.Request.Key, work.Answer, TimeSpan.Zero));
+            }
+            if (work.Phase == Phase.Claiming && !work.IsRepeat) _starting--;
+            if (work.Phase is Phase.Ready or Phase.Claiming) work.Phase = Phase.Waiting;
+            if (work.Phase is Phase.Waiting or Phase.Committing) SetDue(work, SettledTurn(work));
+        }
+    }
+
+    // Whoever speaks on the new Redis has put its answers back before.
+    private void HearAgain(string cloud)
+    {
+        if (!_unheard.Remove(cloud) || _unheard.Count > 0 || IsSettled) return;
+        _settledAt = _now;
+        foreach (var work in _works.Values)
+            if (work.Phase is Phase.Waiting or Phase.Committing) SetDue(work, SettledTurn(work));
+    }
+
+    private bool IsSettled => _settledAt <= _now;
+
+    private TimeSpan Settled => IsSettled ? _now : _settledAt;
+
+    private TimeSpan SettledTurn(Work work) => Settled + (work.Phase == Phase.Waiting ? StepOf(Position()) : TimeSpan.Zero);
+
     private void Consider(Work work)
     {
         if (work.Request.Key.Verb == SessionVerb.Create)
@@ -29,7 +71,7 @@ public sealed partial class SessionEngine
             var position = PositionIn(order);
             if (order.Count > 0) _ranks.Expect(order[0]);
             // 2. When it is this node's turn.
-            SetDue(work, _now + StepOf(position) + (foreign ? _options.ForeignPatience : TimeSpan.Zero));
+            SetDue(work, Settled + StepOf(position) + (foreign ? _options.ForeignPatience : TimeSpan.Zero));
             return;
         }
         if (_sessions.Find(work.Request.Session) is { } known)
@@ -37,7 +79,7 @@ public sealed partial class SessionEngine
             AnswerOwn(work, known);
             return;
         }
-        SetDue(work, _now + _options.NobodyPatience + StepOf(Position()));
+        SetDue(work, Settled + _options.NobodyPatience + StepOf(Position()));
     }
 
     private void AnswerOwn(Work work, KnownSession known)
@@ -160,6 +202,12 @@ public sealed partial class SessionEngine
     private void Commit(Work work)
     {
         work.Phase = Phase.Committing;
+        if (!IsSettled)
+        {
+            SetDue(work, _settledAt);
+            return;
+        }
+        work.IsSent = true;
         _effects.Add(new SessionEffect.Answer(work.Request.Key, work.Answer));
         SetDue(work, _now + CommitPatience);
     }
@@ -170,6 +218,8 @@ public sealed partial class SessionEngine
         switch (ended.Outcome)
         {
             case ClaimOutcome.Won:
+                // Put back by us, so that it was not published now: whether anybody heard it before nobody knows.
+                if (work.IsRestored && !ended.Standing.IsEmpty) _effects.Add(new SessionEffect.Publish(ended.Key.AnswerChannel, work.Answer));
                 _answers.Add(ended.Key, work.Answer, byUs: true, _now);
                 Learn(ended.Key, work.Answer.Span);
                 Remove(work);

@@ -27,6 +27,7 @@ public sealed partial class SessionEngine
 
     private void Ask(Work work)
     {
+        if (work.Plea is null) Plead(work);
         if (work.Request.Key.Verb == SessionVerb.Create) AskNext(work);
         else AskOwner(work);
     }
@@ -102,7 +103,8 @@ public sealed partial class SessionEngine
 
     private void OnCoordinatedDue(Work work)
     {
-        if (work.Phase == Phase.Asking && work.HasWord && _now - work.LastWord < WordPatience) SetDue(work, work.LastWord + WordPatience);
+        if (work.Phase == Phase.Pleading) Remove(work);
+        else if (work.Phase == Phase.Asking && work.HasWord && _now - work.LastWord < WordPatience) SetDue(work, work.LastWord + WordPatience);
         else Ask(work);
     }
 
@@ -115,6 +117,12 @@ public sealed partial class SessionEngine
                 break;
             case NodeMessageKind.Keep or NodeMessageKind.Drop:
                 OnVerdict(message);
+                break;
+            case NodeMessageKind.Plead:
+                OnPlea(message);
+                break;
+            case NodeMessageKind.Granted or NodeMessageKind.Held:
+                OnGrant(message);
                 break;
             default:
                 OnWord(message);
@@ -133,6 +141,7 @@ public sealed partial class SessionEngine
             Send(message.From, new NodeMessage(wanted ? NodeMessageKind.Keep : NodeMessageKind.Drop, _self, Short(message.Request), default));
             return;
         }
+        if (work.Phase == Phase.Pleading) return; // it is done, and published as soon as this node may
         switch (message.Kind)
         {
             case NodeMessageKind.Working:
@@ -141,9 +150,7 @@ public sealed partial class SessionEngine
                 SetDue(work, _now + WordPatience);
                 break;
             case NodeMessageKind.Done:
-                Send(message.From, new NodeMessage(NodeMessageKind.Keep, _self, Short(message.Request), default));
-                work.Tried.Remove(message.From);
-                Finish(work, message.Answer);
+                Finish(work, message.Answer, message.From);
                 break;
             case NodeMessageKind.Refused when work.Asked == message.From:
                 if (key.Verb == SessionVerb.Create) work.LastRefusal = message.Answer;
@@ -158,8 +165,21 @@ public sealed partial class SessionEngine
         }
     }
 
-    private void Finish(Work work, ReadOnlyMemory<byte> payload)
+    // Published when this node may; whoever did it is told then, and says it again until then.
+    private void Finish(Work work, ReadOnlyMemory<byte> payload, string? by = null)
     {
+        if (work.Plea is not { IsGranted: true })
+        {
+            if (work.Plea is { Result: null } waiting) waiting.Result = (payload, by);
+            work.Phase = Phase.Pleading;
+            SetDue(work, _now + _options.GiveUp);
+            return;
+        }
+        if (by is not null)
+        {
+            Send(by, new NodeMessage(NodeMessageKind.Keep, _self, Short(work.Request), default));
+            work.Tried.Remove(by);
+        }
         Remove(work);
         Publish(work.Request.Key, payload);
         DropOthers(work);

@@ -106,7 +106,7 @@ public sealed partial class SessionEngine
                 OnRequest(heard);
                 break;
             case SessionInput.RankHeard heard:
-                if (heard.Rank.Cloud != _self) _ = _ranks.Hear(heard.Rank, _now, _unixSeconds);
+                if (heard.Rank.Cloud != _self && _ranks.Hear(heard.Rank, _now, _unixSeconds)) HearAgain(heard.Rank.Cloud);
                 break;
             case SessionInput.AnswerHeard heard:
                 OnAnswerHeard(heard.Key, heard.Answer);
@@ -119,6 +119,9 @@ public sealed partial class SessionEngine
                 break;
             case SessionInput.AnswerEnded ended:
                 OnAnswerEnded(ended);
+                break;
+            case SessionInput.KeysInDoubt:
+                OnKeysInDoubt();
                 break;
             case SessionInput.Started started:
                 OnStarted(started);
@@ -311,6 +314,7 @@ public sealed partial class SessionEngine
     private void Ring(Timed what)
     {
         if (what is Order order) OnOrderDue(order);
+        else if (what is Plea plea) OnPleaDue(plea);
         else if (IsCoordinated) OnCoordinatedDue((Work)what);
         else OnClaimedDue((Work)what);
     }
@@ -331,6 +335,7 @@ public sealed partial class SessionEngine
         Committing,
         Removing,
         Asking,
+        Pleading,
         Provisional,
     }
 
@@ -359,6 +364,12 @@ public sealed partial class SessionEngine
         /// <summary>Whether it was answered before and the answer is to be published again.</summary>
         public bool IsRepeat { get; set; }
 
+        /// <summary>Whether its answer was sent to the Redis at least once.</summary>
+        public bool IsSent { get; set; }
+
+        /// <summary>Whether its answer was put into a key that may have been lost, without being published.</summary>
+        public bool IsRestored { get; set; }
+
         /// <summary>Who is asked now.</summary>
         public string? Asked { get; set; }
 
@@ -372,5 +383,8 @@ public sealed partial class SessionEngine
         public TimeSpan LastWord { get; set; } = since;
 
         public bool AskedAll { get; set; }
+
+        /// <summary>Whether this node may answer it.</summary>
+        public Plea? Plea { get; set; }
     }
 }

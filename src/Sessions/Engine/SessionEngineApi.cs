@@ -39,6 +39,12 @@ public sealed record SessionEngineOptions
     /// <summary>How long a claim holds unless it is renewed. Default 0.5 s.</summary>
     public TimeSpan ClaimLife { get; init; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>
+    /// How long after a Redis was away nothing is claimed or answered, unless all nodes that were there before have been heard again: they put back what they
+    /// had answered. Default 3 s: a node that takes longer has most likely gone with it.
+    /// </summary>
+    public TimeSpan Settling { get; init; } = TimeSpan.FromSeconds(3);
+
     /// <summary>How long nobody may know of a session before the answer is that nobody runs it. Default 300 ms: whoever runs it answers at once.</summary>
     public TimeSpan NobodyPatience { get; init; } = TimeSpan.FromMilliseconds(300);
 
@@ -104,6 +110,9 @@ public abstract record SessionInput
     /// <summary>What became of <see cref="SessionEffect.Answer"/>: Won when it was published, once.</summary>
     public sealed record AnswerEnded(RequestKey Key, ClaimOutcome Outcome, ReadOnlyMemory<byte> Standing = default) : SessionInput;
 
+    /// <summary>The Redis was away: keys may be lost, and answers were not heard.</summary>
+    public sealed record KeysInDoubt : SessionInput;
+
     /// <summary>A session's first instruction can run.</summary>
     public sealed record Started(string Session, string Hostname, int Port) : SessionInput
     {
@@ -152,6 +161,12 @@ public abstract record SessionEffect
     /// An answer that stands there already and is the same was ours.
     /// </summary>
     public sealed record Answer(RequestKey Key, ReadOnlyMemory<byte> Payload) : SessionEffect;
+
+    /// <summary>Set a request's key to an answer that was given, unless it is set: the Redis may have lost it.</summary>
+    /// <param name="Key">The request.</param>
+    /// <param name="Payload">The answer.</param>
+    /// <param name="Age">How long ago it was given.</param>
+    public sealed record Restore(RequestKey Key, ReadOnlyMemory<byte> Payload, TimeSpan Age) : SessionEffect;
 
     /// <summary>Start a session; tell by <see cref="SessionInput.Started"/> or <see cref="SessionInput.StartFailed"/>.</summary>
     public sealed record Start(string Session, SessionRequest Request) : SessionEffect;

@@ -29,13 +29,22 @@ public enum NodeMessageKind
 
     /// <summary>The answer is not wanted: what was started for it ends.</summary>
     Drop,
+
+    /// <summary>May this node be the one that publishes the answer?</summary>
+    Plead,
+
+    /// <summary>It may.</summary>
+    Granted,
+
+    /// <summary>It may not: another node asked first, or here is the answer that was given.</summary>
+    Held,
 }
 
 /// <summary>One of those messages; docs/protocols/sessions.md, "Between nodes".</summary>
 /// <param name="Kind">What is said.</param>
 /// <param name="From">Who says it.</param>
 /// <param name="Request">The request that it is about. Its script is empty but in <see cref="NodeMessageKind.Ask"/>.</param>
-/// <param name="Answer">The answer to publish; empty but in <see cref="NodeMessageKind.Done"/>, <see cref="NodeMessageKind.Refused"/> and <see cref="NodeMessageKind.Failed"/>.</param>
+/// <param name="Answer">The answer to publish; empty but in <see cref="NodeMessageKind.Done"/>, <see cref="NodeMessageKind.Refused"/> and <see cref="NodeMessageKind.Failed"/>; may be there in <see cref="NodeMessageKind.Held"/>.</param>
 public sealed record NodeMessage(NodeMessageKind Kind, string From, SessionRequest Request, ReadOnlyMemory<byte> Answer)
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -95,7 +104,7 @@ public sealed record NodeMessage(NodeMessageKind Kind, string From, SessionReque
         if (Encoding.UTF8.GetByteCount(script) > SessionLimits.MaxScriptBytes || idle is < 1 or > 30 * 86400) return null;
         if (kind == NodeMessageKind.Ask && (verb == SessionVerb.Create ? script.Length == 0 : session.Length == 0)) return null;
         var answer = Encoding.UTF8.GetBytes(TextOf("answer"));
-        if ((answer.Length == 0) == (kind is NodeMessageKind.Done or NodeMessageKind.Refused or NodeMessageKind.Failed)) return null;
+        if (kind != NodeMessageKind.Held && (answer.Length == 0) == (kind is NodeMessageKind.Done or NodeMessageKind.Refused or NodeMessageKind.Failed)) return null;
         return new(kind, from, new SessionRequest(new(verb, id), script, session, idle is { } seconds ? TimeSpan.FromSeconds(seconds) : null), answer);
     }
 
@@ -107,7 +116,10 @@ public sealed record NodeMessage(NodeMessageKind Kind, string From, SessionReque
         NodeMessageKind.Refused => "refused",
         NodeMessageKind.Failed => "failed",
         NodeMessageKind.Keep => "keep",
-        _ => "drop",
+        NodeMessageKind.Drop => "drop",
+        NodeMessageKind.Plead => "plead",
+        NodeMessageKind.Granted => "granted",
+        _ => "held",
     };
 
     private static string NameOf(SessionVerb verb) => SessionNames.ChannelOf(verb)[SessionNames.Prefix.Length..];

@@ -11,6 +11,9 @@ public sealed class RankTable
     /// <summary>How long a rank holds: two intervals.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromSeconds(1);
 
+    // Two outages, one after the other, and what a node may take to be back.
+    private static readonly TimeSpan LongOutage = TimeSpan.FromSeconds(5);
+
     private readonly Dictionary<string, Known> _known = new(StringComparer.Ordinal);
 
     /// <summary>Takes a rank that was heard.</summary>
@@ -43,6 +46,14 @@ public sealed class RankTable
 
     /// <summary>Whether a node was heard within the last second.</summary>
     public bool IsAlive(string cloud, TimeSpan now) => _known.TryGetValue(cloud, out var known) && now < known.Until;
+
+    /// <summary>The nodes that were there in the seconds before any was heard last, however long ago that is.</summary>
+    public IReadOnlyList<string> LastAlive()
+    {
+        if (_known.Count == 0) return [];
+        var last = _known.Values.Max(known => known.Until);
+        return [.. _known.Values.Where(known => last - known.Until < LongOutage).Select(known => known.Rank.Cloud).Order(StringComparer.Ordinal)];
+    }
 
     /// <summary>The node that says it runs a session; null when none does.</summary>
     public string? RunnerOf(string session, TimeSpan now) =>

@@ -29,6 +29,9 @@ public sealed class RedisChannels : IChannels, IAsyncDisposable
         _link = new RedisLink(options, "messages", Told, SubscribeAllAsync);
     }
 
+    /// <summary>Raised when it is connected again after it was not, before anything is heard.</summary>
+    internal event Action? ConnectedAgain;
+
     /// <summary>Whether it hears now.</summary>
     public bool IsConnected => _link.Current is not null;
 
@@ -108,6 +111,8 @@ public sealed class RedisChannels : IChannels, IAsyncDisposable
 
     private async Task SubscribeAllAsync(RedisConnection connection)
     {
+        // What the last connection had told is told by now.
+        if (_newest is not null) ConnectedAgain?.Invoke();
         List<(ChannelName Name, bool IsPattern)> keys;
         lock (_gate)
         {

@@ -14,8 +14,17 @@ public sealed class RedisClient : IAsyncDisposable
     public RedisClient(RedisOptions options)
     {
         _options = options;
-        _link = new RedisLink(options, "commands", _ => { }, _ => Task.CompletedTask);
+        var isFirst = true;
+        _link = new RedisLink(options, "commands", _ => { }, _ =>
+        {
+            if (!isFirst) ConnectedAgain?.Invoke();
+            isFirst = false;
+            return Task.CompletedTask;
+        });
     }
+
+    /// <summary>Raised when it is connected again after it was not, before a command is sent.</summary>
+    internal event Action? ConnectedAgain;
 
     /// <summary>Whether it is connected now.</summary>
     public bool IsConnected => _link.Current is not null;
@@ -31,13 +40,26 @@ public sealed class RedisClient : IAsyncDisposable
     public ValueTask DisposeAsync() => _link.DisposeAsync();
 
     /// <summary>Runs a command whose words are text.</summary>
-    internal Task<RespReply> RunAsync(CancellationToken cancellationToken, params string[] words) => RunAsync([.. words.Select(word => new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(word)))], cancellationToken);
+    internal Task<RespReply> RunAsync(CancellationToken cancellationToken, params string[] words) => RunAsync(Bytes(words), cancellationToken);
+
+    /// <summary>The same for what must not wait until a Redis is back.</summary>
+    /// <exception cref="PcException"><see cref="ErrorCode.RedisAway"/>, <see cref="ErrorCode.RedisRefused"/>.</exception>
+    internal Task<RespReply> RunNowAsync(CancellationToken cancellationToken, params string[] words) => RunNowAsync(Bytes(words), cancellationToken);
+
+    /// <summary>The same for any bytes.</summary>
+    internal Task<RespReply> RunNowAsync(ReadOnlyMemory<byte>[] words, CancellationToken cancellationToken) => _link.Current is { } connection
+        ? RunOnAsync(connection, words, cancellationToken)
+        : throw new PcException(ErrorCode.RedisAway, $"{_options.Address} cannot be reached: {_link.Problem}");
 
     /// <summary>Runs a command; the answer is no error.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.RedisAway"/>, <see cref="ErrorCode.RedisRefused"/>.</exception>
-    internal async Task<RespReply> RunAsync(ReadOnlyMemory<byte>[] words, CancellationToken cancellationToken)
+    internal async Task<RespReply> RunAsync(ReadOnlyMemory<byte>[] words, CancellationToken cancellationToken) =>
+        await RunOnAsync(await _link.RequireAsync(cancellationToken), words, cancellationToken);
+
+    private static ReadOnlyMemory<byte>[] Bytes(string[] words) => [.. words.Select(word => new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(word)))];
+
+    private async Task<RespReply> RunOnAsync(RedisConnection connection, ReadOnlyMemory<byte>[] words, CancellationToken cancellationToken)
     {
-        var connection = await _link.RequireAsync(cancellationToken);
         using var limit = new CancellationTokenSource(_options.Limits.AnswerTimeout, _options.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try

@@ -21,8 +21,11 @@ public sealed record RedisLimits
     /// <summary>How long after a failure it is tried again, at first; twice as long after each further one. Default 100 ms.</summary>
     public TimeSpan FirstPause { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>The longest time between attempts. Default 5 s: a Redis that is back is used soon, and one that is not is not pressed.</summary>
-    public TimeSpan LongestPause { get; init; } = TimeSpan.FromSeconds(5);
+    /// <summary>
+    /// The longest time between attempts, give or take half of it. Default 0.5 s: all nodes are back within the time for which
+    /// <see cref="Engine.SessionEngineOptions.Settling"/> lets them say what they answered. An attempt is one connection.
+    /// </summary>
+    public TimeSpan LongestPause { get; init; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Commands that wait for their answers; more are refused. Default 16,384: an answer takes some 50 microseconds.</summary>
     public int MaxPending { get; init; } = 16_384;

@@ -23,6 +23,30 @@ internal sealed record Trouble
     public double StartFails { get; init; }
 }
 
+/// <summary>A fault of ours that a checker must notice.</summary>
+internal enum Sabotage
+{
+    None,
+
+    /// <summary>Every claim is won, and an answer is published whoever else has.</summary>
+    SkipTheClaim,
+
+    /// <summary>What is to be published as an answer is published twice.</summary>
+    AnswerTwice,
+
+    /// <summary>Some answers are not published.</summary>
+    AnswerNothing,
+
+    /// <summary>Answers come after two seconds.</summary>
+    AnswerLate,
+
+    /// <summary>Sessions that are to end run on.</summary>
+    LeaveRunning,
+
+    /// <summary>Every node may publish what it coordinates.</summary>
+    GrantToAll,
+}
+
 /// <summary>
 /// Nodes, the channels between them, a Redis that keeps keys, and clients, in one thread and in time that is counted, all from one seed. Records every
 /// answer of nodes of ours, and every session that runs.
@@ -33,10 +57,13 @@ internal sealed class SessionWorld
     private readonly SessionEngineOptions _options;
     private readonly PriorityQueue<Action, (TimeSpan At, int Order)> _events = new();
     private readonly Dictionary<string, (string Value, TimeSpan Until)> _keys = new(StringComparer.Ordinal);
+    private readonly Sabotage _sabotage;
+    private bool _redisIsAway;
     private int _order;
 
-    public SessionWorld(int seed, int nodes, SessionAgreement agreement, Trouble? trouble = null, SessionLimits? limits = null)
+    public SessionWorld(int seed, int nodes, SessionAgreement agreement, Trouble? trouble = null, SessionLimits? limits = null, Sabotage sabotage = Sabotage.None)
     {
+        _sabotage = sabotage;
         _random = new Random(seed);
         Trouble = trouble ?? new();
         _options = new SessionEngineOptions { Agreement = agreement, Limits = limits ?? new() };
@@ -89,6 +116,27 @@ internal sealed class SessionWorld
             else Deliver(node, () => Feed(node, new SessionInput.RequestHeard(key.Verb, SessionRequestReader.Read(key.Verb, bytes), PublishedHere: false)));
         }
         Published?.Invoke(SessionNames.ChannelOf(key.Verb), bytes);
+    }
+
+    /// <summary>The Redis is killed, and starts again without its keys; each node reaches it a moment later.</summary>
+    public void KillRedis(TimeSpan away)
+    {
+        _redisIsAway = true;
+        foreach (var node in Nodes) node.IsConnected = false;
+        After(away, () =>
+        {
+            _redisIsAway = false;
+            _keys.Clear();
+            foreach (var node in Nodes)
+            {
+                After(Milliseconds(1, 1500), () =>
+                {
+                    if (_redisIsAway) return;
+                    node.IsConnected = true;
+                    Feed(node, new SessionInput.KeysInDoubt());
+                });
+            }
+        });
     }
 
     /// <summary>Another program publishes something.</summary>
@@ -147,7 +195,7 @@ internal sealed class SessionWorld
                 After(Milliseconds(1, 50), () =>
                 {
                     if (!node.IsUp) return;
-                    node.Running.Remove(stop.Session);
+                    if (_sabotage != Sabotage.LeaveRunning) node.Running.Remove(stop.Session);
                     Feed(node, new SessionInput.Stopped(stop.Session));
                 });
                 break;
@@ -160,6 +208,11 @@ internal sealed class SessionWorld
                     if (Find(renew.Key.AnswerChannel) == node.Cloud) _keys[renew.Key.AnswerChannel] = (node.Cloud, Now + _options.ClaimLife);
                     return null;
                 }, unknown: () => null);
+                break;
+            case SessionEffect.Restore restore:
+                // On the connection on which the node says afterwards that it is there.
+                var restored = restore.Key.AnswerChannel;
+                if (node.IsConnected && Find(restored) is null) _keys[restored] = ("a:" + Encoding.UTF8.GetString(restore.Payload.Span), Now + TimeSpan.FromMinutes(10) - restore.Age);
                 break;
             case SessionEffect.Answer answer:
                 Command(node, () => Answer(node, answer), unknown: () => new SessionInput.AnswerEnded(answer.Key, ClaimOutcome.Unknown));
@@ -183,7 +236,7 @@ internal sealed class SessionWorld
     {
         var name = claim.Key.AnswerChannel + (claim.Again ? "/again" : "");
         var standing = Find(name);
-        if (standing is null)
+        if (standing is null || _sabotage == Sabotage.SkipTheClaim)
         {
             _keys[name] = (node.Cloud, Now + (claim.Again ? TimeSpan.FromSeconds(2) : _options.ClaimLife));
             return new SessionInput.ClaimEnded(claim.Key, ClaimOutcome.Won);
@@ -198,8 +251,8 @@ internal sealed class SessionWorld
         var name = answer.Key.AnswerChannel;
         var text = "a:" + Encoding.UTF8.GetString(answer.Payload.Span);
         var standing = Find(name);
-        if (standing == text) return new SessionInput.AnswerEnded(answer.Key, ClaimOutcome.Won);
-        if (standing is null || standing == node.Cloud)
+        if (standing == text) return new SessionInput.AnswerEnded(answer.Key, ClaimOutcome.Won, answer.Payload);
+        if (standing is null || standing == node.Cloud || _sabotage == Sabotage.SkipTheClaim)
         {
             _keys[name] = (text, Now + TimeSpan.FromMinutes(10));
             Publish(node, name, answer.Payload);
@@ -214,31 +267,46 @@ internal sealed class SessionWorld
 
     private void Command(WorldNode node, Func<SessionInput?> carryOut, Func<SessionInput?> unknown)
     {
-        var fails = Happens(Trouble.CommandFails);
-        var isCarriedOut = !fails || Happens(0.5);
+        var fails = Happens(Trouble.CommandFails) || !node.IsConnected;
+        var isCarriedOut = node.IsConnected && (!fails || Happens(0.5));
         After(Milliseconds(0.1, 2), () =>
         {
+            // What is on its way when the Redis is killed was carried out, or was not; nobody hears which.
+            if (_redisIsAway) (isCarriedOut, fails) = (false, true);
             var result = isCarriedOut ? carryOut() : null;
-            if (fails) result = unknown();
+            if (fails || !node.IsConnected) result = unknown();
             if (result is not null) After(Milliseconds(0.1, 2), () => Feed(node, result));
         });
     }
 
-    private void Publish(WorldNode? from, string channel, ReadOnlyMemory<byte> payload)
+    private void Publish(WorldNode? from, string channel, ReadOnlyMemory<byte> payload, bool isLate = false)
     {
         var key = SessionNames.RequestOfAnswer(channel);
+        if (from is { IsConnected: false } || (from is null && _redisIsAway)) return;
+        if (from is not null && key is not null && _sabotage == Sabotage.AnswerNothing && Happens(0.2)) return;
+        if (from is not null && key is not null && _sabotage == Sabotage.AnswerLate && !isLate)
+        {
+            After(TimeSpan.FromSeconds(2.5), () => Publish(from, channel, payload, isLate: true));
+            return;
+        }
+        if (from is not null && key is { } twice && _sabotage == Sabotage.AnswerTwice) Answers.Add((twice, Encoding.UTF8.GetString(payload.Span), Now, from.Cloud));
         if (from is not null && key is { } answered) Answers.Add((answered, Encoding.UTF8.GetString(payload.Span), Now, from.Cloud));
         Published?.Invoke(channel, payload);
         foreach (var node in Nodes)
         {
             if (channel == SessionNames.Rank && RankMessage.Read(payload.Span) is { } rank) Deliver(node, () => Feed(node, new SessionInput.RankHeard(rank)));
             else if (key is { } about) Deliver(node, () => Feed(node, new SessionInput.AnswerHeard(about, payload)));
-            else if ((channel == SessionNames.Nodes || channel == SessionNames.NodeChannel(node.Cloud)) && NodeMessage.Read(payload.Span) is { } message) Deliver(node, () => Feed(node, new SessionInput.NodeHeard(message, channel != SessionNames.Nodes)));
+            else if ((channel == SessionNames.Nodes || channel == SessionNames.NodeChannel(node.Cloud)) && NodeMessage.Read(payload.Span) is { } said)
+            {
+                var message = said.Kind == NodeMessageKind.Held && _sabotage == Sabotage.GrantToAll ? said with { Kind = NodeMessageKind.Granted, Answer = default } : said;
+                Deliver(node, () => Feed(node, new SessionInput.NodeHeard(message, channel != SessionNames.Nodes)));
+            }
         }
     }
 
     private void Deliver(WorldNode node, Action what)
     {
+        if (!node.IsConnected) return;
         if (Happens(Trouble.Lost))
         {
             Mishaps++;
@@ -281,6 +349,9 @@ internal sealed class WorldNode(string cloud, SessionEngine engine, TimeSpan bor
     public double Load { get; set; } = 10;
 
     public PcException? Refusal { get; set; }
+
+    /// <summary>Whether it reaches the Redis.</summary>
+    public bool IsConnected { get; set; } = true;
 
     /// <summary>Sessions whose processes run.</summary>
     public HashSet<string> Running { get; } = new(StringComparer.Ordinal);

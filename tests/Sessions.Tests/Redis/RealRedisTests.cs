@@ -64,8 +64,8 @@ public sealed class RealRedisTests
     public async Task Who_is_cut_off_for_being_slow_hears_again()
     {
         await using var redis = await RedisServer.StartAsync("--client-output-buffer-limit", "pubsub 256kb 128kb 1");
-        await using var slow = new Peer(redis);
-        await using var publisher = new Peer(redis);
+        await using var slow = new Peer(redis, RedisLimits.Default);
+        await using var publisher = new Peer(redis, RedisLimits.Default);
         using var goOn = new ManualResetEventSlim();
         var heard = 0;
         using var subscription = slow.Channels.Subscribe("news", message =>
@@ -118,6 +118,7 @@ public sealed class RealRedisTests
         await using var redis = await RedisServer.StartAsync();
         await using var peer = new Peer(redis);
         var claims = new RedisClaims(peer.Client);
+        await peer.Client.PingAsync(Stop); // a claim does not wait for a connection
         var hour = TimeSpan.FromHours(1);
         var won = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => claims.ClaimAsync("key", $"{i}", hour, Stop).AsTask()));
         Assert.Single(won, one => one);
