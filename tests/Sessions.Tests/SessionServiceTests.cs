@@ -51,7 +51,7 @@ public sealed class SessionServiceTests
             var id = $"c{(++attempt + 16).ToString("x", CultureInfo.InvariantCulture)}";
             exited = await club.AskAsync(SessionVerb.Status, $$"""{"id": "{{id}}", "session": "{{short_.GetProperty("id").GetString()}}"}""", id);
         }
-        while (exited.GetProperty("status").GetBoolean() && attempt < 1000);
+        while (!exited.TryGetProperty("state", out _) && attempt < 1000); // on a busy machine its node may not be heard for a second: then nobody runs it
         Assert.Equal(("exited", 3), (exited.GetProperty("state").GetString(), exited.GetProperty("exit").GetInt32()));
 
         // 4. Removed, it is not reached any more.

@@ -38,6 +38,14 @@ public static class SessionGroup
 
     private sealed class GroupKeys(IAnswerKeys keys, string prefix) : IAnswerKeys
     {
+        public event Action? InDoubt
+        {
+            add => keys.InDoubt += value;
+            remove => keys.InDoubt -= value;
+        }
+
+        public bool IsReachable => keys.IsReachable;
+
         public ValueTask<bool> ClaimAsync(string key, string value, TimeSpan life, CancellationToken cancellationToken) => keys.ClaimAsync(Of(key), value, life, cancellationToken);
 
         public ValueTask<string?> GetAsync(string key, CancellationToken cancellationToken) => keys.GetAsync(Of(key), cancellationToken);

@@ -59,8 +59,8 @@ public sealed class SessionHostTests
         File.SetUnixFileMode(shared.FullName, (UnixFileMode)0b111_101_101);
         await using var host = new SandboxFolder(new SessionHostOptions { Folder = "", Hostname = "localhost", ReadOnly = [shared.FullName] });
         var port = await host.StartAsync("aa", $"while [ ! -e {shared.FullName}/go ]; do sleep 0.05; done\nexec python3 - <<'END'\n{Scripts.Echo}\nEND\n");
-        var early = (Tcp: TcpAsync(port, "early"), Udp: UdpAsync(port, "early"));
-        await UntilAsync(() => host.Host.Sessions[0].Connections == 1);
+        var early = (Tcp: SessionBed.TcpAsync(port, "early"), Udp: SessionBed.UdpAsync(port, "early"));
+        await SessionBed.UntilAsync(() => host.Host.Sessions[0].Connections == 1);
         Assert.False(early.Tcp.IsCompleted || early.Udp.IsCompleted);
         await File.WriteAllTextAsync(Path.Combine(shared.FullName, "go"), "", Token);
         Assert.Equal("tcp early", await early.Tcp);
