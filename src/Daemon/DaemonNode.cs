@@ -413,10 +413,10 @@ internal sealed class DaemonNode : IAsyncDisposable
             Redis = new RedisService(_config.Sessions, _time, loggers.CreateLogger("Channels"));
             Owns(Redis.DisposeAsync);
         }
+        var containers = await SessionDocker.OpenAsync(_config, home.Paths, Self, _time, loggers.CreateLogger("Sessions"), cancellationToken);
+        if (containers is not null) Owns(containers.DisposeAsync);
         if (((IChannels?)Redis?.Channels ?? Channels?.Channels) is { } carrier)
         {
-            var containers = await SessionDocker.OpenAsync(_config, home.Paths, Self, _time, loggers.CreateLogger("Sessions"), cancellationToken);
-            if (containers is not null) Owns(containers.DisposeAsync);
             Sessions = new SessionNode(
                 SessionNode.CloudOf(Self), _config.Sessions, home.Paths.Sessions, SessionGroup.In(_config.Sessions.Group, carrier), Redis is null ? null : SessionGroup.In(_config.Sessions.Group, Redis.Claims), runtime, containers, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, _time, loggers.CreateLogger("Sessions"));
             Owns(Sessions.DisposeAsync);

@@ -43,6 +43,8 @@ internal static class SessionsCommand
                 Publishes the script as a request for a session, as any client of the channels may, and shows the answer: the node that runs it, and where it is reached.
 
                 The script runs in a folder of its own as pycloud.init, beside pycloud.json with its hostname and port; the port is also in the environment as PORT. Connections and datagrams to that port of the host reach what listens on the same port inside. Without a first line such as #!/usr/bin/env python3 the shell runs it.
+
+                A node with mode = "docker" under [sessions] takes scripts of another form: the first line is the name of an image, the rest a JSON object with the container's port and options of docker-py's run, such as {"port": 25565, "environment": {"EULA": "true"}, "mem_limit": "1g"}. Such a session goes on while the node's daemon is restarted.
                 """,
             Examples =
             [

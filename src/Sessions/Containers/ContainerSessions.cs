@@ -43,7 +43,7 @@ internal sealed class ContainerSessions : ISessionKind
     /// <inheritdoc/>
     public bool Outlives => true;
 
-    /// <summary>Why no session can run now; null when one can, as far as is known.</summary>
+    /// <inheritdoc/>
     public PcException? Obstacle => _obstacle;
 
     /// <inheritdoc/>

@@ -11,6 +11,9 @@ internal interface ISessionKind : IAsyncDisposable
     /// <summary>Whether sessions go on without the daemon, so that one that stops lets go of them instead of ending them.</summary>
     bool Outlives { get; }
 
+    /// <summary>Why no session can run now; null when one can, as far as is known.</summary>
+    PcException? Obstacle { get; }
+
     /// <summary>Reads what is to run; nothing is made yet.</summary>
     /// <param name="id">The session.</param>
     /// <param name="folder">Its folder.</param>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using PeoplesCloud.Base;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Sessions.Containers;
 using PeoplesCloud.Sessions.Messages;
@@ -10,6 +11,9 @@ internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runti
 {
     /// <inheritdoc/>
     public bool Outlives => false;
+
+    /// <inheritdoc/>
+    public PcException? Obstacle => null;
 
     /// <inheritdoc/>
     public ISessionProgram Open(string id, string folder, SessionRequest request) =>

@@ -74,7 +74,7 @@ public sealed class SessionHost : IAsyncDisposable
             .Concat(_ended.Values).OrderBy(view => view.Id, StringComparer.Ordinal)];
 
     /// <summary>Why no session can run here now; null when one can, as far as is known.</summary>
-    public PcException? Obstacle => (_kind as ContainerSessions)?.Obstacle;
+    public PcException? Obstacle => _kind.Obstacle;
 
     /// <summary>
     /// Goes on with what earlier lives of this node left, and says of what has ended that it has: sessions in a sandbox ended with them. Before anything is

@@ -5,6 +5,7 @@ using System.Text.Json;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Daemon.Sessions;
 using PeoplesCloud.Daemon.Tests.Crash;
 using PeoplesCloud.Runtimes.Tests.Docker;
 
@@ -66,7 +67,7 @@ public sealed class SessionNodeTests
     [Fact]
     public async Task Sessions_in_Docker_go_on_when_the_daemon_is_killed_or_stopped()
     {
-        // Goal: the same process, on the same port and with a network, in three lives of its node; then none, also when the engine goes. It counts who came, and says how many routes it has.
+        // Goal: the same process, on the same port and with a network, in three lives of its node; none in later ones, that run sandboxes or have no engine. It counts who came, and says how many routes it has.
         Assert.SkipWhen(Dockerd.Obstacle is not null, Dockerd.Obstacle ?? "");
         var counting = Server.Replace("b'hello ' + c.recv(100)", "b'%d %d ' % (n := n + 1, open('/proc/net/route').read().count('eth0')) + c.recv(100)", StringComparison.Ordinal).Replace("print(", "n = 0; print(", StringComparison.Ordinal);
         var script = $"{Dockerd.Image}\n{{\"port\": 8000, \"environment\": {{\"PORT\": 8000}}, \"command\": {JsonSerializer.Serialize(new[] { "python3", "-c", counting })}}}";
@@ -102,13 +103,49 @@ public sealed class SessionNodeTests
             }
             Assert.Equal(created.Id, (await elm.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply)).Id);
             Assert.Equal("", await engine.RunAsync("ps", "--all", "--quiet"));
-            // 3. Without the engine the node says so.
+            created = await elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply);
+        }
+        // 3. A fourth, whose sessions run in sandboxes: it removes what the others left.
+        await using (var elm = await TestNode.StartAsync("elm", hosts: true, home, configure: config =>
+        {
+            var before = DaemonProcess.WithSessions(config, engine.Socket);
+            return before with { Sessions = before.Sessions with { Mode = "sandbox" } };
+        }))
+        {
+            Assert.Equal("", await engine.RunAsync("ps", "--all", "--quiet"));
+            await TestNode.UntilAsync(() => elm.Node.Sessions!.List().Sessions.Count == 1);
+            Assert.Equal(new SessionInfo(created.Id, "ended", null, 0, 0), elm.Node.Sessions!.List().Sessions[0]);
+        }
+        // 4. A fifth, without the engine: it says so.
+        await using (var elm = await TestNode.StartAsync("elm", hosts: true, home, configure: config => DaemonProcess.WithSessions(config, engine.Socket)))
+        {
             await engine.KillAsync();
             await TestNode.UntilAsync(() => elm.Node.Sessions!.Obstacle is not null);
             var away = await Assert.ThrowsAsync<ApiException>(() => elm.Client.PostAsync("/v1/sessions", new SessionCreateRequest(script), Json.SessionCreateRequest, Json.SessionCreatedReply));
             Assert.Equal($"PC{(int)ErrorCode.DockerUnreachable}", away.Reply.Code);
         }
         Directory.Delete(home, recursive: true);
+    }
+
+    [Fact]
+    public async Task Doctor_says_when_no_engine_answers_that_sessions_are_to_run_in()
+    {
+        var home = TestNode.NewHome();
+        try
+        {
+            var config = $"[host]\ndocker = \"unix://{home}/none.sock\"\n[sessions]\nswarm = \"friends\"\nmode = \"docker\"\n";
+            await File.WriteAllTextAsync(Path.Combine(home, "config.toml"), config, Token);
+            var report = (await SessionsCheck.ProbeDockerAsync(home, Token))!;
+            Assert.False(report.Holds);
+            Assert.Contains($"no Docker answers at {home}/none.sock", report.How, StringComparison.Ordinal);
+            Assert.Contains("try: ", report.How, StringComparison.Ordinal);
+            await File.WriteAllTextAsync(Path.Combine(home, "config.toml"), config.Replace("mode = \"docker\"", "mode = \"sandbox\"", StringComparison.Ordinal), Token);
+            Assert.Null(await SessionsCheck.ProbeDockerAsync(home, Token));
+        }
+        finally
+        {
+            Directory.Delete(home, recursive: true);
+        }
     }
 
     [Fact]

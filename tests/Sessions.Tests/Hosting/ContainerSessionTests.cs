@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -169,9 +170,19 @@ public sealed class ContainerSessionTests(SharedEngine engine)
         Assert.SkipWhen(Dockerd.Obstacle is not null, Dockerd.Obstacle ?? "");
         await using var own = await Dockerd.StartAsync(busyboxOnly: true);
         await using var bed = new DockerFolder(own);
+        await using var other = new DockerFolder(own);
+        var mark = $"9{Environment.ProcessId.ToString("000000", CultureInfo.InvariantCulture)}3";
         await bed.StartAsync("aa", bed.Shell("sleep 1000"));
         await bed.StopAsync();
+        other.Host.Resume();
+        await other.StartAsync("dd", other.Shell("sleep 1000"));
+        await other.StartAsync("ee", other.Shell($"sleep {mark}; true"));
         await own.KillAsync();
+        // One that is removed meanwhile has ended when that is said; the others run on.
+        other.Host.Stop("ee");
+        _ = await other.NextAsync<SessionInput.Stopped>();
+        Assert.Equal(0, SessionBed.ProcessesWith(mark));
+        Assert.Equal("dd", Assert.Single(other.Host.Sessions).Id);
         bed.StartAgain();
         bed.Host.Start("bb", new SessionRequest(new(SessionVerb.Create, "a1"), bed.Shell("sleep 1000"), "", null));
         Assert.Equal(ErrorCode.DockerUnreachable, (await bed.NextAsync<SessionInput.StartFailed>()).Error.Code);
@@ -182,6 +193,8 @@ public sealed class ContainerSessionTests(SharedEngine engine)
         Assert.Null(bed.Host.Obstacle);
         await bed.StartAsync("cc", bed.Shell("sleep 1000"));
         Assert.Single(await bed.ContainersAsync());
+        Assert.Equal("dd", (await other.NextAsync<SessionInput.Exited>()).Session);
+        await other.UntilNothingIsLeftAsync();
     }
 
     [Fact]

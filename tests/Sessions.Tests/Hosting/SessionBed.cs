@@ -88,6 +88,16 @@ internal abstract class SessionBed : IAsyncDisposable
         }
     }
 
+    public async Task UntilNothingIsLeftAsync()
+    {
+        var waited = System.Diagnostics.Stopwatch.StartNew();
+        while (await LeftAsync() > 0)
+        {
+            Assert.True(waited.Elapsed < Patience, "waited too long");
+            await Task.Delay(50, Token); // nobody tells when a container is removed
+        }
+    }
+
     protected void Watch(SessionHost host) => host.Happened += input => _happened.Writer.TryWrite(input);
 
     /// <summary>Processes of this machine whose arguments hold a text.</summary>

@@ -148,9 +148,10 @@ public sealed class LastingRun : IRun
         const int killed = 128 + 9;
         while (true)
         {
-            var code = await _engine.WaitAsync(Container, cancellationToken);
+            int? code = null;
             try
             {
+                code = await CodeAsync(cancellationToken);
                 if (await _engine.StateAsync(Container, cancellationToken) is not { } state) return (code ?? killed, false);
                 if (!state.Running) return (code ?? state.ExitCode, state.OutOfMemory);
                 // The engine was away, and its containers ran on.
@@ -159,8 +160,23 @@ public sealed class LastingRun : IRun
             catch (Exception e) when (e is DockerException || DockerEngine.IsLost(e))
             {
                 if (code is { } known) return (known, false);
+                // Whoever ends it while the engine is away is not kept waiting for the engine.
+                if (Volatile.Read(ref _stopping) != 0 && !_process.IsAlive) return (killed, false);
                 await Task.Delay(DockerLimits.RetryInterval, _engine.Time, cancellationToken);
             }
+        }
+    }
+
+    // Null when the engine went away, or knows no such container any more.
+    private async Task<int?> CodeAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _engine.WaitAsync(Container, cancellationToken);
+        }
+        catch (DockerException)
+        {
+            return null;
         }
     }
 
