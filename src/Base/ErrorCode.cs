@@ -676,7 +676,7 @@ public enum ErrorCode
     SessionsBusy = 7102,
 
     /// <summary>A node runs as many sessions as it may.</summary>
-    [ErrorInfo(ExitCode.Refused, "All nodes that could take the session run as many as they may.", "Remove sessions that are not needed, or raise sessions in the section [sessions] of a node's configuration.")]
+    [ErrorInfo(ExitCode.Refused, "All nodes that could take the session run as many as they may.", "Remove sessions that are not needed, or raise the rule sessions on a node: pc host set sessions=N.")]
     SessionsFull = 7103,
 
     /// <summary>No node answered.</summary>
@@ -716,6 +716,10 @@ public enum ErrorCode
     /// <summary>The nodes of pc sessions are up already.</summary>
     [ErrorInfo(ExitCode.Refused, "The nodes that pc sessions starts are up already.", "pc sessions status shows them; pc sessions restart starts them anew.")]
     SessionNodesUp = 7132,
+
+    /// <summary>A session runs on another node, whose log cannot be read from here.</summary>
+    [ErrorInfo(ExitCode.NotFound, "A session runs on another node, and its log cannot be read from here.", "Run pc sessions logs there. Logs are read over the mesh where a swarm carries the messages: swarm = NAME under [sessions].")]
+    SessionElsewhere = 7133,
 
     // Channels and the endpoint: 7150 to 7199
 

@@ -282,7 +282,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         var clock = BootTime = new BootTimeProvider();
         Owns(clock.Dispose);
         var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time, clock);
-        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, IsAdmin = IsAdmin, Balance = new FavourBalances(Swarms).HoursOf, Secrets = ProgramSecrets.Open };
+        var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, Beside = () => Sessions?.Use is { } use ? HostUse.None.Beside(use.MemoryBytes, use.Cpus) : HostUse.None, IsAdmin = IsAdmin, Balance = new FavourBalances(Swarms).HoursOf, Secrets = ProgramSecrets.Open };
         var dead = _fences ? new DeadMansSwitch() : null;
         if (dead is not null) Owns(dead.Dispose);
         var leases = Leases = new LeaseService(Swarms, client, factory, new LeaseOptions(), clock, dead, NewSeed, loggers.CreateLogger("Leases"));
@@ -316,7 +316,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(Programs.DisposeAsync);
         Running = new RunningService(Swarms, programHost, Locator, mesh, client, loggers.CreateLogger("Programs"));
         var dataCopies = new DataService(Swarms, dataSwarm, new DataCopies(Self, ProgramData, dataMesh, dataSwarm, factory.Verifier), mesh, Locator);
-        HostOwner = new HostService(_config.Name, book, programHost, docker, Swarms, ReconcileAll, _time);
+        HostOwner = new HostService(_config.Name, book, programHost, docker, Swarms, ReconcileAll, () => Sessions?.Use, _time);
         Schedules = new ScheduleService(Swarms, programHost, leases, client, new ScheduleBook(home.Paths.Schedules, _disk, _time), BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8)), clock, _time, loggers.CreateLogger("Schedules"));
         Owns(Schedules.DisposeAsync);
         Versions = new VersionService(Swarms, Programs, mesh, new ScheduleReader(Schedules, client), sealing);
@@ -340,6 +340,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new RunningMeshEndpoints(programHost, Stats).Map(routes);
             new DataEndpoints(ProgramData).Map(routes);
             new ScheduleMeshEndpoints(Schedules).Map(routes);
+            new SessionMeshEndpoints(() => Sessions, () => Channels).Map(routes);
         }, loggers);
         Owns(MeshApp.DisposeAsync);
         leases.Start(programHost, Programs.Reconcile); // its life as a voter begins: whoever asks is answered that it is young
@@ -418,7 +419,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (((IChannels?)Redis?.Channels ?? Channels?.Channels) is { } carrier)
         {
             Sessions = new SessionNode(
-                SessionNode.CloudOf(Self), _config.Sessions, home.Paths.Sessions, SessionGroup.In(_config.Sessions.Group, carrier), Redis is null ? null : SessionGroup.In(_config.Sessions.Group, Redis.Claims), runtime, containers, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, _time, loggers.CreateLogger("Sessions"));
+                SessionNode.CloudOf(Self), _config.Sessions, home.Paths.Sessions, SessionGroup.In(_config.Sessions.Group, carrier), Redis is null ? null : SessionGroup.In(_config.Sessions.Group, Redis.Claims), runtime, containers, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, () => programHost.Use, _time, loggers.CreateLogger("Sessions"));
             Owns(Sessions.DisposeAsync);
             _supervisor.Run("sessions", FailurePolicy.Restart, Sessions.RunAsync);
         }
@@ -462,7 +463,7 @@ internal sealed class DaemonNode : IAsyncDisposable
             new DrainEndpoints(leases, programHost, Swarms.Say).Map(routes);
             new AuditEndpoints(Swarms).Map(routes);
             new FavourEndpoints(Favours).Map(routes);
-            new SessionEndpoints(Sessions, _config.Sessions, Redis).Map(routes);
+            new SessionEndpoints(Sessions, _config.Sessions, Redis, Sessions is null ? null : new SessionLogs(Sessions, Channels, client)).Map(routes);
         }, loggers);
         Owns(async () =>
         {

@@ -31,10 +31,11 @@ internal static class HostCommand
                 languages          all, or names such as py3,nodejs
                 runtimes           all, or sandbox,docker
                 programs           how many at once
+                sessions           how many sessions at once (pc sessions)
                 memory, cpus, disk, pids
-                                   the most that one program may ask for
+                                   the most that one program may ask for; a session gets no more
                 total_memory, total_cpus
-                                   the most that all programs together may have asked for, or none
+                                   the most that all programs and sessions together may have asked for, or none
                 network            none, internet (without this machine and its LAN) or lan: the widest that a program may see
                 hours              always, or parts of the week such as "22:00-06:00" or "mon-fri 18:00-24:00; sat,sun 00:00-24:00", in this machine's local time
                 longest_run        how long one deploy may run here in all, such as 12h; sleep is not counted

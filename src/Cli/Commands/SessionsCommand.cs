@@ -29,10 +29,10 @@ internal static class SessionsCommand
             Details = "One line for each session that runs, sleeps or has ended here: its id, what became of it, its port on this machine, and how many are connected to it. Those of other nodes are shown by pc sessions list there.",
             Examples = [("pc sessions list", "What runs here."), ("pc sessions list --json", "The same, for a program.")],
         };
-        var logs = new PcCommand("logs", "Show what a session of this node wrote.")
+        var logs = new PcCommand("logs", "Show what a session wrote.")
         {
             Synopsis = "<ID>",
-            Details = "The last one to two MiB of its output and errors, as it wrote them. It stays after the session has ended, until it is removed.",
+            Details = "The last one to two MiB of its output and errors, as it wrote them. It stays after the session has ended, until it is removed. Where a swarm carries the messages, a session on another member is read over the mesh; on a Redis, nodes need not know each other, and you are told which one has the log.",
             Examples = [("pc sessions logs 6b5e3c6900000001", "Its output.")],
         };
         logs.Arguments.Add(LogsId);

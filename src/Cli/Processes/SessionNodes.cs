@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Api;
@@ -10,7 +11,7 @@ namespace PeoplesCloud.Cli.Processes;
 internal static partial class SessionNodes
 {
     private const int Terminate = 15;
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     // Sessions get a second to end, all at once; what needs longer is stuck.
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(60);
@@ -40,11 +41,19 @@ internal static partial class SessionNodes
     public static bool Stop(string home)
     {
         if (PyCloudRun.Read(home) is not { } run) return false;
-        _ = Kill(run.Pid, Terminate); // fails when it has just ended
-        for (var waited = TimeSpan.Zero; run.IsAlive; waited += Look)
+        try
         {
-            if (waited > MaxWait) throw new PcException(ErrorCode.Internal, $"process {run.Pid} was asked to end and still runs after {MaxWait.TotalSeconds:0} s", $"read logs/daemon.log in {PyCloudNodes.HomeOf(home, 1)}, then end it: kill -9 {run.Pid}");
-            Thread.Sleep(Look);
+            using var process = Process.GetProcessById(run.Pid);
+            _ = Kill(run.Pid, Terminate); // fails when it has just ended
+            // In steps: one that ended may keep its number until its parent looked.
+            for (var waited = TimeSpan.Zero; run.IsAlive && !process.WaitForExit(Look); waited += Look)
+            {
+                if (waited > MaxWait) throw new PcException(ErrorCode.Internal, $"process {run.Pid} was asked to end and still runs after {MaxWait.TotalSeconds:0} s", $"read logs/daemon.log in {PyCloudNodes.HomeOf(home, 1)}, then end it: kill -9 {run.Pid}");
+            }
+        }
+        catch (ArgumentException)
+        {
+            // It has just ended.
         }
         return true;
     }

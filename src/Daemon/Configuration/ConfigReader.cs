@@ -7,6 +7,7 @@ using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Power;
 using PeoplesCloud.Programs.Policy;
+using PeoplesCloud.Runtimes;
 using PeoplesCloud.Sessions.Channels;
 using PeoplesCloud.Sessions.Redis;
 
@@ -57,6 +58,10 @@ internal static class ConfigReader
         ["sessions.read-only"] = "PC_SESSIONS_READ_ONLY",
         ["sessions.volumes"] = "PC_SESSIONS_VOLUMES",
         ["sessions.host-network"] = "PC_SESSIONS_HOST_NETWORK",
+        ["sessions.memory"] = "PC_SESSIONS_MEMORY",
+        ["sessions.cpus"] = "PC_SESSIONS_CPUS",
+        ["sessions.pids"] = "PC_SESSIONS_PIDS",
+        ["sessions.disk"] = "PC_SESSIONS_DISK",
         ["sessions.hostname"] = "PC_SESSIONS_HOSTNAME",
         ["sessions.group"] = "PC_SESSIONS_GROUP",
     };
@@ -121,6 +126,13 @@ internal static class ConfigReader
             ReadOnly = values.Folders("sessions.read-only", 16),
             Volumes = values.Folders("sessions.volumes", 16),
             HostNetwork = values.Boolean("sessions.host-network") ?? false,
+            Limits = new RunLimits
+            {
+                MemoryBytes = values.Bytes("sessions.memory", 16L << 20, 1L << 50) ?? defaults.Limits.MemoryBytes,
+                Cpus = values.Cores("sessions.cpus") ?? defaults.Limits.Cpus,
+                Pids = values.Integer("sessions.pids", 1, 4096) ?? defaults.Limits.Pids,
+                DiskBytes = values.Bytes("sessions.disk", 16L << 20, 1L << 50) ?? defaults.Limits.DiskBytes,
+            },
             Hostname = values.HostName("sessions.hostname"),
             Group = values.Group("sessions.group", environment.GetValueOrDefault("PYCLOUD_GROUP")) ?? defaults.Group,
         };
@@ -191,6 +203,14 @@ internal static class ConfigReader
             if (Text(key) is not { } text) return null;
             if (ByteSize.TryParse(text, out var bytes) && bytes >= least && bytes <= most) return bytes;
             problems.Add($"{key} = '{Printable(text)}': bytes such as 500MB or 20GiB, at least {least}, or none");
+            return null;
+        }
+
+        public double? Cores(string key)
+        {
+            if (Text(key) is not { } text) return null;
+            if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var cores) && cores is >= 0.05 and <= 1024) return cores;
+            problems.Add($"{key} = '{Printable(text)}': cores such as 0.5 or 2, 0.05 to 1024");
             return null;
         }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using PeoplesCloud.Runtimes;
 using PeoplesCloud.Sessions.Channels;
 using PeoplesCloud.Sessions.Redis;
 
@@ -36,6 +37,9 @@ public sealed record SessionsConfig
 
     /// <summary>Whether containers of sessions may have this machine's own network. Default false: they would reach what listens on its loopback.</summary>
     public bool HostNetwork { get; init; }
+
+    /// <summary>What one script of a session may use. Default 256 MiB, one core, 128 processes and 256 MiB of disk; what <c>pc host</c> lets one program ask for is never exceeded.</summary>
+    public RunLimits Limits { get; init; } = new();
 
     /// <summary>What answers call this machine, for whoever connects to a session. Null (the default): its name.</summary>
     public string? Hostname { get; init; }

@@ -8,12 +8,13 @@ using PeoplesCloud.Programs;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Sessions.Hosting;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Hosting;
 
 /// <summary>What the owner of this host asks and decides: <c>pc host</c>, <c>pc pause</c>, <c>pc resume</c>.</summary>
-internal sealed class HostService(string name, PolicyBook book, ProgramHost programs, DockerHost? docker, SwarmRegistry swarms, Action reconcile, TimeProvider time)
+internal sealed class HostService(string name, PolicyBook book, ProgramHost programs, DockerHost? docker, SwarmRegistry swarms, Action reconcile, Func<SessionUse?> sessions, TimeProvider time)
 {
     // Long enough that a busy program shows, short enough that nobody waits.
     private static readonly TimeSpan CpuSpan = TimeSpan.FromMilliseconds(500);
@@ -65,11 +66,13 @@ internal sealed class HostService(string name, PolicyBook book, ProgramHost prog
     {
         var specs = here.Where(status => status.State != ProgramState.Waiting).Select(status => status.Spec).ToList();
         var running = specs.ConvertAll(spec => spec.Deployed.Limits);
+        var beside = sessions() ?? SessionUse.None;
         var used = rule.Setting.Name switch
         {
+            HostRules.Sessions when sessions() is not null => beside.Count.ToString(CultureInfo.InvariantCulture),
             HostRules.Programs => running.Count.ToString(CultureInfo.InvariantCulture),
-            HostRules.TotalMemory => HostSettings.Shown(running.Sum(limits => limits.MemoryBytes)),
-            HostRules.TotalCpus => HostSettings.Shown(running.Sum(limits => limits.CpuMillis) / 1000.0),
+            HostRules.TotalMemory => HostSettings.Shown(running.Sum(limits => limits.MemoryBytes) + beside.MemoryBytes),
+            HostRules.TotalCpus => HostSettings.Shown((running.Sum(limits => limits.CpuMillis) / 1000.0) + beside.Cpus),
             HostRules.Hours when policy.Hours.Count > 0 => policy.Hours.Any(hours => hours.Contains(time.GetLocalNow())) ? "open" : "closed",
             HostRules.Network when running.Count > 0 => HostPolicy.NameOf(running.Max(limits => limits.ToNetworkMode())),
             HostRules.LongestRun when specs.Count > 0 => Durations.Text(TimeSpan.FromSeconds((long)specs.Max(programs.RanFor).TotalSeconds)),

@@ -53,6 +53,9 @@ internal sealed class ChannelService : IChannelMesh, IAsyncDisposable
     /// <summary>Where clients of Redis are served.</summary>
     public RespEndpoint Endpoint => _endpoint;
 
+    /// <summary>The swarm that carries messages; null while this node is not in it.</summary>
+    public LocalSwarm? Carrier => Local;
+
     /// <inheritdoc/>
     public PeerId Self => _swarms.Self;
 

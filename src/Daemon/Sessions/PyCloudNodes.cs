@@ -97,8 +97,6 @@ public static class PyCloudNodes
         Relay = new DaemonRelay { Serve = false, Use = false },
         Gateway = new GatewayConfig(),
         Web = new WebConfig { Serve = false },
-        // Who asks for sessions in Docker asks for Docker.
-        Docker = home.Sessions.Mode == "docker" && home.Docker == DockerSocket.Off ? DockerSocket.Auto : home.Docker,
         Sessions = home.Sessions with { Swarm = null, Redis = settings.Redis, RedisCaFile = null, Hostname = settings.Hostname ?? home.Sessions.Hostname },
     };
 

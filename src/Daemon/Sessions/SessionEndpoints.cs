@@ -13,7 +13,8 @@ namespace PeoplesCloud.Daemon.Sessions;
 /// <param name="node">This node as one that answers requests; null when sessions are off.</param>
 /// <param name="config">The table [sessions].</param>
 /// <param name="redis">The Redis that carries messages; null when a swarm does.</param>
-internal sealed class SessionEndpoints(SessionNode? node, SessionsConfig config, RedisService? redis)
+/// <param name="logs">Logs of sessions here and elsewhere; null when sessions are off.</param>
+internal sealed class SessionEndpoints(SessionNode? node, SessionsConfig config, RedisService? redis, SessionLogs? logs)
 {
     // A script of the largest kind, each of its bytes escaped.
     private const int MaxRequestBytes = 8 << 20;
@@ -47,7 +48,11 @@ internal sealed class SessionEndpoints(SessionNode? node, SessionsConfig config,
         await Bodies.WriteJsonAsync(context.Response, await Node.CreateAsync(request, context.RequestAborted), Json.SessionCreatedReply, context.RequestAborted);
     }
 
-    private Task LogAsync(HttpContext context) => Bodies.WriteBytesAsync(context.Response, Node.Log(SessionOf(context)), context.RequestAborted);
+    private async Task LogAsync(HttpContext context)
+    {
+        var log = logs is null ? Node.Log(SessionOf(context)) : await logs.ReadAsync(SessionOf(context), context.RequestAborted);
+        await Bodies.WriteBytesAsync(context.Response, log, context.RequestAborted);
+    }
 
     private async Task RemoveAsync(HttpContext context) =>
         await Bodies.WriteJsonAsync(context.Response, await Node.RemoveAsync(SessionOf(context), context.RequestAborted), Json.SessionRemovedReply, context.RequestAborted);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -27,8 +28,8 @@ internal sealed class SessionNode : IAsyncDisposable
     private readonly SessionHost _host;
     private readonly SessionService _service;
     private readonly TimeProvider _time;
-    private readonly Func<HostPolicy> _policy;
-    private readonly bool _usesDocker;
+    private readonly SessionPolicy _policy;
+    private readonly ConcurrentDictionary<string, bool> _ending = new(StringComparer.Ordinal); // by their host's owner
 
     /// <summary>Makes the node; it hears nothing before <see cref="RunAsync"/>.</summary>
     /// <param name="cloud">Its id in messages: <see cref="CloudOf"/>.</param>
@@ -40,26 +41,29 @@ internal sealed class SessionNode : IAsyncDisposable
     /// <param name="containers">Runs scripts that name an image, and then no others; stays the caller's. Null: sessions run in sandboxes.</param>
     /// <param name="meter">Measures this machine's load.</param>
     /// <param name="policy">What the owner allows, asked anew each time.</param>
+    /// <param name="programs">What programs of this host were promised.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">The daemon's log.</param>
-    public SessionNode(string cloud, SessionsConfig config, string folder, IChannels channels, IAnswerKeys? claims, IRuntime runtime, LastingContainers? containers, IHostMeter meter, Func<HostPolicy> policy, TimeProvider time, ILogger logger)
+    public SessionNode(string cloud, SessionsConfig config, string folder, IChannels channels, IAnswerKeys? claims, IRuntime runtime, LastingContainers? containers, IHostMeter meter, Func<HostPolicy> policy, Func<HostUse> programs, TimeProvider time, ILogger logger)
     {
-        (_time, _policy) = (time, policy);
-        _usesDocker = containers is not null;
-        var network = policy().Network;
+        _time = time;
+        _policy = new SessionPolicy(config, policy, programs, time);
         var options = new SessionHostOptions
         {
             Folder = folder,
             Hostname = config.Hostname ?? Environment.MachineName,
             ReadOnly = config.ReadOnly,
-            Network = network < NetworkMode.Internet ? network : NetworkMode.Internet,
+            Terms = () => _policy.Terms,
+            Shares = _policy.Shares,
         };
+        // How many there may be is the owner's rule.
+        var limits = new SessionLimits { Sessions = HostPolicy.MostSessions };
         _host = containers is null
-            ? new SessionHost(options, new SessionLimits(), runtime, time, logger)
-            : new SessionHost(options, new SessionLimits(), containers, () => RulesOf(config, policy(), options.Network), time, logger);
+            ? new SessionHost(options, limits, runtime, time, logger)
+            : new SessionHost(options, limits, containers, () => RulesOf(config, policy().Most, _policy.Terms.Network), time, logger);
         var agreement = claims is null ? SessionAgreement.Coordinated : SessionAgreement.Claimed;
         _service = new SessionService(
-            cloud, new SessionEngineOptions { Agreement = agreement }, channels, claims, _host, () => LoadOf(meter, policy()), NewId, time, logger);
+            cloud, new SessionEngineOptions { Agreement = agreement, Limits = limits }, channels, claims, _host, () => LoadOf(meter), NewId, time, logger);
     }
 
     /// <summary>Raised when something became of a session here; on any thread, and quickly handled.</summary>
@@ -76,7 +80,10 @@ internal sealed class SessionNode : IAsyncDisposable
     public int Count => _host.Sessions.Count(view => view.State is SessionState.Running or SessionState.Asleep);
 
     /// <summary>Why the owner of this node lets it take no sessions now; null when it may.</summary>
-    public PcException? Refusal => RefusalOf(_policy());
+    public PcException? Refusal => RefusalNow();
+
+    /// <summary>What sessions here were promised.</summary>
+    public SessionUse Use => _policy.Shares.Use;
 
     /// <summary>The id of a node in messages: the same after each restart, and known to whoever knows the node.</summary>
     public static string CloudOf(PeerId node) => SessionNames.CloudId(SHA256.HashData(Encoding.ASCII.GetBytes($"peoples-cloud cloud of {node}")));
@@ -93,6 +100,18 @@ internal sealed class SessionNode : IAsyncDisposable
     /// <summary>What a session of this node wrote.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.SessionNotFound"/>.</exception>
     public byte[] Log(string id) => _host.Log(id);
+
+    /// <summary>Whether a session is or was here.</summary>
+    public bool Knows(string id) => _host.Sessions.Any(view => view.Id == id);
+
+    /// <summary>Which node runs or ran a session, by asking all; null when none says so.</summary>
+    /// <exception cref="PcException">What the node that answered says, or <see cref="ErrorCode.SessionNodesSilent"/>.</exception>
+    public async Task<string?> WhereAsync(string session, CancellationToken cancellationToken)
+    {
+        using var answer = await AskAsync(SessionVerb.Status, new Dictionary<string, string>(StringComparer.Ordinal) { ["session"] = session }, cancellationToken);
+        var root = answer.RootElement;
+        return root.GetProperty("status").ValueKind == JsonValueKind.True || root.TryGetProperty("state", out _) ? TextOf(root, "cloud") : null;
+    }
 
     /// <summary>Asks all nodes for a session.</summary>
     /// <exception cref="PcException">What the node that answered says, or <see cref="ErrorCode.SessionNodesSilent"/>.</exception>
@@ -145,23 +164,24 @@ internal sealed class SessionNode : IAsyncDisposable
 
     private static string? TextOf(JsonElement parent, string name) => parent.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    private SessionLoad LoadOf(IHostMeter meter, HostPolicy policy)
+    private SessionLoad LoadOf(IHostMeter meter)
     {
         var load = meter.Read();
-        return new SessionLoad(load.CpuPercent, load.MemoryPercent, RefusalOf(policy));
+        if (_policy.IsClosed) EndAll();
+        else _ending.Clear();
+        return new SessionLoad(load.CpuPercent, load.MemoryPercent, RefusalNow());
     }
 
-    // Which languages and how many programs are rules of programs.
-    private PcException? RefusalOf(HostPolicy policy)
+    private PcException? RefusalNow() => _host.Obstacle ?? _policy.Refusal;
+
+    // The owner wants the machine for something else: what runs ends, as programs do.
+    private void EndAll()
     {
-        if (_usesDocker && policy.Runtimes is { } runtimes && !runtimes.Contains("docker", StringComparer.Ordinal)) return new PcException(ErrorCode.HostRefuses, "this node runs nothing in Docker, which its sessions need");
-        if (_host.Obstacle is { } obstacle) return obstacle;
-        if (!policy.Hosts) return new PcException(ErrorCode.HostRefuses, "this node does not host");
-        if (policy.Pause is not null) return new PcException(ErrorCode.HostRefuses, "the owner of this node paused it");
-        return policy.Hours.Count > 0 && !policy.Hours.Any(hours => hours.Contains(_time.GetLocalNow())) ? new PcException(ErrorCode.HostRefuses, "this node hosts at other hours") : null;
+        foreach (var session in _host.Sessions)
+            if (session.State is SessionState.Running or SessionState.Asleep && _ending.TryAdd(session.Id, true)) _host.Stop(session.Id);
     }
 
-    private static ContainerPolicy RulesOf(SessionsConfig config, HostPolicy policy, NetworkMode network) => new(policy.Most, policy.Network < network ? policy.Network : network)
+    private static ContainerPolicy RulesOf(SessionsConfig config, RunLimits most, NetworkMode network) => new(most, network)
     {
         AllowsHostNetwork = config.HostNetwork,
         Volumes = config.Volumes,

@@ -18,6 +18,7 @@ public static class SessionsCheck
     {
         try
         {
+            if (PyCloudRun.Read(home) is { } run) return new RuntimeReport("sessions", Holds: true, $"{run.Nodes} {(run.Nodes == 1 ? "node" : "nodes")} of pc sessions run, for {run.Redis}; pc sessions status says how they are");
             var config = DaemonConfig.Load(configFile: null, new Dictionary<string, string?>(StringComparer.Ordinal) { ["home"] = home }, DaemonConfig.ProcessEnvironment()).Sessions;
             if (config.Redis is not null) return await ProbeRedisAsync(config, cancellationToken);
             if (config.Swarm is not null) return await ProbeEndpointAsync(config, cancellationToken);

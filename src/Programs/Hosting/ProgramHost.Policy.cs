@@ -47,6 +47,9 @@ public sealed partial class ProgramHost
         return policy.Refusal(QuestionOf(spec), UseWithout(program => program.Id == spec.Id || IsReplacedBy(program, spec) || ClaimOf(policy, program) < claim), _time.GetLocalNow());
     }
 
+    /// <summary>What programs here were promised.</summary>
+    public HostUse Use => ProgramsWithout(_ => false, HostUse.None);
+
     /// <summary>How long a program has run here in all.</summary>
     public TimeSpan RanFor(ProgramSpec spec) => ClockOf(spec).Ran;
 
@@ -64,7 +67,7 @@ public sealed partial class ProgramHost
     private async Task<IReadOnlyList<ProgramStatus>> EnforcePolicyAsync(HostedProgram? starting)
     {
         CountRuns();
-        var (policy, local, kept) = (Policy, _time.GetLocalNow(), HostUse.None);
+        var (policy, local, kept) = (Policy, _time.GetLocalNow(), _options.Beside());
         var ended = new List<ProgramStatus>();
         var ending = new List<Task>();
         foreach (var program in _programs.Values.Where(program => !program.IsOver && program.EndedFor is null).OrderByDescending(program => ClaimOf(policy, program.Spec)).ThenBy(program => program.Spec.DeployedAt).ThenBy(program => program.Spec.Id))
@@ -112,8 +115,10 @@ public sealed partial class ProgramHost
 
     private string RuntimeOf(string language, ProgramManifest manifest) => Place(language, manifest).Runtime.Name;
 
-    private HostUse UseWithout(Func<ProgramSpec, bool> left) =>
-        _programs.Values.Where(program => !program.IsOver && !left(program.Spec)).Aggregate(HostUse.None, (use, program) => use.With(program.Spec.Deployed.Limits));
+    private HostUse UseWithout(Func<ProgramSpec, bool> left) => ProgramsWithout(left, _options.Beside());
+
+    private HostUse ProgramsWithout(Func<ProgramSpec, bool> left, HostUse beside) =>
+        _programs.Values.Where(program => !program.IsOver && !left(program.Spec)).Aggregate(beside, (use, program) => use.With(program.Spec.Deployed.Limits));
 
     private RunClock ClockOf(ProgramSpec spec) => _clocks.GetOrAdd(spec.Id, _ => new RunClock(FolderOf(spec.LocalName)));
 

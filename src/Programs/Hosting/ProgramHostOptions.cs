@@ -24,6 +24,9 @@ public sealed record ProgramHostOptions
     /// <summary>What this host's owner allows, asked anew each time. Default: what a <see cref="HostPolicy"/> says by itself.</summary>
     public Func<HostPolicy> Policy { get; init; } = () => Default;
 
+    /// <summary>What else on this host was promised of what its owner gives in all: sessions. Default: nothing.</summary>
+    public Func<HostUse> Beside { get; init; } = () => HostUse.None;
+
     /// <summary>Whether a member of a swarm is one of its admins. Default: nobody is.</summary>
     public Func<SwarmId, PeerId, bool> IsAdmin { get; init; } = (_, _) => false;
 

@@ -41,10 +41,16 @@ public sealed record HostPolicy
         DiskBytes = 2L << 30,
     };
 
-    /// <summary>Bytes of memory that all programs together may have asked for. Default null: what the number of programs allows.</summary>
+    /// <summary>Bytes of memory that all programs and sessions together may have asked for. Default null: what the number of programs allows.</summary>
     public long? TotalMemoryBytes { get; init; }
 
-    /// <summary>Cores that all programs together may have asked for. Default null: they share what there is.</summary>
+    /// <summary>The largest number of sessions that an owner can allow.</summary>
+    public const int MostSessions = 10_000;
+
+    /// <summary>How many sessions run or sleep here at once. Default 512: some 2 MiB each besides what they use themselves.</summary>
+    public int Sessions { get; init; } = 512;
+
+    /// <summary>Cores that all programs and sessions together may have asked for. Default null: they share what there is.</summary>
     public double? TotalCpus { get; init; }
 
     /// <summary>The widest network that a program may see. Default: the internet without the host and its LAN.</summary>
@@ -65,14 +71,44 @@ public sealed record HostPolicy
     /// <param name="local">The host's local time.</param>
     public PolicyRefusal? Refusal(PolicyQuestion asked, HostUse others, DateTimeOffset local)
     {
-        if (!Hosts) return new(HostRules.Enabled, "does not host");
-        if (Pause is { } pause) return new(HostRules.Pause, pause.Until is { } until ? $"its owner paused it until {until.ToOffset(local.Offset):HH:mm}" : "its owner paused it");
-        if (Hours.Count > 0 && !Hours.Any(hours => hours.Contains(local))) return new(HostRules.Hours, $"hosts {string.Join(", ", Hours)} only, by its clock");
+        if (Closed(local) is { } closed) return closed;
         if (!asked.IsOwn && !Deployers.Allows(asked.Owner, asked.OwnerIsAdmin)) return new(HostRules.Deployers, $"takes programs of {Deployers.Text} only");
         if (Languages is { } languages && !languages.Contains(asked.Language, StringComparer.Ordinal)) return new(HostRules.Languages, $"runs {Listed(languages)} only");
         if (Runtimes is { } runtimes && asked.Runtime is { } runtime && !runtimes.Contains(runtime, StringComparer.Ordinal)) return new(HostRules.Runtimes, $"runs programs in {Listed(runtimes)} only");
         return OverLimits(asked.Limits) ?? OverRun(asked) ?? OverTotals(asked, others);
     }
+
+    /// <summary>Why nothing may run now, whatever it is; null when something may.</summary>
+    /// <param name="local">The host's local time.</param>
+    public PolicyRefusal? Closed(DateTimeOffset local)
+    {
+        if (!Hosts) return new(HostRules.Enabled, "does not host");
+        if (Pause is { } pause) return new(HostRules.Pause, pause.Until is { } until ? $"its owner paused it until {until.ToOffset(local.Offset):HH:mm}" : "its owner paused it");
+        return Hours.Count > 0 && !Hours.Any(hours => hours.Contains(local)) ? new(HostRules.Hours, $"hosts {string.Join(", ", Hours)} only, by its clock") : null;
+    }
+
+    /// <summary>Why one session more may not start; null when it may. Whoever may publish may start one: rules about deployers and languages are of programs.</summary>
+    /// <param name="asked">What it may use.</param>
+    /// <param name="runtime">What it will run in.</param>
+    /// <param name="sessions">How many sessions are here.</param>
+    /// <param name="others">What programs and sessions here were promised.</param>
+    /// <param name="local">The host's local time.</param>
+    public PolicyRefusal? SessionRefusal(RunLimits asked, string runtime, int sessions, HostUse others, DateTimeOffset local)
+    {
+        if (Closed(local) is { } closed) return closed;
+        if (Runtimes is { } runtimes && !runtimes.Contains(runtime, StringComparer.Ordinal)) return new(HostRules.Runtimes, $"runs programs in {Listed(runtimes)} only");
+        if (sessions >= Sessions) return new(HostRules.Sessions, $"runs {Number(sessions)} {(sessions == 1 ? "session" : "sessions")} already, its limit");
+        return OverTotals(asked.MemoryBytes, (long)Math.Ceiling(asked.Cpus * 1000), others, "");
+    }
+
+    /// <summary>The limits of one session on this host: what is configured, and never more than one program may ask for.</summary>
+    public RunLimits LimitsOf(RunLimits configured) => new()
+    {
+        MemoryBytes = Math.Min(configured.MemoryBytes, Most.MemoryBytes),
+        Cpus = Math.Min(configured.Cpus, Most.Cpus),
+        Pids = Math.Min(configured.Pids, Most.Pids),
+        DiskBytes = Math.Min(configured.DiskBytes, Most.DiskBytes),
+    };
 
     private PolicyRefusal? OverLimits(ProgramLimits limits)
     {
@@ -92,10 +128,15 @@ public sealed record HostPolicy
     {
         var order = FavoursFirst ? "; members that gave more go first (rule favours)" : "";
         if (others.Programs >= Programs) return new(HostRules.Programs, $"runs {Programs} {(Programs == 1 ? "program" : "programs")} already, its limit{order}");
-        if (TotalMemoryBytes is { } memory && asked.Limits.MemoryBytes > memory - others.MemoryBytes)
-            return new(HostRules.TotalMemory, $"gives programs {Size.Text(memory)} of memory together, {Size.Text(Math.Max(0, memory - others.MemoryBytes))} are left, {Size.Text(asked.Limits.MemoryBytes)} were asked for{order}");
-        if (TotalCpus is { } cpus && asked.Limits.CpuMillis > (cpus * 1000) - others.CpuMillis)
-            return new(HostRules.TotalCpus, $"gives programs {Number(cpus)} cores together, {Number(Math.Max(0, cpus - (others.CpuMillis / 1000.0)))} are left, {Number(asked.Limits.CpuMillis / 1000.0)} were asked for{order}");
+        return OverTotals(asked.Limits.MemoryBytes, asked.Limits.CpuMillis, others, order);
+    }
+
+    private PolicyRefusal? OverTotals(long memoryBytes, long cpuMillis, HostUse others, string order)
+    {
+        if (TotalMemoryBytes is { } memory && memoryBytes > memory - others.MemoryBytes)
+            return new(HostRules.TotalMemory, $"gives programs {Size.Text(memory)} of memory together, {Size.Text(Math.Max(0, memory - others.MemoryBytes))} are left, {Size.Text(memoryBytes)} were asked for{order}");
+        if (TotalCpus is { } cpus && cpuMillis > (cpus * 1000) - others.CpuMillis)
+            return new(HostRules.TotalCpus, $"gives programs {Number(cpus)} cores together, {Number(Math.Max(0, cpus - (others.CpuMillis / 1000.0)))} are left, {Number(cpuMillis / 1000.0)} were asked for{order}");
         return null;
     }
 
@@ -135,6 +176,9 @@ public static class HostRules
 
     /// <summary>Number of programs.</summary>
     public const string Programs = "programs";
+
+    /// <summary>Number of sessions.</summary>
+    public const string Sessions = "sessions";
 
     /// <summary>Memory of one program.</summary>
     public const string Memory = "memory";
@@ -182,6 +226,9 @@ public sealed record HostUse(int Programs, long MemoryBytes, long CpuMillis)
 {
     /// <summary>Nothing runs.</summary>
     public static HostUse None { get; } = new(0, 0, 0);
+
+    /// <summary>With what others may use that are no programs.</summary>
+    public HostUse Beside(long memoryBytes, double cpus) => this with { MemoryBytes = MemoryBytes + memoryBytes, CpuMillis = CpuMillis + (long)Math.Ceiling(cpus * 1000) };
 
     /// <summary>With one program more.</summary>
     public HostUse With(ProgramLimits limits) => new(Programs + 1, MemoryBytes + limits.MemoryBytes, CpuMillis + limits.CpuMillis);

@@ -205,6 +205,9 @@ internal sealed class ContainerProgram(string folder, ContainerScript script, La
     public bool Runs { get; set; }
 
     /// <inheritdoc/>
+    public RunLimits Limits => spec.Limits;
+
+    /// <inheritdoc/>
     public IReadOnlyList<ContainerPort> Ports => script.Ports;
 
     /// <inheritdoc/>

@@ -259,6 +259,17 @@ public sealed partial class SessionEngine
         _starting--;
         if (what.IsOver) return;
         what.Session = null;
+        if (failed.Error.Code == ErrorCode.HostRefuses)
+        {
+            // The rules of its owner: another node may have room, and has its turn when this claim has ended. If none has, the refusal is the answer.
+            _refusal ??= failed.Error;
+            if (what is Work refused && _now - refused.Since < AllRefuse)
+            {
+                refused.Phase = Phase.Waiting;
+                SetDue(refused, _now + _options.ClaimLife + (2 * _options.Step));
+                return;
+            }
+        }
         what.Answer = SessionAnswer.Error(_self, what.Request.Key.Id, failed.Error);
         if (what is Work work) Commit(work);
         else OrderFailed((Order)what, mayGoElsewhere: failed.Error.Code is not ErrorCode.SessionScriptRefused);

@@ -73,6 +73,7 @@ internal sealed class HostedSession : IAsyncDisposable
     {
         var started = _time.GetTimestamp();
         var program = _program = kind.Open(_id, _folder, request);
+        _options.Shares?.Take(_id, program.Limits);
         Listen(program, []);
         await program.PrepareAsync([.. _forwarders.Select(forwarder => forwarder.EndPoint.Port)], sessions, cancellationToken);
         await _turn.WaitAsync(cancellationToken);
@@ -93,6 +94,7 @@ internal sealed class HostedSession : IAsyncDisposable
     public async Task AdoptAsync(LeftSession left, CancellationToken cancellationToken)
     {
         _program = left.Program!;
+        _options.Shares?.Keep(_id, _program.Limits);
         Listen(_program, left.Ports);
         IsAsleep = left.State == SessionState.Asleep;
         await _turn.WaitAsync(cancellationToken);

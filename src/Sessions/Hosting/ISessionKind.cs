@@ -33,6 +33,9 @@ internal interface ISessionKind : IAsyncDisposable
 /// </summary>
 internal interface ISessionProgram : IAsyncDisposable
 {
+    /// <summary>What it may use, for whoever keeps count of that.</summary>
+    RunLimits Limits { get; }
+
     /// <summary>Its ports on the host besides the first.</summary>
     IReadOnlyList<ContainerPort> Ports { get; }
 

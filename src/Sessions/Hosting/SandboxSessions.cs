@@ -36,6 +36,8 @@ internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runti
         private int _starts;
         private int _port;
 
+        public RunLimits Limits => options.Now.Limits;
+
         public IReadOnlyList<ContainerPort> Ports => [];
 
         // Its processes have ended; its network and control group take some 20 ms more.
@@ -51,10 +53,11 @@ internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runti
 
         public ValueTask<IRun> RunAsync(Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
         {
+            var (limits, network) = options.Now;
             // A name of its own for each start: what an earlier one left is cleaned up beside it.
             var spec = new RunSpec(
                 $"session-{id}-{(++_starts).ToString(CultureInfo.InvariantCulture)}", command, files,
-                new Dictionary<string, string>(StringComparer.Ordinal) { ["PORT"] = _port.ToString(CultureInfo.InvariantCulture) }, options.Limits, options.Network)
+                new Dictionary<string, string>(StringComparer.Ordinal) { ["PORT"] = _port.ToString(CultureInfo.InvariantCulture) }, limits, network)
             {
                 Mounts = [.. options.ReadOnly.Select(folder => new RunMount(folder, folder))],
                 Ports = [_port],

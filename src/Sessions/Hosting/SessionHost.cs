@@ -230,6 +230,7 @@ public sealed class SessionHost : IAsyncDisposable
 
     private void NoteEnded(SessionView view)
     {
+        _options.Shares?.Return(view.Id);
         _ended[view.Id] = view;
         _oldestEnded.Enqueue(view.Id);
         while (_oldestEnded.Count > _endedLimit && _oldestEnded.TryDequeue(out var oldest))
@@ -238,6 +239,7 @@ public sealed class SessionHost : IAsyncDisposable
 
     private void Forget(string id)
     {
+        _options.Shares?.Return(id);
         try
         {
             if (Directory.Exists(FolderOf(id))) Directory.Delete(FolderOf(id), recursive: true);

@@ -25,6 +25,15 @@ public sealed record SessionHostOptions
     /// <summary>What network a session sees. Default: the internet, without the host and its LAN; its port is reached whatever this is.</summary>
     public NetworkMode Network { get; init; } = NetworkMode.Internet;
 
+    /// <summary>What holds for the next run instead of <see cref="Limits"/> and <see cref="Network"/>, asked anew each time. Default null: those.</summary>
+    public Func<(RunLimits Limits, NetworkMode Network)>? Terms { get; init; }
+
+    /// <summary>Who keeps count of what sessions were promised, and refuses what would be too much. Default null: nobody.</summary>
+    public SessionShares? Shares { get; init; }
+
+    /// <summary>What holds for a run that starts now.</summary>
+    internal (RunLimits Limits, NetworkMode Network) Now => Terms?.Invoke() ?? (Limits, Network);
+
     /// <summary>How long a session may take to end politely. Default 1 s: the answer to remove comes when it has ended, within 2 s.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(1);
 

@@ -44,6 +44,16 @@ public sealed class PyCloudTests : IDisposable
         Assert.Equal(($"redis://127.0.0.1:{redis.Port}", true, "pycloud"), (node.Carrier, node.Connected, node.Group));
         var created = await CreateAsync(client);
         await SaidAsync(happened => happened.What == "started" && happened.Session == created.Id && happened.Port == created.Port);
+
+        // 4. Its log is on one of the nodes, which the other names.
+        var other = created.Cloud == node.Cloud ? 2 : 1;
+        using var there = new LocalClient(Path.Combine(PyCloudNodes.HomeOf(_home, other), "pc.sock"));
+        var said = await (await there.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token);
+        Assert.Contains($"PC{(int)ErrorCode.SessionElsewhere}", said, StringComparison.Ordinal);
+        Assert.Contains($"on node {created.Cloud}", said, StringComparison.Ordinal);
+        Assert.Contains("2 nodes of pc sessions run", (await SessionsCheck.ProbeAsync(_home, Token)).How, StringComparison.Ordinal);
+
+        // 5. The end.
         await stop.CancelAsync();
         Assert.Equal(0, await running);
         Assert.Equal(["ending", "ended"], Said().Select(happened => happened.What).TakeLast(2));
@@ -100,7 +110,6 @@ public sealed class PyCloudTests : IDisposable
         Assert.Equal("none", config.HostRules["network"]);
         Assert.Equal((null, "redis://redis.example.org:6379", "docker", "eu-1", "oak.example.org"), (config.Sessions.Swarm, config.Sessions.Redis!.ToString(), config.Sessions.Mode, config.Sessions.Group, config.Sessions.Hostname));
         Assert.Equal(["/opt/games"], config.Sessions.ReadOnly);
-        Assert.Equal("auto", config.Docker);
     }
 
     [Fact]

@@ -58,6 +58,12 @@ public sealed class SessionNodeTests
         var list = await elm.Client.GetAsync("/v1/sessions", Json.SessionsReply);
         Assert.Equal(new[] { answer.GetProperty("id").GetString(), created.Id }.Order(StringComparer.Ordinal), list.Sessions.Select(session => session.Id));
         Assert.Equal("ready\n", await (await elm.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token));
+        // 4. Over the mesh too: oak asks who has it.
+        Assert.Equal("ready\n", await (await oak.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token));
+        var unknown = await oak.Client.SendAsync(HttpMethod.Get, "/v1/sessions/abcdef/log");
+        Assert.Contains($"PC{(int)ErrorCode.SessionNotFound}", await unknown.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+
+        // 5. The end.
         Assert.Equal(created.Id, (await oak.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply)).Id);
         var gone = await Assert.ThrowsAsync<ApiException>(() => oak.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply));
         Assert.Equal($"PC{(int)ErrorCode.SessionNotFound}", gone.Reply.Code);

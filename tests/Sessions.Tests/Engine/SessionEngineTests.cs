@@ -258,6 +258,27 @@ public sealed class SessionEngineTests
         Assert.Equal((true, "asleep"), (asleep.GetProperty("status").GetBoolean(), asleep.GetProperty("state").GetString()));
     }
 
+    [Theory]
+    [MemberData(nameof(Agreements))]
+    public void What_the_owner_of_one_node_refuses_at_the_start_another_one_takes_and_when_none_does_the_rule_is_the_answer(SessionAgreement agreement)
+    {
+        var world = World(agreement);
+        foreach (var node in world.Nodes) node.Room = 0;
+        world.Nodes[1].Room = 1;
+        world.Nodes[2].Load = 1;
+        world.Run(Settle);
+        var first = world.Create("a1", Entry(world));
+        world.Run(Settle);
+        Assert.Equal(world.Nodes[1].Cloud, world.AnswerTo(first).GetProperty("cloud").GetString());
+        Assert.Equal(1, world.Nodes.Sum(node => node.Running.Count));
+
+        var second = world.Create("a2", Entry(world));
+        world.Run(Settle);
+        Assert.Equal($"PC{(int)ErrorCode.HostRefuses}", world.AnswerTo(second).GetProperty("error").GetProperty("code").GetString());
+        Assert.Equal(1, world.Nodes.Sum(node => node.Running.Count));
+        Assert.Equal(2, world.Answers.Count);
+    }
+
     private static SessionWorld World(SessionAgreement agreement, SessionLimits? limits = null)
     {
         var world = new SessionWorld(seed: 4, nodes: 3, agreement, limits: limits);

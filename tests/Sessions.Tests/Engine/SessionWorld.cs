@@ -228,6 +228,11 @@ internal sealed class SessionWorld
             Feed(node, new SessionInput.StartFailed(session, new PcException(ErrorCode.SessionScriptRefused, "it cannot be run")));
             return;
         }
+        if (node.Running.Count >= node.Room)
+        {
+            Feed(node, new SessionInput.StartFailed(session, new PcException(ErrorCode.HostRefuses, "rule sessions: runs as many as it may")));
+            return;
+        }
         node.Running.Add(session);
         Feed(node, new SessionInput.Started(session, "host", 20000));
     }
@@ -352,6 +357,9 @@ internal sealed class WorldNode(string cloud, SessionEngine engine, TimeSpan bor
 
     /// <summary>Whether it reaches the Redis.</summary>
     public bool IsConnected { get; set; } = true;
+
+    /// <summary>How many sessions its owner lets it run, which shows only at the start.</summary>
+    public int Room { get; set; } = int.MaxValue;
 
     /// <summary>Sessions whose processes run.</summary>
     public HashSet<string> Running { get; } = new(StringComparer.Ordinal);
