@@ -8,7 +8,7 @@ public sealed partial class LeaseEngine
 {
     private void OnClaim(GuardedProgram program, PeerId from, Ballot ballot)
     {
-        if (!ballot.Flags.HasFlag(BallotFlags.Holds) || ballot.Generation != program.Generation || !IsPlausible(program, ballot.Epoch)) return;
+        if (!ballot.Flags.HasFlag(BallotFlags.Holds) || ballot.Generation != program.Generation) return;
         if (program.WhenAlone == WhenAlone.Run) YieldTo(program, new LeaseClaim(from, ballot.Epoch));
     }
 

@@ -59,6 +59,26 @@ public sealed class HostileDataTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_version_of_an_earlier_deploy_is_not_taken_for_one_of_this()
+    {
+        var version = Version([]);
+        _village.Deploy();
+        await RefusedAsync(version, ErrorCode.DataRefused);
+    }
+
+    // Whoever has the lease begins: a member that speaks of a later epoch may lie, and one that does not is met by leases, not here.
+    [Fact]
+    public async Task Data_of_a_later_epoch_on_another_keeps_nobody_from_beginning()
+    {
+        await using (var run = await _elm.BeginAsync(1)) ReplicationTests.Write(run, "score", "one");
+        _elm.Awake = false;
+        await using (var later = await _fir.BeginAsync(9)) ReplicationTests.Write(later, "score", "nine");
+        _elm.Awake = true;
+        await using var next = await _elm.BeginAsync(2);
+        Assert.Equal("one", File.ReadAllText(Path.Combine(next.Folder, "score")));
+    }
+
+    [Fact]
     public async Task A_version_that_is_too_large_is_refused_before_a_piece_of_it_is_fetched()
     {
         var hash = DataHash.Of("x"u8);

@@ -305,9 +305,9 @@ public sealed class LeaseEngineTests
         Assert.True(sent <= 4 * 2 * 2 * 4, $"{sent} messages"); // 4 parts, two guardians, there and back, in at most 4 renewals
     }
 
-    private static LeaseInput.Watch Watch(Guardians guardians, ulong generation) => new(Guardians.Program, generation, guardians.Peers, WhenAlone.Stop, CanRun: true);
+    internal static LeaseInput.Watch Watch(Guardians guardians, ulong generation) => new(Guardians.Program, generation, guardians.Peers, WhenAlone.Stop, CanRun: true);
 
-    private static Guardians Held(int count, WhenAlone whenAlone, out PeerId holder)
+    internal static Guardians Held(int count, WhenAlone whenAlone, out PeerId holder)
     {
         var guardians = new Guardians(count);
         guardians.GrowUp();
