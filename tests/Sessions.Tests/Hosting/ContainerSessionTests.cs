@@ -24,7 +24,7 @@ public sealed class ContainerSessionTests(SharedEngine engine)
         {
             await using var bed = new DockerFolder(await engine.StartedAsync());
             bed.Policy = bed.Policy with { Volumes = [world.FullName] };
-            var look = "id -u; echo $A-$B-$PATH; readlink /proc/self/cwd; echo in > /w/file; touch /x || echo read-only; touch /small/x; cat /etc/hostname; stat -f -c %b /small; sleep 1000";
+            var look = "id -u; echo $A-$B-$PATH; readlink /proc/self/cwd; echo in > /w/file; touch /x || echo read-only; touch /small/x; cat /etc/hostname; echo; stat -f -c %b /small; sleep 1000";
             var options = $$"""
                 "port": 8000, "entrypoint": "sh -c", "environment": {"A": 1, "B": "hush"}, "hostname": "game", "labels": {"game": "one"}, "mem_limit": "64m", "nano_cpus": 500000000,
                 "cpu_shares": 100000, "pids_limit": 1000, "network_mode": "bridge", "read_only": true, "tmpfs": {"/small": "size=64k,mode=1777"}, "user": "0:0", "working_dir": "/usr", "auto_remove": true,

@@ -70,12 +70,12 @@ public sealed class LastingContainers : IAsyncDisposable
         SlirpProcess? network = null;
         try
         {
-            // 1. Connected before it starts, so that nothing of its output is missed.
+            // 1. Connected after it has started, which Podman wants of one that ran before: our init waits inside and says nothing, so nothing is missed.
+            _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{container}/start", body: null, both.Token);
             attachment = await _engine.ListenAsync(container, both.Token);
             var pumping = attachment.PumpAsync(heard.TakeAsync, e => DockerLog.OutputDropped(_engine.Logger, e));
-            _ = await _engine.Client.CallAsync(HttpMethod.Post, $"/containers/{container}/start", body: null, both.Token);
             var process = await ProcessOfAsync(container, spec, both.Token);
-            // 2. Our init waits inside. It is told the command when the network stands.
+            // 2. It is told the command when the network stands.
             var watch = new InitWatch(process, _engine.Time);
             var init = await watch.BegunAsync(both.Token);
             var environment = EnvironmentOf(spec, InitWatch.EnvironmentOf(init));
