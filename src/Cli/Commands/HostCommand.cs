@@ -92,10 +92,10 @@ internal static class PauseCommand
 
     public static PcCommand Create()
     {
-        var command = new PcCommand("pause", "Run no programs on this machine for a while.")
+        var command = new PcCommand("pause", "Run no programs and sessions on this machine for a while.")
         {
             Synopsis = "[TIME]",
-            Details = "Ends every program that runs here, one's own too; other hosts that keep them may take over, the others wait and go on here when the pause is over. It outlives a restart of the daemon. The node stays a member: it forwards, keeps and deploys as before.",
+            Details = "Ends every program that runs here, one's own too, and every session; other hosts that keep a program may take over, the others wait and go on here when the pause is over. It outlives a restart of the daemon. The node stays a member: it forwards, keeps and deploys as before.",
             Examples = [("pc pause 2h", "Two hours for a game."), ("pc pause", "Until pc resume.")],
         };
         command.Arguments.Add(For);

@@ -146,6 +146,18 @@ internal static class SessionsRunCommand
 
         void Show(PyCloudEvent happened)
         {
+            try
+            {
+                Say(happened);
+            }
+            catch (IOException)
+            {
+                stop.Stop(); // whoever watched has gone (pc sessions | head)
+            }
+        }
+
+        void Say(PyCloudEvent happened)
+        {
             if (invocation.Value(InBackground))
             {
                 if (happened.What != "up") return;
