@@ -69,7 +69,13 @@ internal sealed class VersionService(SwarmRegistry swarms, ProgramService progra
             await step($"could not be watched: {e.Message}");
             trial = new TrialResult(true);
         }
-        var replaced = swarm.State.Programs[before.Id];
+        var (replaced, tried) = (swarm.State.Programs[before.Id], swarm.State.Programs[result.Program.Id]);
+        if (tried.Stopped || (order.Beside && replaced.Stopped))
+        {
+            // Whoever stopped the program, or deployed another version, while this one was watched wants that: going back would undo it.
+            if (!tried.Stopped) await programs.StopAsync(swarm.Name, tried.Id.ToString(), CancellationToken.None);
+            throw new PcException(ErrorCode.UpdateRolledBack, $"{before.Deployed.Name} was stopped, or deployed again, while its new version was watched; that is left as it is", "See what runs: pc list.");
+        }
         if (trial.Up || (trial.Finished && replaced.Finished))
         {
             if (order.Beside) await programs.StopAsync(swarm.Name, before.Id.ToString(), CancellationToken.None);

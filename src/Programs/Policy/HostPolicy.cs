@@ -35,7 +35,7 @@ public sealed record HostPolicy
     /// <summary>The most that one program may ask for. Default: half of this machine's memory, all its cores, 1,024 processes, 2 GiB of disk.</summary>
     public RunLimits Most { get; init; } = new()
     {
-        MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2,
+        MemoryBytes = ((GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2) >> 20) << 20, // whole MiB, as people write it
         Cpus = Environment.ProcessorCount,
         Pids = 1024,
         DiskBytes = 2L << 30,
@@ -113,7 +113,7 @@ public sealed record HostPolicy
     private PolicyRefusal? OverLimits(ProgramLimits limits)
     {
         if (limits.MemoryBytes > Most.MemoryBytes) return new(HostRules.Memory, $"allows {Size.Text(Most.MemoryBytes)} of memory, {Size.Text(limits.MemoryBytes)} were asked for");
-        if (limits.CpuMillis > Most.Cpus * 1000) return new(HostRules.Cpus, $"allows {Number(Most.Cpus)} cores, {Number(limits.CpuMillis / 1000.0)} were asked for");
+        if (limits.CpuMillis > Most.Cpus * 1000) return new(HostRules.Cpus, $"allows {Number(Most.Cpus)} cores, {Number(limits.CpuMillis / 1000.0)} {Were(limits.CpuMillis)} asked for");
         if (limits.Pids > Most.Pids) return new(HostRules.Pids, $"allows {Most.Pids} processes, {limits.Pids} were asked for");
         if (limits.DiskBytes > Most.DiskBytes) return new(HostRules.Disk, $"allows {Size.Text(Most.DiskBytes)} of disk, {Size.Text(limits.DiskBytes)} were asked for");
         var network = limits.ToNetworkMode();
@@ -136,7 +136,7 @@ public sealed record HostPolicy
         if (TotalMemoryBytes is { } memory && memoryBytes > memory - others.MemoryBytes)
             return new(HostRules.TotalMemory, $"gives programs {Size.Text(memory)} of memory together, {Size.Text(Math.Max(0, memory - others.MemoryBytes))} are left, {Size.Text(memoryBytes)} were asked for{order}");
         if (TotalCpus is { } cpus && cpuMillis > (cpus * 1000) - others.CpuMillis)
-            return new(HostRules.TotalCpus, $"gives programs {Number(cpus)} cores together, {Number(Math.Max(0, cpus - (others.CpuMillis / 1000.0)))} are left, {Number(cpuMillis / 1000.0)} were asked for{order}");
+            return new(HostRules.TotalCpus, $"gives programs {Number(cpus)} cores together, {Number(Math.Max(0, cpus - (others.CpuMillis / 1000.0)))} are left, {Number(cpuMillis / 1000.0)} {Were(cpuMillis)} asked for{order}");
         return null;
     }
 
@@ -149,6 +149,8 @@ public sealed record HostPolicy
     };
 
     private static string Listed(IReadOnlyList<string> words) => words.Count == 0 ? "nothing" : string.Join(", ", words);
+
+    private static string Were(long cpuMillis) => cpuMillis == 1000 ? "was" : "were";
 
     private static string Number(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
 }

@@ -29,6 +29,9 @@ public sealed class ConfigTests : IDisposable
         Assert.True(config.Hosts);
         Assert.NotEmpty(config.Name);
         Assert.Equal(["0.0.0.0", "::"], config.Listen);
+        Assert.Equal((true, null, 4281), (config.Web.Serve, config.Web.Port, WebConfig.DefaultPort)); // beside the 4280 of a dashboard
+        Assert.Equal("unix:path=/run/dbus/system_bus_socket", config.SystemBus);
+        Assert.Equal("unix:path=/elsewhere", DaemonConfig.Load(null, Nothing, new Dictionary<string, string?> { ["HOME"] = _folder, ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/elsewhere" }).SystemBus);
     }
 
     [Theory]

@@ -21,7 +21,7 @@ public sealed class HostPolicyTests
         foreach (var (rule, value, words) in new[]
         {
             ("memory", "128MiB", "elm: rule memory: allows 128 MiB of memory, 256 MiB were asked for"),
-            ("cpus", "0.5", "elm: rule cpus: allows 0.5 cores, 1 were asked for"),
+            ("cpus", "0.5", "elm: rule cpus: allows 0.5 cores, 1 was asked for"),
             ("pids", "100", "elm: rule pids: allows 100 processes, 128 were asked for"),
             ("disk", "100MiB", "elm: rule disk: allows 100 MiB of disk, 256 MiB were asked for"),
             ("network", "none", "elm: rule network: allows the network none, internet was asked for"),

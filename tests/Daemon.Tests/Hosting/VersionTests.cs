@@ -53,6 +53,33 @@ public sealed class VersionTests
         Assert.Equal($"PC{(int)ErrorCode.NotPermitted}", failed.Reply.Code);
     }
 
+    // Goal: what is done while a new version is watched stays so. Method: it is stopped, and in the next update another one is deployed meanwhile.
+    [Fact]
+    public async Task Who_stops_or_deploys_a_program_while_its_new_version_is_watched_has_the_last_word()
+    {
+        await using var oak = await TestNode.StartAsync("oak", hosts: true);
+        await oak.CreateAsync("friends");
+        using var good = new ProgramFolder(Good);
+        using var better = new ProgramFolder(Better);
+        await oak.DeployAsync("friends", good.Path, "bot");
+        var updating = UpdateAsync(oak, better);
+        await LiveAsync(oak, versions: 2);
+        await oak.StopProgramAsync("friends", "bot");
+        Assert.Contains("was stopped, or deployed again", (await Assert.ThrowsAsync<ApiException>(() => updating)).Reply.Message, StringComparison.Ordinal);
+        Assert.All(oak.Node.Swarms.Require("friends").State.Programs.Values, program => Assert.True(program.Stopped));
+
+        await oak.DeployAsync("friends", good.Path, "bot");
+        updating = UpdateAsync(oak, better);
+        await LiveAsync(oak, versions: 4);
+        await oak.DeployAsync("friends", good.Path, "bot");
+        Assert.Contains("was stopped, or deployed again", (await Assert.ThrowsAsync<ApiException>(() => updating)).Reply.Message, StringComparison.Ordinal);
+        Assert.Equal(5, oak.Node.Swarms.Require("friends").State.Programs.Count);
+        Assert.False(oak.Node.Swarms.Require("friends").State.Programs.Values.MaxBy(program => program.DeployedAt)!.Stopped);
+        await oak.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running" }]);
+
+        static Task LiveAsync(TestNode node, int versions) => node.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running" }] && node.Node.Swarms.Require("friends").State.Programs.Count == versions);
+    }
+
     [Fact]
     public async Task A_new_version_with_ports_takes_over_when_it_answers_and_not_before()
     {

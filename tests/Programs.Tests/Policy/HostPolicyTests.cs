@@ -28,10 +28,10 @@ public sealed class HostPolicyTests
         Assert.Equal("rule pause: its owner paused it until 15:30", Why(new HostPolicy { Pause = new HostPause(Saturday.ToUniversalTime().AddMinutes(90)) }));
         Assert.Equal("rule hours: hosts mon,tue 22:00-06:00 only, by its clock", Why(new HostPolicy { Hours = [Hours("mon-tue 22:00-06:00")] }));
         Assert.Equal("rule total_memory: gives programs 512 MiB of memory together, 212 MiB are left, 256 MiB were asked for", Why(new HostPolicy { TotalMemoryBytes = 512L << 20 }, new HostUse(1, 300L << 20, 100)));
-        Assert.Equal("rule total_cpus: gives programs 1.5 cores together, 0.75 are left, 1 were asked for", Why(new HostPolicy { TotalCpus = 1.5 }, new HostUse(1, 0, 750)));
+        Assert.Equal("rule total_cpus: gives programs 1.5 cores together, 0.75 are left, 1 was asked for", Why(new HostPolicy { TotalCpus = 1.5 }, new HostUse(1, 0, 750)));
         var small = new RunLimits { MemoryBytes = 128L << 20, Cpus = 0.5, Pids = 64, DiskBytes = 128L << 20 };
         Assert.Equal("rule memory: allows 128 MiB of memory, 256 MiB were asked for", Why(new HostPolicy { Most = small }));
-        Assert.Equal("rule cpus: allows 0.5 cores, 1 were asked for", Why(new HostPolicy { Most = small with { MemoryBytes = 1L << 30 } }));
+        Assert.Equal("rule cpus: allows 0.5 cores, 1 was asked for", Why(new HostPolicy { Most = small with { MemoryBytes = 1L << 30 } }));
         Assert.Equal("rule pids: allows 64 processes, 128 were asked for", Why(new HostPolicy { Most = small with { MemoryBytes = 1L << 30, Cpus = 2 } }));
         Assert.Equal("rule disk: allows 128 MiB of disk, 256 MiB were asked for", Why(new HostPolicy { Most = small with { MemoryBytes = 1L << 30, Cpus = 2, Pids = 1024 } }));
         Assert.Equal("rule programs: runs 1 program already, its limit", Why(new HostPolicy { Programs = 1 }, new HostUse(1, 0, 0)));
