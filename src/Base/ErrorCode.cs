@@ -446,7 +446,7 @@ public enum ErrorCode
     LanguageUnknown = 6002,
 
     /// <summary>The folder holds no file that tells its language.</summary>
-    [ErrorInfo(ExitCode.Failed, "The folder holds no file that tells its language.", "Add the entry file of a language: bot.py for py3, bot.js for nodejs.")]
+    [ErrorInfo(ExitCode.Failed, "The folder holds no file that tells its language.", "Add the entry file of a language (bot.py for py3, bot.js for nodejs), or say what runs: --run \"python3 main.py\".")]
     LanguageNotDetected = 6003,
 
     /// <summary>The folder holds the entry files of several languages.</summary>
@@ -620,6 +620,10 @@ public enum ErrorCode
     /// <summary>A program has no such version.</summary>
     [ErrorInfo(ExitCode.NotFound, "A program has no such version.", "See its versions: pc history.")]
     ProgramVersionUnknown = 6152,
+
+    /// <summary>A program was stopped, or deployed again, while a deploy or update of it was under way.</summary>
+    [ErrorInfo(ExitCode.Failed, "A program was stopped, or deployed again, while a deploy or update of it was under way; that is left as it is.", "See what runs: pc list.")]
+    StoppedMeanwhile = 6153,
 
     // -- 6170 data of programs --------------------------------------------------------------------------------
     /// <summary>A program's data folder could not be made ready on its host.</summary>

@@ -98,7 +98,7 @@ public sealed record MemberInfo(string PeerId, string Name, string Role, string 
 /// FormerKeyHolders: who left or was removed and can open the bundle; null when nobody. Runs: where it ran lately, the newest last; null when nowhere yet.
 /// Schedule: when it is started and what of that is next and over; null when it runs all the time.
 /// Alone: whether its host goes on without a majority of its guardians, so that another may run it too; AloneSince: since when, null when that is not known.
-/// Guardians: who votes on where it runs. Conflicts: data that a newer version did not take over, told within the last week; null when there is none.
+/// Guardians: who votes on where it runs. Conflicts: data that a newer version did not take over, told within the last two days; null when there is none.
 /// </summary>
 public sealed record ProgramInfo(
     string Name, string Hash, string Language, string Owner, string? Host, string State, string? Detail, int Restarts, DateTimeOffset Deployed, IReadOnlyList<string>? FormerKeyHolders = null,

@@ -39,7 +39,7 @@ internal sealed class VersionService(SwarmRegistry swarms, ProgramService progra
     }
 
     /// <summary>Lets a new version of a program take over, and goes back when it is not up.</summary>
-    /// <exception cref="PcException"><see cref="ErrorCode.UpdateRolledBack"/>, or what a deploy throws; the version before runs then.</exception>
+    /// <exception cref="PcException"><see cref="ErrorCode.UpdateRolledBack"/>, or what a deploy throws; the version before runs then. <see cref="ErrorCode.StoppedMeanwhile"/>: what somebody did meanwhile is left as it is.</exception>
     public async Task<UpdateReply> UpdateAsync(string swarmName, string programName, DeployRequest request, Func<string, Task> step, CancellationToken cancellationToken)
     {
         var (swarm, before) = RequireOwn(swarmName, programName, liveOnly: true);
@@ -74,7 +74,7 @@ internal sealed class VersionService(SwarmRegistry swarms, ProgramService progra
         {
             // Whoever stopped the program, or deployed another version, while this one was watched wants that: going back would undo it.
             if (!tried.Stopped) await programs.StopAsync(swarm.Name, tried.Id.ToString(), CancellationToken.None);
-            throw new PcException(ErrorCode.UpdateRolledBack, $"{before.Deployed.Name} was stopped, or deployed again, while its new version was watched; that is left as it is", "See what runs: pc list.");
+            throw new PcException(ErrorCode.StoppedMeanwhile, $"{before.Deployed.Name} was stopped, or deployed again, while its new version was watched; that is left as it is");
         }
         if (trial.Up || (trial.Finished && replaced.Finished))
         {

@@ -11,7 +11,7 @@ namespace PeoplesCloud.Daemon.Local;
 internal sealed class NodeViews(SwarmRegistry swarms, Libp2pHost host, ProgramLocator locator, Func<SwarmId, PresenceInfo> own, TimeProvider time)
 {
     /// <summary>How long pc list says that data was kept apart; pc history and pc data list say it as long as there is something to say.</summary>
-    private static readonly TimeSpan ConflictsShown = TimeSpan.FromDays(7);
+    private static readonly TimeSpan ConflictsShown = TimeSpan.FromDays(2);
 
     /// <summary>The swarms of this node, or the one that is named.</summary>
     public ListReply List(string? swarm) =>

@@ -200,6 +200,8 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
             // The point of no return: the entry is written, so the deploy ends with a started program or with ProgramStopped.
             if (!attempt.Beside) await StopReplacedAsync(attempt, host);
             if (await TryStartAsync(attempt, program, host)) return (program, host);
+            // Somebody does not want it any more: neither the next host nor, after an update, the version before is to run.
+            if (attempt.Swarm.State.Programs[program.Id].Stopped) throw new PcException(ErrorCode.StoppedMeanwhile, $"{attempt.Name} was stopped while {attempt.NameOf(host)} started it");
         }
         await RecordStopAsync(attempt.Swarm, program!.Id);
         throw new PcException(ErrorCode.StartFailed, $"no host could start {attempt.Name}: {string.Join("; ", attempt.Failures.Select(failure => $"{attempt.NameOf(failure.Key)}: {failure.Value}"))}");

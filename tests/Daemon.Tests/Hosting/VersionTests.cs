@@ -65,14 +65,14 @@ public sealed class VersionTests
         var updating = UpdateAsync(oak, better);
         await LiveAsync(oak, versions: 2);
         await oak.StopProgramAsync("friends", "bot");
-        Assert.Contains("was stopped, or deployed again", (await Assert.ThrowsAsync<ApiException>(() => updating)).Reply.Message, StringComparison.Ordinal);
+        Assert.Equal($"PC{(int)ErrorCode.StoppedMeanwhile}", (await Assert.ThrowsAsync<ApiException>(() => updating)).Reply.Code);
         Assert.All(oak.Node.Swarms.Require("friends").State.Programs.Values, program => Assert.True(program.Stopped));
 
         await oak.DeployAsync("friends", good.Path, "bot");
         updating = UpdateAsync(oak, better);
         await LiveAsync(oak, versions: 4);
         await oak.DeployAsync("friends", good.Path, "bot");
-        Assert.Contains("was stopped, or deployed again", (await Assert.ThrowsAsync<ApiException>(() => updating)).Reply.Message, StringComparison.Ordinal);
+        Assert.Equal($"PC{(int)ErrorCode.StoppedMeanwhile}", (await Assert.ThrowsAsync<ApiException>(() => updating)).Reply.Code);
         Assert.Equal(5, oak.Node.Swarms.Require("friends").State.Programs.Count);
         Assert.False(oak.Node.Swarms.Require("friends").State.Programs.Values.MaxBy(program => program.DeployedAt)!.Stopped);
         await oak.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running" }]);

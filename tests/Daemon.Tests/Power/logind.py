@@ -110,18 +110,22 @@ for one in (bus, other):
     one.call("Hello")
 bus.call("RequestName", "org.freedesktop.login1", flags=0)
 print("ready", flush=True)
-held, caller = {}, None
+held, caller, words = {}, None, b""
 while True:
     ready, _, _ = select.select([sys.stdin, bus.socket, other.socket, *held], [], [])
     for one in ready:
         if one is sys.stdin:
-            word = sys.stdin.readline().strip()
-            if not word:
+            # Not by readline: what it reads ahead, select never tells of.
+            said = os.read(sys.stdin.fileno(), 4096)
+            if not said:
                 sys.exit()
-            if word == "forged":
-                other.tell(1, to=caller)
-            else:
-                bus.tell(word == "sleep")
+            words += said
+            *whole, words = words.split(b"\n")
+            for word in whole:
+                if word == b"forged":
+                    other.tell(1, to=caller)
+                else:
+                    bus.tell(word == b"sleep")
         elif one is other.socket:
             other.socket.recv(65536)
         elif one is bus.socket:

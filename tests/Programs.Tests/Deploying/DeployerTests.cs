@@ -186,6 +186,23 @@ public sealed class DeployerTests : IAsyncDisposable
         Assert.Equal((result.Program.Id, result.Host), (live.Id, live.Host!.Value));
     }
 
+    // Goal: who stops a program while it is started has the last word. Method: it is stopped as the first host begins, which then fails.
+    [Fact]
+    public async Task What_is_stopped_while_it_is_started_is_not_started_elsewhere()
+    {
+        var asked = 0;
+        _elm.Failure = _fir.Failure = _ =>
+        {
+            asked++;
+            _owner.AppendAsync(new ProgramStopped(_owner.State.Programs.Keys.Single()), Token).AsTask().GetAwaiter().GetResult();
+            return new InvalidOperationException("was stopped");
+        };
+        _swarm.Add("elm", _elm);
+        _swarm.Add("fir", _fir);
+        await Refused.WithAsync(ErrorCode.StoppedMeanwhile, "hello was stopped while ", () => DeployAsync());
+        Assert.Equal(1, asked);
+    }
+
     [Fact]
     public async Task When_no_host_can_start_it_nothing_is_left_behind()
     {
