@@ -50,7 +50,7 @@ public sealed class HostPolicyTests
         Assert.Equal("rule runtimes: runs programs in docker only", Of(new HostPolicy { Runtimes = ["docker"] }));
         Assert.Equal("rule sessions: runs 3 sessions already, its limit", Of(new HostPolicy { Sessions = 3 }));
         Assert.Equal("rule total_memory: gives programs 512 MiB of memory together, 212 MiB are left, 256 MiB were asked for", Of(new HostPolicy { TotalMemoryBytes = 512L << 20 }, HostUse.None.Beside(300L << 20, 0.1)));
-        Assert.Equal("rule total_cpus: gives programs 1.5 cores together, 0.75 are left, 1 were asked for", Of(new HostPolicy { TotalCpus = 1.5 }, new HostUse(1, 0, 500).Beside(0, 0.25)));
+        Assert.Equal("rule total_cpus: gives programs 1.5 cores together, 0.75 are left, 1 was asked for", Of(new HostPolicy { TotalCpus = 1.5 }, new HostUse(1, 0, 500).Beside(0, 0.25)));
 
         var limits = new HostPolicy { Most = new RunLimits { MemoryBytes = 128L << 20, Cpus = 0.5, Pids = 64, DiskBytes = 1L << 30 } }.LimitsOf(new RunLimits { MemoryBytes = 256L << 20, Cpus = 0.25, Pids = 128, DiskBytes = 256L << 20 });
         Assert.Equal((128L << 20, 0.25, 64, 256L << 20), (limits.MemoryBytes, limits.Cpus, limits.Pids, limits.DiskBytes));
