@@ -36,7 +36,7 @@ public sealed record SessionLimits
     /// <summary>Sessions that start at the same time. Default 8: more gain nothing, starting is the processor's work.</summary>
     public int Starting { get; init; } = 8;
 
-    /// <summary>Sessions at a time. Default 512: some 2 MiB each besides what they use themselves.</summary>
+    /// <summary>Sessions at a time. Default 512: some 4 MiB each, 2 of them the kernel's, besides what they use themselves.</summary>
     public int Sessions { get; init; } = 512;
 
     /// <summary>Sessions that ended and are remembered, for status. Default 4,096; the oldest goes first.</summary>

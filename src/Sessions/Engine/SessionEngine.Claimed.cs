@@ -8,7 +8,7 @@ namespace PeoplesCloud.Sessions.Engine;
 // saves the others from starting what will not be wanted; it ends with a node that dies, and the next one takes it.
 public sealed partial class SessionEngine
 {
-    // An answer that is older than this was published before the request that we heard: its sender has asked again.
+    // An answer that is older by this than the request that we heard was published before it: its sender has asked again.
     private static readonly TimeSpan SurelyEarlier = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan AgainPatience = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Overtaking = TimeSpan.FromMilliseconds(300);
@@ -191,12 +191,23 @@ public sealed partial class SessionEngine
                 Remove(work);
                 _answers.Add(ended.Key, ended.Answer, byUs: false, _now);
                 Learn(ended.Key, ended.Answer.Span);
-                if (ended.Age >= SurelyEarlier) AnswerAgain(ended.Key, new Remembered(ended.Answer, ByUs: false, _now - ended.Age));
+                // A request may have waited here for longer than that, while another node answered it.
+                if (ended.Age >= SurelyEarlier + (_now - work.Since)) AnswerAgain(ended.Key, new Remembered(ended.Answer, ByUs: false, _now - ended.Age));
                 break;
             default:
                 Remove(work);
                 break;
         }
+    }
+
+    // What only this host cannot do another may: its claim ends, and whoever is next takes it. Who fails a second time says so.
+    private bool LeaveToOthers(Work work, ErrorCode code)
+    {
+        if (work.HasFailed || code is not (ErrorCode.SandboxFailed or ErrorCode.SandboxNetworkFailed or ErrorCode.SessionNoPort)) return false;
+        work.HasFailed = true;
+        work.Phase = Phase.Waiting;
+        SetDue(work, _now + _options.ClaimLife + ClaimMargin + _options.Step);
+        return true;
     }
 
     private void Commit(Work work)

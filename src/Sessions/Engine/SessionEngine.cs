@@ -270,6 +270,7 @@ public sealed partial class SessionEngine
                 return;
             }
         }
+        if (what is Work failedHere && LeaveToOthers(failedHere, failed.Error.Code)) return;
         what.Answer = SessionAnswer.Error(_self, what.Request.Key.Id, failed.Error);
         if (what is Work work) Commit(work);
         else OrderFailed((Order)what, mayGoElsewhere: failed.Error.Code is not ErrorCode.SessionScriptRefused);
@@ -374,6 +375,9 @@ public sealed partial class SessionEngine
     {
         /// <summary>Whether it was answered before and the answer is to be published again.</summary>
         public bool IsRepeat { get; set; }
+
+        /// <summary>Whether this node has tried to start it and could not.</summary>
+        public bool HasFailed { get; set; }
 
         /// <summary>Whether its answer was sent to the Redis at least once.</summary>
         public bool IsSent { get; set; }

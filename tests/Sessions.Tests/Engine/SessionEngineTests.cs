@@ -245,6 +245,40 @@ public sealed class SessionEngineTests
     }
 
     [Fact]
+    public void An_answer_that_was_given_while_the_request_waited_here_is_not_given_again_and_an_older_one_is()
+    {
+        foreach (var (waited, age, isAgain) in new[] { (30.0, 20.0, false), (30.0, 0.1, false), (1.0, 60.0, true) })
+        {
+            var engine = new SessionEngine(SessionNames.CloudId([1, 2, 3, 4, 5, 6]), new SessionEngineOptions { Agreement = SessionAgreement.Claimed }, () => "aa");
+            var key = new RequestKey(SessionVerb.Create, "a1");
+            IReadOnlyList<SessionEffect> Handle(SessionInput? input, double seconds) => engine.Handle(input, new SessionMoment(TimeSpan.FromSeconds(seconds), 1e9 + seconds));
+            Handle(new SessionInput.Tick(0, 0, null), 0);
+            var claim = Handle(new SessionInput.RequestHeard(key.Verb, SessionRequestReader.Read(key.Verb, """{"id": "a1", "script": "true"}"""u8), PublishedHere: false), 0);
+            Assert.Contains(claim, effect => effect is SessionEffect.Claim { Again: false });
+            Handle(new SessionInput.ClaimEnded(key, ClaimOutcome.Answered, """{"cloud": "bb", "id": "cc"}"""u8.ToArray(), TimeSpan.FromSeconds(age)), waited);
+            var later = Handle(null, waited + 2);
+            Assert.Equal(isAgain, later.Any(effect => effect is SessionEffect.Claim { Again: true }));
+        }
+    }
+
+    [Fact]
+    public void What_one_host_cannot_start_another_does_and_what_none_can_is_an_error_in_time()
+    {
+        var world = new SessionWorld(seed: 4, nodes: 3, SessionAgreement.Claimed);
+        world.Run(Settle);
+        world.Nodes[0].Load = 0; // ranks lowest
+        world.Nodes[0].Fault = new PcException(ErrorCode.SandboxNetworkFailed, "no device");
+        world.Run(Settle);
+        Assert.NotEqual(world.Nodes[0].Cloud, world.AnswerTo(Done(world, world.Create("a1"))).GetProperty("cloud").GetString());
+        Assert.True(world.Nodes[0].Starts > 0);
+
+        foreach (var node in world.Nodes) node.Fault = world.Nodes[0].Fault;
+        var asked = world.Now;
+        Assert.Equal($"PC{(int)ErrorCode.SandboxNetworkFailed}", world.AnswerTo(Done(world, world.Create("a2"))).GetProperty("error").GetProperty("code").GetString());
+        Assert.True(world.Answers[^1].At - asked < TimeSpan.FromSeconds(2), $"after {world.Answers[^1].At - asked}");
+    }
+
+    [Fact]
     public void A_session_of_an_earlier_life_is_told_as_it_is()
     {
         var world = World(SessionAgreement.Claimed);

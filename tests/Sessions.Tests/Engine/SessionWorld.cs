@@ -233,6 +233,11 @@ internal sealed class SessionWorld
             Feed(node, new SessionInput.StartFailed(session, new PcException(ErrorCode.HostRefuses, "rule sessions: runs as many as it may")));
             return;
         }
+        if (node.Fault is { } fault)
+        {
+            Feed(node, new SessionInput.StartFailed(session, fault));
+            return;
+        }
         node.Running.Add(session);
         Feed(node, new SessionInput.Started(session, "host", 20000));
     }
@@ -354,6 +359,9 @@ internal sealed class WorldNode(string cloud, SessionEngine engine, TimeSpan bor
     public double Load { get; set; } = 10;
 
     public PcException? Refusal { get; set; }
+
+    /// <summary>Why it can start no session, although it takes them.</summary>
+    public PcException? Fault { get; set; }
 
     /// <summary>Whether it reaches the Redis.</summary>
     public bool IsConnected { get; set; } = true;
