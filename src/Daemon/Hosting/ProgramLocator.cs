@@ -27,15 +27,20 @@ internal sealed class ProgramLocator(SwarmRegistry swarms, LeaseService leases)
     }
 
     /// <summary>Who says that it runs a program now, and how, by the highest epoch; null when nobody who is awake does. This node is not asked.</summary>
-    public static (PeerId Host, RunningProgram Running)? RunningOf(LocalSwarm swarm, EntryHash program)
+    public static (PeerId Host, RunningProgram Running)? RunningOf(LocalSwarm swarm, EntryHash program) => HighestOf(
+        from told in swarm.Presence
+        where told.Value is { Liveness: not Liveness.Asleep, Record.Info.Leaving: false } && swarm.State.Find(told.Key) is not null
+        select (told.Key, told.Value.Record!.Info), program);
+
+    /// <summary>Of hosts and what they say, who runs a program under the highest epoch: a host that does not know yet that it lost its lease says so too.</summary>
+    internal static (PeerId Host, RunningProgram Running)? HighestOf(IEnumerable<(PeerId Host, PresenceInfo Info)> hosts, EntryHash program)
     {
         (PeerId Host, RunningProgram Running)? best = null;
-        foreach (var (peer, view) in swarm.Presence)
+        foreach (var (host, info) in hosts)
         {
-            if (view is not { Liveness: not Liveness.Asleep, Record.Info: { Leaving: false } info } || swarm.State.Find(peer) is null) continue;
             foreach (var running in info.Running)
             {
-                if (running.Program == program && running.Epoch > (best?.Running.Epoch ?? 0)) best = (peer, running);
+                if (running.Program == program && running.Epoch > (best?.Running.Epoch ?? 0)) best = (host, running);
             }
         }
         return best;
