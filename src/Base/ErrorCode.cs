@@ -492,7 +492,7 @@ public enum ErrorCode
     NameTaken = 6021,
 
     /// <summary>No host could start the program.</summary>
-    [ErrorInfo(ExitCode.Failed, "No host could start the program.", "Read each host's reason in the message; pc doctor on the host shows what is missing there.")]
+    [ErrorInfo(ExitCode.Failed, "No host could start the program.", "Read each host's reason in the message; where it is the host's, pc doctor there shows what is missing.")]
     StartFailed = 6022,
 
     /// <summary>The named host is no member of the swarm.</summary>

@@ -90,6 +90,14 @@ public sealed class CommandLineTests
     public void The_words_of_deploy_mean_what_is_there(string words, string? swarm, string path, string? language) =>
         Assert.Equal((swarm, path, language), DeployCommand.Split(words.Split(' '), name => name == "bot"));
 
+    [Theory]
+    [InlineData("", null, "")]
+    [InlineData("friends", "friends", "")]
+    [InlineData("bot", null, "bot")]
+    [InlineData("friends bot", "friends", "bot")]
+    public void An_image_needs_no_folder(string words, string? swarm, string path) =>
+        Assert.Equal((swarm, path, null), DeployCommand.Split(words.Split(' ', StringSplitOptions.RemoveEmptyEntries), name => name == "bot", isImage: true));
+
     private static IEnumerable<Command> Commands(Command command) => command.Subcommands.SelectMany(Commands).Prepend(command);
 
     private static string Page(Command command)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Daemon.Api;
 
@@ -10,9 +11,9 @@ internal static class DeployCommand
 {
     private static readonly Argument<string[]> WordsGiven = new("words")
     {
-        Description = "The swarm (may be left out when this node is in one only), the program's folder or its only file, and its language when it cannot be detected.",
-        HelpName = "[SWARM] PATH [LANGUAGE]",
-        Arity = new ArgumentArity(1, 3),
+        Description = "The swarm (may be left out when this node is in one only), the program's folder or its only file (none with --image), and its language when it cannot be detected.",
+        HelpName = "[SWARM] [PATH] [LANGUAGE]",
+        Arity = new ArgumentArity(0, 3),
     };
 
     private static readonly Option<string?> Name = new("--name", "-n") { Description = "What the program is called. Default: the folder's name.", HelpName = "NAME" };
@@ -58,6 +59,7 @@ internal static class DeployCommand
                 ("pc deploy friends ./my-bot py3 --host elm", "Run it on the member elm, as Python 3."),
                 ("pc deploy friends ./my-bot --env TOKEN=- --env-file .env", "With secrets: one is asked for, others are in a file."),
                 ("pc deploy friends ./backup --schedule \"30 3 * * *\"", "Run it every night at 03:30 UTC, on one of the hosts."),
+                ("pc deploy friends --image redis:7 --port 6379", "Run an image and nothing else, on a host with Docker."),
                 ("pc deploy friends ./web --port web=8080/http --memory 512MiB", "Run a web program with more memory."),
             ],
         };
@@ -79,11 +81,14 @@ internal static class DeployCommand
 
     /// <summary>What is to be deployed: a folder and the options' values.</summary>
     public static DeployRequest RequestOf(Invocation invocation, string path, string? language, string? name) =>
-        new(Path.GetFullPath(path), language, name, invocation.Value(Host), SettingsOf(invocation), SecretValues.Of(invocation));
+        new(path.Length == 0 ? "" : Path.GetFullPath(path), language, name, invocation.Value(Host), SettingsOf(invocation), SecretValues.Of(invocation));
 
-    /// <summary>What the words mean: SWARM PATH LANGUAGE, SWARM PATH, PATH LANGUAGE or PATH.</summary>
-    public static (string? Swarm, string Path, string? Language) Split(string[] words, Func<string, bool> exists) => words switch
+    /// <summary>What the words mean: SWARM PATH LANGUAGE, SWARM PATH, PATH LANGUAGE or PATH; of an image also SWARM, or nothing.</summary>
+    public static (string? Swarm, string Path, string? Language) Split(string[] words, Func<string, bool> exists, bool isImage = false) => words switch
     {
+        [] => (null, "", null),
+        // An image needs no files: one word is a path then only if it is there.
+        [var swarm] when isImage && !exists(swarm) => (swarm, "", null),
         [var path] => (null, path, null),
         // Two words name a swarm and a path, unless only the first is there on disk.
         [var path, var language] when exists(path) && !exists(language) && !language.Contains('/', StringComparison.Ordinal) => (null, path, language),
@@ -95,7 +100,10 @@ internal static class DeployCommand
     {
         var json = LocalApiJson.Default;
         var terminal = invocation.Terminal;
-        var (named, path, language) = Split(invocation.Value(WordsGiven), Path.Exists);
+        var words = invocation.Value(WordsGiven) ?? [];
+        var isImage = Settings.Any(setting => setting.Key == "image" && invocation.Value(setting.Option) is { Length: > 0 });
+        if (words.Length == 0 && !isImage) throw new PcException(ErrorCode.Usage, "name the folder or the file to run", "pc deploy ./my-bot");
+        var (named, path, language) = Split(words, Path.Exists, isImage);
         var swarm = invocation.SwarmOr(named);
         var request = RequestOf(invocation, path, language, invocation.Value(Name));
         var events = invocation.Client.PostForEvents(Invocation.SwarmPath(swarm, "deploy"), request, json.DeployRequest, json.EventDeployReply);

@@ -129,7 +129,7 @@ public sealed record PeerInfo(
 public sealed record PairInfo(string From, string To, string Route, string? Relay, double? RoundTripMs, string? Why);
 
 /// <summary>
-/// POST /v1/swarms/{swarm}/deploy. Path is absolute. Language null is detected; Host names a member, null chooses by rank. Settings: by the keys
+/// POST /v1/swarms/{swarm}/deploy. Path is absolute; empty for the image that Settings name and no files. Language null is detected; Host names a member, null chooses by rank. Settings: by the keys
 /// of pc.toml (docs/layouts/manifest.md), environment variables as env.NAME; they win over the file. Secrets: secret environment variables, kept
 /// for later deploys of this name too.
 /// </summary>

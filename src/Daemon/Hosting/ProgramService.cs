@@ -100,9 +100,11 @@ internal sealed class ProgramService : IAsyncDisposable
     /// <summary>What a request wants deployed, and the single file that is staged for it, which is disposed after the deploy.</summary>
     public (DeployOrder Order, SingleFile? File) Read(LocalSwarm swarm, DeployRequest request)
     {
-        if (!Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
+        var image = request.Settings?.GetValueOrDefault("image") is [var named] ? named : null;
+        var isImageOnly = image is not null && (request.Path.Length == 0 || (Directory.Exists(request.Path) && !Directory.EnumerateFileSystemEntries(request.Path).Any()));
+        if (!isImageOnly && !Path.IsPathRooted(request.Path)) throw new PcException(ErrorCode.BadRequest, "path is no absolute path");
         PeerId? host = request.Host is null ? null : Membership.FindMember(swarm.State, request.Host).Peer;
-        var file = SingleFile.Stage(request.Path, BundleLimits.Default);
+        var file = isImageOnly ? SingleFile.OfImage(image!) : SingleFile.Stage(request.Path, BundleLimits.Default);
         try
         {
             var order = OrderReader.Read(file?.Folder ?? request.Path, request.Settings, request.Language, request.Name ?? file?.Name, host);

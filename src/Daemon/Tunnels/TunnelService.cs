@@ -98,7 +98,8 @@ internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         void Judge(LocalSwarm changed)
         {
-            if (MayNot(changed, peer, request, datagrams) is not { } why) return;
+            // One that a newer version took over from ends when what was asked is answered, and its connections with it.
+            if (MayNot(changed, peer, request, datagrams, isOpen: true) is not { } why) return;
             TunnelLog.Cut(logger, peer, why);
             stop.Cancel();
         }
@@ -114,14 +115,18 @@ internal sealed class TunnelService(SwarmRegistry swarms, ProgramHost programs, 
         }
     }
 
-    private static string? MayNot(LocalSwarm swarm, PeerId peer, TunnelRequest request, bool datagrams)
+    private static string? MayNot(LocalSwarm swarm, PeerId peer, TunnelRequest request, bool datagrams, bool isOpen = false)
     {
         var state = swarm.State;
         if (swarm.Me is null) return "this node is no member any more";
-        if (!state.Programs.TryGetValue(request.Program, out var program) || program.Stopped) return "the program was stopped";
+        if (!state.Programs.TryGetValue(request.Program, out var program) || (program.Stopped && !(isOpen && IsTakenOver(state, program)))) return "the program was stopped";
         if (!TunnelRights.MayOpen(state, peer, program)) return "it may not connect to the program";
         return TunnelRights.PortOf(program, request.Port, datagrams) is null ? "the program does not name the port" : null;
     }
+
+    // By an update: the newer version ran before this one was stopped.
+    private static bool IsTakenOver(SwarmState state, SwarmProgram older) =>
+        state.Programs.Values.Any(newer => newer.Deployed.Replaces == older.Id && !newer.Stopped && newer.Runs.Count > 0);
 
     private async Task<(T? Connection, TunnelStatus Status, string Why)> ConnectAsync<T>(TunnelRequest request, Func<TunnelRequest, CancellationToken, Task<T?>> connect, CancellationToken cancellationToken)
         where T : class

@@ -64,7 +64,7 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         report(new DeployProgress(DeployStep.Asked, $"{offers.Count(offer => offer.Offer is { Hosts: true })} of {offers.Count} members host"));
 
         // 4. Choose.
-        var placement = Choose(offers, language, order.Host);
+        var placement = Choose(offers, language, order.Host, replaced is [var live] ? swarm.HolderOf(live) : null);
         if (placement.Order.Count == 0) throw NoHost(swarm.State, language, placement.Candidates);
 
         // 5. Record, 6. start; with the next candidate when a host fails to start it.
@@ -166,9 +166,9 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
     private static HostOffer Judged(ProgramAsk ask, HostOffer offer) =>
         ask.Manifest.Schedule is null || offer.Schedules ? offer : offer with { Refusal = offer.Refusal ?? "its version starts no programs by a schedule" };
 
-    private PlacementResult Choose(IReadOnlyList<CandidateOffer> offers, Language language, PeerId? named)
+    private PlacementResult Choose(IReadOnlyList<CandidateOffer> offers, Language language, PeerId? named, PeerId? present)
     {
-        lock (_randomLock) return Placement.Choose(offers, language.Name, named, random);
+        lock (_randomLock) return Placement.Choose(offers, language.Name, named, random, present);
     }
 
     private static PcException NoHost(SwarmState state, Language language, IReadOnlyList<JudgedCandidate> candidates) => new(
@@ -204,8 +204,12 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
             if (attempt.Swarm.State.Programs[program.Id].Stopped) throw new PcException(ErrorCode.StoppedMeanwhile, $"{attempt.Name} was stopped while {attempt.NameOf(host)} started it");
         }
         await RecordStopAsync(attempt.Swarm, program!.Id);
-        throw new PcException(ErrorCode.StartFailed, $"no host could start {attempt.Name}: {string.Join("; ", attempt.Failures.Select(failure => $"{attempt.NameOf(failure.Key)}: {failure.Value}"))}");
+        throw new PcException(ErrorCode.StartFailed, $"no host could start {attempt.Name}: {string.Join("; ", attempt.Failures.Select(failure => $"{attempt.NameOf(failure.Key)}: {failure.Value}"))}", HintOf(attempt));
     }
+
+    // What its own Dockerfile said is nothing that the host lacks.
+    private static string? HintOf(Attempt attempt) =>
+        attempt.Failures.Count > 0 && attempt.Failures.Values.All(failure => failure.Contains("Dockerfile could not be built", StringComparison.Ordinal)) ? "correct the Dockerfile by what its step said, then deploy again" : null;
 
     private static async Task<ProgramSpec> RecordAsync(Attempt attempt, PeerId host, CancellationToken cancellationToken)
     {

@@ -40,6 +40,7 @@ internal sealed class HostedProgram : IDisposable
     private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _still = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Task> _work = [];
+    private readonly ConcurrentDictionary<MeteredStream, bool> _open = [];
     private readonly ConcurrentQueue<(EntryHash Entry, TaskCompletionSource Done)> _restartsAsked = new();
     private readonly List<TaskCompletionSource> _restartsBegun = []; // used by the loop only
     private (EntryHash? Entry, Task Done) _restart = (null, Task.CompletedTask);
@@ -48,6 +49,7 @@ internal sealed class HostedProgram : IDisposable
     private IRun? _run;
     private Task _freezing = Task.CompletedTask;
     private long _runBegan;
+    private long _passed; // when bytes went through one of its ports last
     private long _until; // ticks since boot, 0 while nothing was said
     private IProgramDataRun? _data;
     private Task<ulong>? _lease; // asked for, and not waited for yet
@@ -226,7 +228,13 @@ internal sealed class HostedProgram : IDisposable
 
     /// <summary>Connects to a port of its process, see <see cref="IRun.ConnectAsync"/>; null when none runs now.</summary>
     public async Task<Stream?> ConnectAsync(int port, CancellationToken cancellationToken) =>
-        _run is { Exited.IsCompleted: false } run ? new MeteredStream(await run.ConnectAsync(port, cancellationToken), Meter) : null;
+        _run is { Exited.IsCompleted: false } run ? Open(await run.ConnectAsync(port, cancellationToken)) : null;
+
+    /// <summary>Whether somebody waits for an answer of one of its ports, or may have asked something that is on its way: a connection is open, and something passed a moment ago.</summary>
+    /// <param name="quiet">How long a moment is.</param>
+    /// <param name="since">From when on it is counted, at the earliest.</param>
+    public bool IsAsked(TimeSpan quiet, long since) =>
+        Current is not null && !_open.IsEmpty && (_open.Keys.Any(connection => connection.IsAsked) || _time.GetElapsedTime(Math.Max(since, Interlocked.Read(ref _passed))) < quiet);
 
     /// <summary>Opens a way for datagrams to a port of its process, see <see cref="IRun.OpenDatagramsAsync"/>; null when none runs now.</summary>
     public async Task<IDatagramChannel?> OpenDatagramsAsync(int port, CancellationToken cancellationToken) => Current is { } run ? new MeteredDatagrams(await run.OpenDatagramsAsync(port, cancellationToken), Meter) : null;
@@ -241,6 +249,13 @@ internal sealed class HostedProgram : IDisposable
             _disposed = true;
             _stopping.Dispose();
         }
+    }
+
+    private MeteredStream Open(Stream connection)
+    {
+        var open = new MeteredStream(connection, Meter, () => Interlocked.Exchange(ref _passed, _time.GetTimestamp()), closed => _open.TryRemove(closed, out _));
+        _open[open] = true;
+        return open;
     }
 
     private async Task RunAsync()

@@ -4,8 +4,17 @@ using PeoplesCloud.Runtimes.Ports;
 namespace PeoplesCloud.Programs.Hosting;
 
 /// <summary>A connection to a program's port whose bytes are counted, both ways.</summary>
-internal sealed class MeteredStream(Stream connection, RunMeter meter) : Stream, IHalfClosable
+/// <param name="connection">The connection.</param>
+/// <param name="meter">Counts them.</param>
+/// <param name="passed">Called when bytes pass, either way.</param>
+/// <param name="closed">Called when it is disposed of; maybe more than once.</param>
+internal sealed class MeteredStream(Stream connection, RunMeter meter, Action passed, Action<MeteredStream> closed) : Stream, IHalfClosable
 {
+    private volatile bool _isAsked = true;
+
+    /// <summary>Whether somebody seems to wait for an answer: the last bytes went to the program, or none went at all yet.</summary>
+    public bool IsAsked => _isAsked;
+
     /// <inheritdoc/>
     public override bool CanRead => true;
 
@@ -46,6 +55,7 @@ internal sealed class MeteredStream(Stream connection, RunMeter meter) : Stream,
     /// <inheritdoc/>
     public override void Write(ReadOnlySpan<byte> buffer)
     {
+        Asked();
         connection.Write(buffer);
         meter.Transferred(buffer.Length);
     }
@@ -56,6 +66,7 @@ internal sealed class MeteredStream(Stream connection, RunMeter meter) : Stream,
     /// <inheritdoc/>
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        Asked();
         await connection.WriteAsync(buffer, cancellationToken);
         meter.Transferred(buffer.Length);
     }
@@ -75,6 +86,7 @@ internal sealed class MeteredStream(Stream connection, RunMeter meter) : Stream,
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
+        closed(this);
         await connection.DisposeAsync();
         await base.DisposeAsync();
     }
@@ -82,12 +94,21 @@ internal sealed class MeteredStream(Stream connection, RunMeter meter) : Stream,
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
+        closed(this);
         if (disposing) connection.Dispose();
         base.Dispose(disposing);
     }
 
+    private void Asked()
+    {
+        _isAsked = true;
+        passed();
+    }
+
     private int Counted(int bytes)
     {
+        _isAsked = false;
+        passed();
         meter.Transferred(bytes);
         return bytes;
     }

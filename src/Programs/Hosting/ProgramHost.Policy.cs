@@ -35,8 +35,9 @@ public sealed partial class ProgramHost
         var question = new PolicyQuestion(asker, _options.IsAdmin(ask.Swarm, asker), asker == _self, ask.Language, RuntimeOf(ask.Language, ask.Manifest), ask.Limits, TimeSpan.Zero);
         // What a deploy replaces ends before it starts, and what gives way to it too: neither stands in its way.
         var claim = ClaimOf(policy, ask.Swarm, asker);
-        var others = UseWithout(program => (program.Swarm == ask.Swarm && program.Owner == asker && string.Equals(program.Name, ask.Name, StringComparison.Ordinal)) || ClaimOf(policy, program) < claim);
-        return new HostOffer(policy.Hosts, Languages, Rank, TakesNone ?? policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal) { Seals = BundleKey.SealVersion, Schedules = true };
+        bool IsReplaced(ProgramSpec program) => program.Swarm == ask.Swarm && program.Owner == asker && string.Equals(program.Name, ask.Name, StringComparison.Ordinal);
+        var others = UseWithout(program => IsReplaced(program) || ClaimOf(policy, program) < claim);
+        return new HostOffer(policy.Hosts, Languages, RankWithout(IsReplaced), TakesNone ?? policy.Refusal(question, others, _time.GetLocalNow())?.Text ?? Place(ask.Language, ask.Manifest).Refusal) { Seals = BundleKey.SealVersion, Schedules = true };
     }
 
     /// <summary>Why the policy does not let a program run here now; null when it does. A program that runs does not stand in its own way.</summary>

@@ -13,6 +13,7 @@ public sealed record TrialResult(bool Up, string? Why = null, bool Finished = fa
 
 public sealed partial class ProgramHost
 {
+    private static readonly TimeSpan AnswerInterval = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan PortInterval = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Watches a program until its process has run for a time, or is over before; then asks for its ports, which have that time too.</summary>

@@ -97,9 +97,27 @@ public sealed partial class ProgramHost : IAsyncDisposable
     public IReadOnlyList<string> Languages => _options.Hosts ? [.. Language.All.Where(CanRun).Select(language => language.Name)] : [];
 
     /// <summary>This node's rank now.</summary>
-    public double Rank => HostRank.Of(Running, _meter.Read());
+    public double Rank => RankWithout(_ => false);
 
-    private int Running => _programs.Values.Count(program => !program.IsOver);
+    // As it would be without some programs: what they take was measured as part of the load.
+    private double RankWithout(Func<ProgramSpec, bool> left)
+    {
+        var (running, load) = (0, _meter.Read());
+        foreach (var program in _programs.Values.Where(program => !program.IsOver))
+        {
+            if (left(program.Spec)) load = load.Without(LoadOf(program));
+            else running++;
+        }
+        return HostRank.Of(running, load);
+    }
+
+    // Its processor time on average since its process began.
+    private HostLoad LoadOf(HostedProgram program)
+    {
+        if (program.Sample() is not { } sample) return default;
+        var seconds = _time.GetElapsedTime(sample.Began, sample.Timestamp).TotalSeconds;
+        return new HostLoad(seconds > 0 ? 100 * sample.Usage.CpuTime.TotalSeconds / seconds / Environment.ProcessorCount : 0, 100.0 * sample.Usage.MemoryBytes / GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+    }
 
     /// <summary>
     /// Starts a program; completes when its first instruction can run. Starting what runs here already is no error. An older program
@@ -148,9 +166,24 @@ public sealed partial class ProgramHost : IAsyncDisposable
     public async Task<bool> StandStillAsync(EntryHash id, string why)
     {
         if (!_programs.TryGetValue(id, out var program)) return false;
-        var ending = StopAsync(id, why);
+        var ending = StopAnsweredAsync(program, why);
         if (await Task.WhenAny(ending, program.Still) == ending) await ending;
         return true;
+    }
+
+    // What somebody waits for from one of its ports is answered before it ends: whoever asks after this reaches the version that takes over.
+    private Task<bool> StopAnsweredAsync(HostedProgram program, string why)
+    {
+        var began = _time.GetTimestamp();
+        return IsAsked() ? WaitAsync() : StopAsync(program.Spec.Id, why);
+
+        bool IsAsked() => program.EndedFor is null && program.IsAsked(_options.AnswerQuiet, began);
+
+        async Task<bool> WaitAsync()
+        {
+            while (IsAsked() && _time.GetElapsedTime(began) < _options.AnswerPatience) await Task.Delay(AnswerInterval, _time);
+            return await StopAsync(program.Spec.Id, why);
+        }
     }
 
     /// <summary>
@@ -200,7 +233,7 @@ public sealed partial class ProgramHost : IAsyncDisposable
         var ending = new List<Task>();
         foreach (var program in _programs.Values.Where(program => program.Spec.Swarm == state.Id))
         {
-            if (ReasonToEnd(state, program.Spec) is { } why) ending.Add(StopAsync(program.Spec.Id, why));
+            if (ReasonToEnd(state, program.Spec) is { } why) ending.Add(StopAnsweredAsync(program, why));
         }
         foreach (var program in state.Programs.Values)
         {

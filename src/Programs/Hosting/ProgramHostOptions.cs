@@ -18,6 +18,12 @@ public sealed record ProgramHostOptions
     /// <summary>The folder of packages that programs need, absolute. Default: packages/ beside the folder of the programs.</summary>
     public string PackagesFolder { get => field ?? Path.Combine(Path.GetDirectoryName(Folder) ?? Folder, "packages"); init; }
 
+    /// <summary>How long a program that is stopped may take for answers that somebody waits for at its ports, before it is told to end. Default 3 s: a page; less than its lease.</summary>
+    public TimeSpan AnswerPatience { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long nothing passes at the ports of a program before it is told to end, while connections are open: what was asked by who did not know of it yet arrives. Default 1 s: a busy machine and a long way.</summary>
+    public TimeSpan AnswerQuiet { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>Whether this node runs programs at all. Default true; --no-host is false.</summary>
     public bool Hosts { get; init; } = true;
 

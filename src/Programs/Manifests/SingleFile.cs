@@ -4,12 +4,13 @@ using PeoplesCloud.Programs.Deploying;
 
 namespace PeoplesCloud.Programs.Manifests;
 
-/// <summary>A program that is one file: it is copied into a folder of its own, which is deployed and then removed.</summary>
+/// <summary>A program that is one file, or the name of an image: it is written into a folder of its own, which is deployed and then removed.</summary>
 public sealed class SingleFile : IDisposable
 {
     private readonly string _file;
+    private readonly bool _isImage;
 
-    private SingleFile(string folder, string file) => (Folder, _file) = (folder, file);
+    private SingleFile(string folder, string file, bool isImage = false) => (Folder, _file, _isImage) = (folder, file, isImage);
 
     /// <summary>The folder that holds the copy and nothing else.</summary>
     public string Folder { get; }
@@ -41,12 +42,22 @@ public sealed class SingleFile : IDisposable
         }
     }
 
+    /// <summary>A program that is an image and no files: a pc.toml that names it. It is called as the image is, without its registry and tag.</summary>
+    /// <param name="image">The image's reference.</param>
+    public static SingleFile OfImage(string image)
+    {
+        var folder = Directory.CreateTempSubdirectory("pc-file-").FullName;
+        // What a reference may hold is looked at where pc.toml is read; here it must only stay a text.
+        File.WriteAllText(Path.Combine(folder, "pc.toml"), $"image = \"{string.Concat(image.Where(c => !char.IsControl(c) && c is not ('\"' or '\\')))}\"\n");
+        return new SingleFile(folder, image.Split('@')[0].Split('/')[^1].Split(':')[0], isImage: true);
+    }
+
     /// <summary>The order with what starts the file, by its ending: .py and .js by their languages, .sh by a shell, anything else by itself.</summary>
     /// <param name="order">An order for <see cref="Folder"/>.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.LanguageNotDetected"/>: nothing says how it is started.</exception>
     public DeployOrder Started(DeployOrder order)
     {
-        if (order.Manifest.Command is not null) return order;
+        if (_isImage || order.Manifest.Command is not null) return order;
         var file = $"./{_file}";
         IReadOnlyList<string> command = Path.GetExtension(_file) switch
         {

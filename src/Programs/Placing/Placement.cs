@@ -71,24 +71,25 @@ public static class Placement
     /// <param name="language">The program's language.</param>
     /// <param name="named">The host that the person named; null for any.</param>
     /// <param name="random">Rolls for hosts of equal rank; the same seed gives the same choice.</param>
-    public static PlacementResult Choose(IReadOnlyList<CandidateOffer> candidates, string language, PeerId? named, Random random)
+    /// <param name="present">Who runs the version that is replaced; it is preferred by <see cref="HostRank.StayAdvantage"/>. Null when there is none.</param>
+    public static PlacementResult Choose(IReadOnlyList<CandidateOffer> candidates, string language, PeerId? named, Random random, PeerId? present = null)
     {
         var fit = candidates
             .Where(candidate => Hindrance(candidate, language, named) is null)
             // The roll is made in the order of peer ids, so that it does not depend on who answered first.
             .OrderBy(candidate => candidate.Peer)
-            .Select(candidate => (Candidate: candidate, Rank: HostRank.Compared(candidate.Offer!.Rank), Roll: random.Next()))
-            .OrderBy(fit => fit.Rank).ThenBy(fit => fit.Roll).ThenBy(fit => fit.Candidate.Peer)
+            .Select(candidate => (Candidate: candidate, Rank: HostRank.Compared(candidate.Offer!.Rank), Roll: random.Next(), Stays: candidate.Peer == present))
+            .OrderBy(fit => fit.Stays ? fit.Rank - HostRank.StayAdvantage : fit.Rank).ThenByDescending(fit => fit.Stays).ThenBy(fit => fit.Roll).ThenBy(fit => fit.Candidate.Peer)
             .ToList();
         var best = fit.Count > 0 ? fit[0].Candidate : null;
         return new PlacementResult(
             [.. fit.Select(fit => fit.Candidate.Peer)],
-            [.. candidates.Select(candidate => Judge(candidate, language, named, best, fit.Count(other => other.Rank == fit[0].Rank)))]);
+            [.. candidates.Select(candidate => Judge(candidate, language, named, best, fit.Count(other => other.Rank == fit[0].Rank), present))]);
     }
 
-    private static JudgedCandidate Judge(CandidateOffer candidate, string language, PeerId? named, CandidateOffer? best, int equals)
+    private static JudgedCandidate Judge(CandidateOffer candidate, string language, PeerId? named, CandidateOffer? best, int equals, PeerId? present)
     {
-        var (verdict, why) = Hindrance(candidate, language, named) ?? Compare(candidate, best!, equals);
+        var (verdict, why) = Hindrance(candidate, language, named) ?? Compare(candidate, best!, equals, stays: best!.Peer == present);
         return new JudgedCandidate(candidate.Peer, candidate.Name, candidate.Offer is { Hosts: true } offer ? offer.Rank : null, verdict, why);
     }
 
@@ -103,9 +104,11 @@ public static class Placement
     }
 
     // Ranks that differ by less than one are equal, so the roll may fall for the one with the higher number: it is said that it was a roll.
-    private static (Verdict Verdict, string Why) Compare(CandidateOffer candidate, CandidateOffer best, int equals)
+    private static (Verdict Verdict, string Why) Compare(CandidateOffer candidate, CandidateOffer best, int equals, bool stays)
     {
         var rank = Shown(candidate.Offer!.Rank);
+        if (stays && candidate.Peer == best.Peer) return (Verdict.Chosen, $"rank {rank}, runs it already");
+        if (stays && HostRank.Compared(candidate.Offer.Rank) <= HostRank.Compared(best.Offer!.Rank)) return (Verdict.HigherRank, $"rank {rank} is not lower by more than {HostRank.StayAdvantage} than {Shown(best.Offer.Rank)} of {best.Name}, which runs it already");
         if (candidate.Peer == best.Peer) return (Verdict.Chosen, equals > 1 ? $"rank {rank}, won the roll among {equals} of equal rank" : $"lowest rank, {rank}");
         if (HostRank.Compared(candidate.Offer.Rank) > HostRank.Compared(best.Offer!.Rank)) return (Verdict.HigherRank, $"rank {rank} is higher than {Shown(best.Offer.Rank)}");
         return (Verdict.LostTheRoll, $"rank {rank} is as good, the roll fell for {best.Name}");

@@ -51,12 +51,20 @@ public sealed class DockerTests
         Assert.Contains("docker: in line two", steps);
         Assert.Contains("non-zero code: 9", refused.Reply.Message, StringComparison.Ordinal);
 
+        Assert.Equal("correct the Dockerfile by what its step said, then deploy again", refused.Reply.Hint);
+
         // One that does not, and an image by its name.
         await WriteAsync(folder, $"FROM {Dockerd.Image}\nCMD [\"echo\", \"built and run\"]\n");
         await DeployAsync(node, folder.Path, "docker", "built");
         Assert.Equal("built and run", await FirstLineAsync(node, "built"));
         await DeployAsync(node, bot.Path, "py3", "by-image", new Dictionary<string, IReadOnlyList<string>>(NoNetwork) { ["image"] = [Dockerd.Image] });
         Assert.Equal("run by python3 -u bot.py", await FirstLineAsync(node, "by-image"));
+
+        // An image and no files, called as the image is.
+        await DeployAsync(node, "", null, settings: new Dictionary<string, IReadOnlyList<string>>(NoNetwork) { ["image"] = [Dockerd.Image] });
+        Assert.Equal("its own command", await FirstLineAsync(node, "pc-tests"));
+        var images = (await node.Client.GetAsync("/v1/host", HostApiJson.Default.HostReply)).Images;
+        Assert.Equal((1, 0L, 2L << 30), (images!.Count, images.KeptBytes, images.KeptAllowed));
     }
 
     [Theory]
@@ -77,7 +85,7 @@ public sealed class DockerTests
 
     private static Task WriteAsync(ProgramFolder folder, string dockerfile) => File.WriteAllTextAsync(Path.Combine(folder.Path, "Dockerfile"), dockerfile, TestContext.Current.CancellationToken);
 
-    private static async Task DeployAsync(TestNode node, string path, string language, string? name = null, IReadOnlyDictionary<string, IReadOnlyList<string>>? settings = null, List<string?>? steps = null)
+    private static async Task DeployAsync(TestNode node, string path, string? language, string? name = null, IReadOnlyDictionary<string, IReadOnlyList<string>>? settings = null, List<string?>? steps = null)
     {
         var request = new DeployRequest(path, language, name, null, settings ?? NoNetwork);
         // Until it runs, or is refused.

@@ -10,6 +10,19 @@ public sealed class VersionTests
     private const string Better = "import time\nprint('better', flush=True)\nwhile True: time.sleep(1)\n";
     private const string Bad = "import sys\nsys.exit(3)\n";
     private const string Web = "import http.server\nhttp.server.ThreadingHTTPServer(('', 8080), http.server.SimpleHTTPRequestHandler).serve_forever()\n";
+    private const string Slow = """
+        import http.server, time
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = 'HTTP/1.1'
+            def do_GET(self):
+                time.sleep(0.2)
+                self.send_response(200)
+                self.send_header('Content-Length', str(len('VERSION')))
+                self.end_headers()
+                self.wfile.write(b'VERSION')
+            def log_message(self, *words): pass
+        http.server.ThreadingHTTPServer(('', 8080), Handler).serve_forever()
+        """;
     private const string Deaf = "import time\nwhile True: time.sleep(1)\n";
 
     [Fact]
@@ -105,6 +118,41 @@ public sealed class VersionTests
         var live = Assert.Single(oak.Node.Swarms.Require("friends").State.Programs.Values, program => !program.Stopped);
         Assert.NotEqual(first.Id, live.Id);
         await oak.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running", Restarts: 0 }]);
+    }
+
+    // Goal: nobody who asks a web program notices its update. Method: four browsers ask all the time, and each answer takes a while, so that some are always under way.
+    [Fact]
+    public async Task No_request_is_lost_while_a_web_program_is_updated()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var elm = await TestNode.StartAsync("elm", hosts: true);
+        await elm.JoinAsync((await oak.CreateAsync("friends")).Ticket!);
+        using var first = new ProgramFolder(Slow.Replace("VERSION", "first", StringComparison.Ordinal));
+        using var second = new ProgramFolder(Slow.Replace("VERSION", "second", StringComparison.Ordinal));
+        foreach (var folder in new[] { first, second }) File.WriteAllText(Path.Combine(folder.Path, "pc.toml"), "ports = [\"8080/http\"]\n");
+        await oak.DeployAsync("friends", first.Path, "bot");
+        var url = oak.Node.Web!.UrlOf("friends", "bot")!;
+        using var asking = new CancellationTokenSource();
+        var answers = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        var browsers = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            using var browser = new HttpClient(Tunnels.WebTests.Handler(new Uri(url).Port));
+            while (!asking.IsCancellationRequested)
+            {
+                using var answer = await browser.GetAsync(new Uri(url), Token);
+                answers.Enqueue(await answer.Content.ReadAsStringAsync(Token));
+            }
+        })).ToList();
+
+        Assert.Equal(2, (await UpdateAsync(oak, second)).Version);
+        // And until the version before has ended.
+        await oak.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running" }]);
+        await asking.CancelAsync();
+        await Task.WhenAll(browsers);
+
+        Assert.Equal(["first", "second"], answers.Distinct());
+        var history = await oak.Client.GetAsync("/v1/swarms/friends/programs/bot/history", RunningApiJson.Default.HistoryReply);
+        Assert.Equal(["stopped", "live"], history.Versions.Select(version => version.State));
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -204,7 +204,7 @@ public sealed class WebTests
     }
 
     // Names below localhost are this machine; not every resolver knows.
-    private static SocketsHttpHandler Handler(int port) => new()
+    internal static SocketsHttpHandler Handler(int port) => new()
     {
         UseCookies = false,
         ConnectCallback = async (_, cancellationToken) =>

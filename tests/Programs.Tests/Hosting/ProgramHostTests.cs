@@ -493,6 +493,8 @@ public sealed class ProgramHostTests : IAsyncDisposable
         Assert.Equal("rule programs: runs 1 program already, its limit", _host.Host.Offer(Ask(new RunLimits()) with { Name = "other" }, _owner.Self).Refusal);
         Assert.Null(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _owner.Self).Refusal);
         Assert.NotNull(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _host.Self).Refusal);
+        // What ends for it does not make this host look busier.
+        Assert.Equal((16, 15), (_host.Host.Offer(Ask(new RunLimits()) with { Name = "other" }, _owner.Self).Rank, _host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _owner.Self).Rank));
         await DeployAsync();
         await _runtime.NextAsync();
         Assert.Equal(1, _runtime.Running);

@@ -94,6 +94,21 @@ public sealed class PlacingTests
     }
 
     [Fact]
+    public void A_new_version_stays_where_the_one_before_runs_unless_another_host_is_much_better()
+    {
+        var candidates = new[] { Candidate(0, Offer(14.5)), Candidate(1, Offer(5)), Candidate(2, Offer(40)) };
+        var result = Placement.Choose(candidates, "py3", null, new Random(1), Peers[0]);
+        Assert.Equal([Peers[0], Peers[1], Peers[2]], result.Order);
+        Assert.Equal(
+            ["rank 14.5, runs it already", "rank 5.0 is not lower by more than 10 than 14.5 of n0, which runs it already", "rank 40.0 is higher than 14.5"],
+            result.Candidates.Select(candidate => candidate.Why));
+        candidates[0] = Candidate(0, Offer(16));
+        Assert.Equal(Peers[1], Placement.Choose(candidates, "py3", null, new Random(1), Peers[0]).Chosen);
+        candidates[0] = Candidate(0, Offer(0) with { Refusal = "its owner paused it" });
+        Assert.Equal(Peers[1], Placement.Choose(candidates, "py3", null, new Random(1), Peers[0]).Chosen);
+    }
+
+    [Fact]
     public void The_choice_does_not_depend_on_who_answered_first() => Prop.ForAll(Offers(), Gen.Choose(0, 1000).ToArbitrary(), (offers, seed) =>
     {
         var candidates = offers.Select((offer, i) => new CandidateOffer(Peers[i], $"n{i}", offer is not null, offer)).ToList();
