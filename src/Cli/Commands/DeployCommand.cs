@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Daemon.Api;
 
@@ -12,7 +11,7 @@ internal static class DeployCommand
     private static readonly Argument<string[]> WordsGiven = new("words")
     {
         Description = "The swarm (may be left out when this node is in one only), the program's folder or its only file (none with --image), and its language when it cannot be detected.",
-        HelpName = "[SWARM] [PATH] [LANGUAGE]",
+        HelpName = "[SWARM] PATH [LANGUAGE]",
         Arity = new ArgumentArity(0, 3),
     };
 
@@ -66,6 +65,11 @@ internal static class DeployCommand
         command.Arguments.Add(WordsGiven);
         command.Options.Add(Name);
         AddOptions(command);
+        var image = Settings.First(setting => setting.Key == "image").Option;
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(WordsGiven) is null or { Tokens.Count: 0 } && result.GetResult(image) is null) result.AddError("Required argument missing: a path, or --image");
+        });
         return command.Runs(Run);
     }
 
@@ -102,7 +106,6 @@ internal static class DeployCommand
         var terminal = invocation.Terminal;
         var words = invocation.Value(WordsGiven) ?? [];
         var isImage = Settings.Any(setting => setting.Key == "image" && invocation.Value(setting.Option) is { Length: > 0 });
-        if (words.Length == 0 && !isImage) throw new PcException(ErrorCode.Usage, "name the folder or the file to run", "pc deploy ./my-bot");
         var (named, path, language) = Split(words, Path.Exists, isImage);
         var swarm = invocation.SwarmOr(named);
         var request = RequestOf(invocation, path, language, invocation.Value(Name));
