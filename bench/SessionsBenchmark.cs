@@ -164,7 +164,7 @@ internal static class SessionsBenchmark
         }
         var twice = answers.Values.Count(payloads => payloads.Count > 1);
         var different = answers.Values.Count(payloads => payloads.Distinct(StringComparer.Ordinal).Count() > 1);
-        Console.WriteLine($"\n{creates} creates at once{(victim is null ? "" : ", one of three daemons killed after half of the answers")}: {answers.Count} answered in {seconds:0.0} s, {answers.Count / seconds:0} a second; {twice} twice, {different} with different answers, {creates - answers.Count} lost; errors: {string.Join(", ", errors.Select(error => $"{error.Value} {error.Key}").DefaultIfEmpty("none"))}; by node: {string.Join(", ", sessions.GroupBy(session => session.Cloud).Select(node => node.Count()))}");
+        Console.WriteLine($"\n{creates} creates at once{(victim is null ? "" : ", one of three daemons killed after half of the answers")}: {answers.Count} answered in {seconds:0.0} s, {answers.Count / seconds:0} a second; {twice} twice, {different} with different answers, {creates - answers.Count} lost; errors: {string.Join(", ", errors.Select(error => $"{error.Value} {error.Key}").DefaultIfEmpty("none"))}; by node: {string.Join(", ", sessions.GroupBy(session => session.Cloud, StringComparer.Ordinal).Select(node => node.Count()))}");
         // 3. Every port, but those of the dead.
         var gone = victim is null ? 0 : left.Count(IsThere);
         for (var wait = Stopwatch.StartNew(); victim is not null && gone > 0 && wait.Elapsed < TimeSpan.FromSeconds(10); gone = left.Count(IsThere)) await Task.Delay(50);
