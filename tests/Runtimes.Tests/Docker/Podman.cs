@@ -58,10 +58,16 @@ public sealed class Podman : IAsyncDisposable
             _process.Dispose();
         }
         // Containers do not end with the service; it has unmounted nothing of theirs.
-        await RunAsync(null, "rm", "--all", "--force", "--time", "0");
-        foreach (var mount in File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')[1]).Where(mount => mount.StartsWith(_folder + "/", StringComparison.Ordinal)).Reverse())
-            _ = TestImage.Output("umount", ["--lazy", mount]);
-        Directory.Delete(_folder, recursive: true);
+        try
+        {
+            await RunAsync(null, "rm", "--all", "--force", "--time", "0");
+        }
+        finally
+        {
+            foreach (var mount in File.ReadLines("/proc/self/mounts").Select(line => line.Split(' ')[1]).Where(mount => mount.StartsWith(_folder + "/", StringComparison.Ordinal)).Reverse())
+                _ = TestImage.Output("umount", ["--lazy", mount]);
+            Directory.Delete(_folder, recursive: true);
+        }
     }
 
     private async Task StartServiceAsync()
