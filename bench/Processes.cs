@@ -24,6 +24,9 @@ internal static class Processes
     /// <summary>The name of a process's program.</summary>
     public static string NameOf(int pid) => Read(pid, "comm")?.Trim() ?? "(ended)";
 
+    /// <summary>When a process began, in ticks of the kernel: with its number the process and no later one of that number. Null when it has ended.</summary>
+    public static string? StartOf(int pid) => Read(pid, "stat") is { } stat && stat[(stat.LastIndexOf(')') + 2)..].Split(' ') is [not "Z", ..] fields ? fields[19] : null;
+
     /// <summary>The memory of a process; what it shares with others is divided between them.</summary>
     public static double PssKibibytes(int pid) => Read(pid, "smaps_rollup") is { } text ? Kibibytes(text, "Pss:") : 0;
 

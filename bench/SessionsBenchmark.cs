@@ -139,11 +139,11 @@ internal static class SessionsBenchmark
         {
             for (var i = 0; i < creates; i++) publisher.ReadValue();
         });
-        List<int> left = [];
+        List<(int Pid, string? Start)> left = [];
         if (victim is { } pid)
         {
             await half.Task.WaitAsync(TimeSpan.FromSeconds(120));
-            left = Processes.Descendants(pid);
+            left = [.. Processes.Descendants(pid).Select(one => (one, Processes.StartOf(one)))];
             Process.GetProcessById(pid).Kill();
         }
         await Task.WhenAny(all.Task, Task.Delay(TimeSpan.FromSeconds(60)));
@@ -231,7 +231,8 @@ internal static class SessionsBenchmark
             .Sum(group => double.Parse(File.ReadAllText(Path.Combine(group, "cpuacct.usage")), CultureInfo.InvariantCulture) / 1e6);
     }
 
-    private static bool IsThere(int pid) => File.Exists($"/proc/{pid}/cmdline") && Processes.NameOf(pid) != "(ended)" && !File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ", StringComparison.Ordinal);
+    // Its number may be another's by now.
+    private static bool IsThere((int Pid, string? Start) process) => process.Start is not null && Processes.StartOf(process.Pid) == process.Start;
 
     private static double AvailableMebibytes() =>
         double.Parse(File.ReadLines("/proc/meminfo").First(line => line.StartsWith("MemAvailable:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) / 1024;
