@@ -37,7 +37,7 @@ internal sealed class RealNodes : IDisposable
     public string Home(int node) => _homes[node];
 
     /// <summary>Starts a node, also one that was down; the first does not host unless it was said to.</summary>
-    public void Up(int node) => Run(node, ["up", "--name", Names[node], "--port", "0", "--listen", "127.0.0.1", .. node == 0 && !_firstHosts ? ["--no-host"] : Array.Empty<string>()]);
+    public void Up(int node) => Run(node, ["up", "--no-restart", "--name", Names[node], "--port", "0", "--listen", "127.0.0.1", .. node == 0 && !_firstHosts ? ["--no-host"] : Array.Empty<string>()]);
 
     public string Folder => _folder;
 

@@ -117,6 +117,24 @@ public sealed class FirstMinuteTests
     }
 
     [Fact]
+    public void A_daemon_that_is_killed_is_up_again_and_down_is_for_good()
+    {
+        using var place = new Place();
+        var home = place["oak"];
+        Pc.Run(home, "up", "--name", "oak", "--port", "0", "--listen", "127.0.0.1").Ok();
+        var first = Place.PidOf(home);
+        Place.Kill(home);
+        Place.Until(() => Pc.Run(home, "list", "--json"), said => said.Exit == 0, "the daemon is up again");
+        var second = Place.PidOf(home);
+        Assert.NotEqual(first, second);
+        var keeper = int.Parse(File.ReadAllText($"/proc/{second}/stat").Split(") ")[^1].Split(' ')[1]);
+        Assert.Contains("pc-keeper", File.ReadAllText($"/proc/{keeper}/cmdline"), StringComparison.Ordinal);
+        using var kept = Process.GetProcessById(keeper);
+        Pc.Run(home, "down").Ok();
+        Assert.True(kept.WaitForExit(TimeSpan.FromSeconds(90)), "its keeper has ended");
+    }
+
+    [Fact]
     public void A_host_that_lost_power_runs_its_programs_again_when_it_is_back()
     {
         using var place = new Place();

@@ -107,12 +107,12 @@ internal sealed class Place : IDisposable
 
     public string this[string name] => Path.Combine(Folder, name);
 
-    /// <summary>Starts a node in the background on loopback and returns its home.</summary>
+    /// <summary>Starts a node in the background on loopback and returns its home. It stays dead when it is killed.</summary>
     public string Up(string name, params string[] more)
     {
         var home = this[name];
         _homes.Add(home);
-        Pc.Run(home, ["up", "--name", name, .. more.Contains("--port") ? Array.Empty<string>() : ["--port", "0"], "--listen", "127.0.0.1", .. more]).Ok();
+        Pc.Run(home, ["up", "--no-restart", "--name", name, .. more.Contains("--port") ? Array.Empty<string>() : ["--port", "0"], "--listen", "127.0.0.1", .. more]).Ok();
         return home;
     }
 
@@ -121,7 +121,7 @@ internal sealed class Place : IDisposable
     {
         var home = this[name];
         if (!_homes.Contains(home)) _homes.Add(home);
-        Pc.Run(Pc.Start(home, "/usr/bin/env", [.. hosts.On(name), Pc.Program, "up", "--name", name, .. more], null)).Ok();
+        Pc.Run(Pc.Start(home, "/usr/bin/env", [.. hosts.On(name), Pc.Program, "up", "--no-restart", "--name", name, .. more], null)).Ok();
         return home;
     }
 

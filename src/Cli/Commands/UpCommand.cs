@@ -12,12 +12,14 @@ internal static class UpCommand
 
     private static readonly Option<FileInfo?> Config = new("--config") { Description = "A configuration file.", HelpName = "FILE" };
 
+    private static readonly Option<bool> NoRestart = new("--no-restart") { Description = "Leave it down when it crashes or is killed. Default: it is started again a second later." };
+
     public static PcCommand Create()
     {
         var command = new PcCommand("up", "Start this node in the background.")
         {
             Synopsis = "[--boot] [--no-host] [--name NAME] [--port PORT]",
-            Details = "Starts the daemon, waits until it serves and returns. What it says goes to logs/daemon.log in the node's home. A node that is up already stays as it is.",
+            Details = "Starts the daemon, waits until it serves and returns. What it says goes to logs/daemon.log in the node's home. A node that is up already stays as it is. One that crashes or is killed is started again; pc down ends it for good.",
             Examples =
             [
                 ("pc up", "Start this node; it hosts programs of its swarms."),
@@ -27,6 +29,7 @@ internal static class UpCommand
         };
         command.Options.Add(Boot);
         command.Options.Add(Config);
+        command.Options.Add(NoRestart);
         DaemonOptions.AddTo(command);
         return command.Runs(Up);
     }
@@ -41,7 +44,7 @@ internal static class UpCommand
             return 0;
         }
 
-        using var daemon = DaemonProcess.Start(invocation.Home, Arguments(invocation), inBackground: true);
+        using var daemon = DaemonProcess.Start(invocation.Home, Arguments(invocation), inBackground: true, isKept: !invocation.Value(NoRestart));
         var ready = daemon.WaitUntilReady();
         if (!invocation.Client.Answers(out var status)) throw new PcException(ErrorCode.DaemonStartFailed, "the daemon said that it was ready, then did not answer");
         Report(invocation, ready.PeerId, status!.Addresses, status.Pid, wasRunning: false);

@@ -18,6 +18,8 @@ internal sealed record ReadyLine(string PeerId, string Address)
 /// </summary>
 internal sealed class DaemonProcess : IDisposable
 {
+    private static readonly TimeSpan KeepPause = TimeSpan.FromSeconds(1);
+
     private readonly Process _process;
     private readonly string _home;
 
@@ -50,8 +52,9 @@ internal sealed class DaemonProcess : IDisposable
     /// <param name="home">Its home; made when it does not exist.</param>
     /// <param name="arguments">Arguments after "daemon".</param>
     /// <param name="inBackground">True: it outlives this process. False: it ends in order when this process ends, however that happens.</param>
-    public static DaemonProcess Start(string home, IReadOnlyList<string> arguments, bool inBackground) =>
-        Run(home, ["daemon", "--json", "--home", home, .. arguments, .. inBackground ? Array.Empty<string>() : ["--until-stdin-ends"]], inBackground);
+    /// <param name="isKept">Whether it is started again when it is killed or crashes, see <see cref="Keeper"/>.</param>
+    public static DaemonProcess Start(string home, IReadOnlyList<string> arguments, bool inBackground, bool isKept = false) =>
+        Run(home, ["daemon", "--json", "--home", home, .. arguments, .. inBackground ? Array.Empty<string>() : ["--until-stdin-ends"]], inBackground, isKept);
 
     /// <summary>Starts the nodes of pc sessions in the background.</summary>
     /// <param name="folder">Where they live: their errors go to logs/daemon.log there.</param>
@@ -63,7 +66,7 @@ internal sealed class DaemonProcess : IDisposable
         return Run(folder, ["sessions", "--json", "--home", home, .. arguments], inBackground: true);
     }
 
-    private static DaemonProcess Run(string home, IReadOnlyList<string> words, bool inBackground)
+    private static DaemonProcess Run(string home, IReadOnlyList<string> words, bool inBackground, bool isKept = false)
     {
         var logs = Path.Combine(home, "logs");
         MakePrivate(home);
@@ -74,14 +77,14 @@ internal sealed class DaemonProcess : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardInput = !inBackground,
             // The shell becomes the daemon: setsid takes it away from this terminal's signals and hang-up.
-            ArgumentList = { "-c", $"exec setsid \"$@\" 2>> \"$PC_START_LOG\"{(inBackground ? " < /dev/null" : "")}", "sh", Launcher.Program },
+            ArgumentList = { "-c", $"exec setsid \"$@\" 2>> \"$PC_START_LOG\"{(inBackground ? " < /dev/null" : "")}", "sh" },
             Environment =
             {
                 ["PC_START_LOG"] = Path.Combine(logs, "daemon.log"),
             },
         };
         foreach (var (name, value) in Settings) start.Environment[name] = value;
-        foreach (var word in words) start.ArgumentList.Add(word);
+        foreach (var word in (string[])[.. isKept ? Keeper.Of(KeepPause) : [], Launcher.Program, .. words]) start.ArgumentList.Add(word);
         var process = Process.Start(start) ?? throw new PcException(ErrorCode.DaemonStartFailed, "no process could be started");
         return new DaemonProcess(process, home);
     }
