@@ -25,6 +25,7 @@ public sealed partial class SessionService
 {
     private const int MaxHeard = 20_000;
     private const long MaxHeardBytes = 128L << 20;
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(2);
 
     private readonly string _cloud;
     private readonly SessionEngineOptions _options;
@@ -118,10 +119,21 @@ public sealed partial class SessionService
         var payload = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string>(fields, StringComparer.Ordinal) { ["id"] = id });
         var answered = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var hearing = _channels.Subscribe(new RequestKey(verb, id).AnswerChannel, heard => answered.TrySetResult(heard.Payload));
-        // On a Redis all nodes hear it; else this node coordinates what its people ask.
-        if (_claims is null) HearRequest(verb, payload, publishedHere: true);
-        else _ = await _channels.PublishAsync(SessionNames.ChannelOf(verb), payload, cancellationToken);
-        return await answered.Task.WaitAsync(cancellationToken);
+        if (_claims is null)
+        {
+            // This node coordinates what its people ask.
+            HearRequest(verb, payload, publishedHere: true);
+            return await answered.Task.WaitAsync(cancellationToken);
+        }
+        // On a Redis all nodes hear it. That one does not, or that its answer is not heard, happens while a connection is made again: who asks again
+        // gets the first answer, and starts nothing.
+        while (true)
+        {
+            _ = await _channels.PublishAsync(SessionNames.ChannelOf(verb), payload, cancellationToken);
+            var again = Task.Delay(AskAgain, _time, cancellationToken);
+            if (await Task.WhenAny(answered.Task, again) == answered.Task) return await answered.Task;
+            await again; // given up
+        }
     }
 
     private void Listen()

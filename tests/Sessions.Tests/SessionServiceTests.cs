@@ -76,6 +76,39 @@ public sealed class SessionServiceTests
         for (var i = 0; i < 10; i++) Assert.Equal(1, club.Answers[$"year4000.pycloud.create.e{i}"]);
     }
 
+    [Fact]
+    public async Task A_request_of_a_nodes_own_people_that_was_lost_is_made_again()
+    {
+        var channels = new LosesTheFirst(new LocalChannels(null), SessionNames.ChannelOf(SessionVerb.Status));
+        await using var folder = new SandboxFolder();
+        var service = new SessionService(
+            SessionNames.CloudId([1, 2, 3, 4, 5, 6]), new SessionEngineOptions { Agreement = SessionAgreement.Claimed }, channels, new MemoryClaims(TimeProvider.System, channels.Under), folder.Host,
+            () => new SessionLoad(10, 10, null), () => "aa", TimeProvider.System, NullLogger.Instance);
+        using var stopping = new CancellationTokenSource();
+        var running = service.RunAsync(stopping.Token);
+        var answer = await service.AskAsync(SessionVerb.Status, "e1", new Dictionary<string, string>(StringComparer.Ordinal) { ["session"] = "ffff" }, Token).WaitAsync(Patience, Token);
+        Assert.True(channels.HasLost);
+        Assert.False(JsonDocument.Parse(answer).RootElement.GetProperty("status").GetBoolean());
+        await stopping.CancelAsync();
+        await running;
+    }
+
+    private sealed class LosesTheFirst(LocalChannels under, string channel) : IChannels
+    {
+        public LocalChannels Under => under;
+
+        public bool HasLost { get; private set; }
+
+        public ValueTask<int> PublishAsync(string to, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+        {
+            if (HasLost || to != channel) return under.PublishAsync(to, payload, cancellationToken);
+            HasLost = true;
+            return ValueTask.FromResult(0);
+        }
+
+        public IDisposable Subscribe(string channelOrPattern, Action<ChannelMessage> heard) => under.Subscribe(channelOrPattern, heard);
+    }
+
     private static async Task<string> TcpAsync(int port)
     {
         using var client = new TcpClient();
