@@ -29,7 +29,7 @@ public sealed class JoinTests
         var address = Pc.Run(oak, "network", "--json").Ok().Json.GetProperty("addresses")[0].GetString()!.Split('/');
         var peer = $"{address[2]}:{address[4]}";
         Assert.Contains("joined swarm friends as member", Pc.Run(fir, "join", "friends", "--peer", peer, "--secret", "@" + place["secret"]).Ok().Out);
-        Pc.Run(elm, "join", "friends", "--peer", peer, "--secret", "wrong horse battery").Refused("PC4030", 5);
+        Pc.Run(elm, "join", "friends", "--peer", peer, "--secret", "@" + place.File("wrong", "wrong horse battery\n")).Refused("PC4030", 5);
         Pc.Run(elm, "join", "friends", "--peer", peer, "--secret", "-").Refused("PC4032", 2); // standard input holds nothing
         Pc.Run(oak, "secret", "friends", "--none").Ok();
         Pc.Run(elm, "join", "friends", "--peer", peer, "--secret", "@" + place["secret"]).Refused("PC4030", 5);
