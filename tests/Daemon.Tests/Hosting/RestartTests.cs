@@ -24,6 +24,9 @@ public sealed class RestartTests
         var refused = await Assert.ThrowsAsync<ApiException>(() => RestartAsync(ash));
         Assert.Equal($"PC{(int)ErrorCode.NotPermitted}", refused.Reply.Code);
 
+        // One that is restarted before it has written leaves one word only.
+        await foreach (var line in oak.LogsAsync("friends", "bot"))
+            if (line.Text == "born") break;
         var reply = await RestartAsync(oak);
         Assert.Equal(("elm", true, null), (reply.Host, reply.Done, reply.Problem));
         var lines = new List<string>();
