@@ -15,8 +15,9 @@ namespace PeoplesCloud.Swarm;
 /// </summary>
 public sealed class CronSchedule
 {
-    // The 29th of February may be eight years away.
-    private const int MaxDays = 9 * 366;
+    // A 29th of February that is a Sunday may be forty years away, when a year without leap day lies between (2100).
+    private const int MaxYears = 41;
+    private const int MaxDays = MaxYears * 366;
     private const int MaxZoneBytes = 64;
     private const string ZonePrefix = "TZ=";
 
@@ -88,13 +89,13 @@ public sealed class CronSchedule
     }
 
     /// <summary>
-    /// The first time after a moment; null when there is none within nine years. A time of day that a change of clocks leaves out comes when the clocks
+    /// The first time after a moment; null when there is none within 41 years. A time of day that a change of clocks leaves out comes when the clocks
     /// were changed, one that comes twice counts the first time; a schedule of every hour goes on through both.
     /// </summary>
     public DateTimeOffset? NextAfter(DateTimeOffset after)
     {
         after = after.ToUniversalTime();
-        if (after.Year is < 2 or > 9980) return null;
+        if (after.Year < 2 || after.Year >= DateTime.MaxValue.Year - MaxYears) return null;
         return EveryHour ? NextByTheClock(after) : NextByTheDay(after);
     }
 
@@ -141,12 +142,16 @@ public sealed class CronSchedule
         for (var end = moment.AddDays(MaxDays); moment < end;)
         {
             var local = TimeZoneInfo.ConvertTime(moment, Zone);
-            if (!Fits(DateOnly.FromDateTime(local.DateTime))) moment = moment.AddMinutes(15 - moment.Minute % 15); // days begin at a quarter of an hour everywhere
+            var date = DateOnly.FromDateTime(local.DateTime);
+            if (!Fits(date)) moment = NoneFit(date.AddDays(1), 2) ? moment.AddHours(12) : moment.AddMinutes(15 - moment.Minute % 15); // days begin at a quarter of an hour everywhere
             else if ((_minutes >> local.Minute & 1) == 0) moment = moment.AddMinutes(1);
             else return moment;
         }
         return null;
     }
+
+    // A change of clocks may leave out a whole day: Samoa had no 30 December 2011.
+    private bool NoneFit(DateOnly first, int days) => Enumerable.Range(0, days).All(day => !Fits(first.AddDays(day)));
 
     private bool Fits(DateOnly date)
     {

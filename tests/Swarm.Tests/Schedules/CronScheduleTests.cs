@@ -24,6 +24,11 @@ public sealed class CronScheduleTests
     [InlineData("0 0 31 * *", "2027-03-31 00:00:00", "05-31 00:00 | 07-31 00:00")]
     [InlineData("30 6 29 2 *", "2027-03-01 00:00:00", "2028 02-29 06:30 | 2032 02-29 06:30")]
     [InlineData("0 0 29 2 *", "2096-03-01 00:00:00", "2104 02-29 00:00")] // 2100 is none
+    // A leap day that is a Sunday comes each 28 years, and after 40 when 2100 lies between; by the day and by the clock.
+    [InlineData("0 0 29 2 */7", "2027-03-01 00:00:00", "2032 02-29 00:00 | 2060 02-29 00:00 | 2088 02-29 00:00 | 2128 02-29 00:00")]
+    [InlineData("45 * 29 2 */7", "2088-02-29 22:50:00", "2088 02-29 23:45 | 2128 02-29 00:45")]
+    // Samoa went over the date line: there was no 30 December 2011.
+    [InlineData("TZ=Pacific/Apia 0 * 31 12 *", "2011-12-01 00:00:00", "2011 12-30 10:00 | 2011 12-30 11:00")]
     // Nicknames.
     [InlineData("@hourly", "2027-12-31 23:00:00", "2028 01-01 00:00")]
     [InlineData("@daily", "2027-03-01 00:00:00", "03-02 00:00")]
