@@ -78,27 +78,36 @@ public sealed partial class Libp2pHost
     private async Task DialAndRunAsync((PeerId Peer, DialKind Kind) key, TaskCompletionSource<Libp2pConnection> dial)
     {
         var peer = key.Peer;
+        var tried = new HashSet<Multiaddr>();
         Libp2pConnection? connection = null;
-        try
+        for (var addresses = AddressesFor(peer, key.Kind); connection is null;)
         {
-            connection = await DialAsync(peer, AddressesFor(peer, key.Kind), key.Kind == DialKind.Bulk ? StreamUse.Bulk : StreamUse.Quick, _stopping.Token);
-            lock (_dialLock) _dials.Remove(key);
-            dial.SetResult(connection);
-        }
-        catch (Exception e)
-        {
-            var reason = e as Libp2pException ?? new Libp2pException(_stopping.IsCancellationRequested ? Libp2pError.Stopped : Libp2pError.Unreachable, $"{peer} could not be dialed: {e.Message}", e);
-            lock (_dialLock)
+            try
             {
-                _dials.Remove(key);
-                if (_book.Get(peer).Count > 0) RememberFailure(key, reason);
+                connection = await DialAsync(peer, addresses, key.Kind == DialKind.Bulk ? StreamUse.Bulk : StreamUse.Quick, _stopping.Token);
+                lock (_dialLock) _dials.Remove(key);
+                dial.SetResult(connection);
             }
-            HostLog.DialFailed(_logger, peer, reason.Message);
-            // The peer may have dialed us meanwhile.
-            if (Usable(peer, key.Kind) is { } inbound) dial.SetResult(inbound);
-            else dial.SetException(reason);
+            catch (Exception e)
+            {
+                var reason = e as Libp2pException ?? new Libp2pException(_stopping.IsCancellationRequested ? Libp2pError.Stopped : Libp2pError.Unreachable, $"{peer} could not be dialed: {e.Message}", e);
+                HostLog.DialFailed(_logger, peer, reason.Message);
+                tried.UnionWith(addresses);
+                lock (_dialLock)
+                {
+                    // Whoever named a new address meanwhile, and then asked for this dial, is not answered by a failure at the old ones.
+                    addresses = tried.Count <= _limits.MaxAddressesPerPeer && !_stopping.IsCancellationRequested ? [.. AddressesFor(peer, key.Kind).Where(address => !tried.Contains(address))] : [];
+                    if (addresses.Length > 0) continue;
+                    _dials.Remove(key);
+                    if (_book.Get(peer).Count > 0) RememberFailure(key, reason);
+                }
+                // The peer may have dialed us meanwhile.
+                if (Usable(peer, key.Kind) is { } inbound) dial.SetResult(inbound);
+                else dial.SetException(reason);
+                return;
+            }
         }
-        if (connection is not null) await RunAsync(connection);
+        await RunAsync(connection);
     }
 
     /// <summary>Where the first connection got through, the second is tried first.</summary>

@@ -73,6 +73,26 @@ public sealed class TransportTests
         Assert.Contains($"{relayed}: the relay does not answer", refused.Message, StringComparison.Ordinal);
     }
 
+    // Goal: who names an address while a dial of the old ones runs, and waits for that dial, is connected. Method: the old one fails when the new one is known.
+    [Fact]
+    public async Task An_address_that_is_named_while_a_dial_runs_is_tried_by_it()
+    {
+        await using var oak = await TestHost.StartAsync(listen: false);
+        await using var fir = await TestHost.StartAsync();
+        var transport = new WaitingTransport();
+        oak.Host.AddTransport(transport);
+        oak.Host.AddAddresses(fir.Self, [RelayedAddress()]);
+        var first = oak.Host.ConnectAsync(fir.Self).AsTask();
+        await transport.Dialed.Task.WaitAsync(TestHost.Patience);
+
+        oak.Knows(fir);
+        var second = oak.Host.ConnectAsync(fir.Self).AsTask();
+        transport.Fail.SetResult();
+
+        Assert.False((await first.WaitAsync(TestHost.Patience)).IsRelayed);
+        Assert.Same(await first, await second);
+    }
+
     private static Multiaddr RelayedAddress() => Multiaddr.FromEndPoint(new IPEndPoint(IPAddress.Loopback, 1)).WithPeer(MultiaddrTests.RandomPeer()).ThroughRelay();
 
     /// <summary>Dials relayed addresses by a pair of streams in memory, whose other end a host takes in.</summary>
@@ -91,6 +111,23 @@ public sealed class TransportTests
             var (near, far) = MemoryDuplex.Create();
             _ = target.WelcomeAsync(far, address.WithoutPeer());
             return near;
+        }
+    }
+
+    /// <summary>Takes relayed addresses, and fails when it is told to.</summary>
+    private sealed class WaitingTransport : IDialTransport
+    {
+        public TaskCompletionSource Dialed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Fail { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public bool CanDial(Multiaddr address) => address.IsRelayed;
+
+        public async ValueTask<Stream> DialAsync(Multiaddr address, CancellationToken cancellationToken)
+        {
+            Dialed.SetResult();
+            await Fail.Task.WaitAsync(cancellationToken);
+            throw new SocketException((int)SocketError.HostUnreachable, "the relay does not answer");
         }
     }
 }
