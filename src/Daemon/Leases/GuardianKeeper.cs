@@ -12,8 +12,9 @@ namespace PeoplesCloud.Daemon.Leases;
 
 /// <summary>
 /// Keeps the sets of guardians up: when a guardian is no member any more, the holder proposes a set with others in its place, and gives those the
-/// bundle's key; each guardian approves a proposal that drops nobody who is still a member. Who only sleeps is not replaced: it may be back with votes
-/// that it gave, and a set that changes with every night would be one more thing to go wrong.
+/// bundle's key; each guardian approves a proposal that drops nobody who is still a member. A set that is smaller than the deploy's, because there was nobody to
+/// take a place, is filled when there is. Who only sleeps is not replaced: it may be back with votes that it gave, and a set that changes with every night would
+/// be one more thing to go wrong.
 /// </summary>
 /// <param name="swarms">The swarms.</param>
 /// <param name="leases">What this node holds, and votes in.</param>
@@ -77,9 +78,12 @@ internal sealed class GuardianKeeper(SwarmRegistry swarms, LeaseService leases, 
         if (program.Deployed.Guardians.Count == 0 && !program.GuardiansWereSet) return null;
         var state = swarm.State;
         var kept = program.Guardians.Where(guardian => IsHost(state, guardian)).ToList();
-        if (kept.Count == program.Guardians.Count || kept.Count == 0) return null;
+        // When one went there may have been no other, or none that answered.
+        var missing = Math.Max(program.Guardians.Count, program.Deployed.Guardians.Count) - kept.Count;
+        if (missing == 0 || kept.Count == 0) return null;
         var others = await AbleAsync(swarm.Id, program.Deployed, state.ActiveMembers.Where(member => member.MayDeployAndHost && !kept.Contains(member.Peer) && HostsNow(swarm, member.Peer)).Select(member => member.Peer), ask, cancellationToken);
-        var added = Rendezvous.Guardians(program.Deployed.Bundle, swarms.Self, others).Where(peer => peer != swarms.Self).Take(program.Guardians.Count - kept.Count).ToList();
+        var added = Rendezvous.Guardians(program.Deployed.Bundle, swarms.Self, others).Where(peer => peer != swarms.Self).Take(missing).ToList();
+        if (added.Count == 0 && kept.Count == program.Guardians.Count) return null;
         using var bundleKey = BundleKey.Open(key, swarms.Self, ProgramSpec.Of(swarm.Id, program));
         var keys = added.Select(peer => new SealedKey(peer, bundleKey.SealTo(state.Find(peer)!.X25519, SealsOf(swarm, peer), swarm.Id, program.Owner, program.Deployed.Bundle))).ToList();
         return new GuardiansSet(program.Id, program.GuardianGeneration + 1, [.. kept.Concat(added).Order()], keys);

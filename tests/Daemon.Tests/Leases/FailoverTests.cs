@@ -185,6 +185,19 @@ public sealed class FailoverTests
         await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Host: "yew" }]);
     }
 
+    [Fact]
+    public async Task A_place_that_nobody_could_take_is_taken_when_a_host_comes()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir");
+        var first = await swarm.DeployAsync(Bot);
+        await swarm.Oak.Client.PostAsync("/v1/swarms/friends/remove", new RemoveRequest(first == "elm" ? "fir" : "elm"), TestNode.Json.RemoveRequest, TestNode.Json.RemoveReply);
+        await swarm[first].WaitForAsync("friends", list => list.Programs is [{ Guardians: [var only] }] && only == first);
+        await using var yew = await TestNode.StartAsync("yew", hosts: true);
+        await yew.JoinAsync((await swarm.Oak.Client.PostAsync("/v1/swarms/friends/invite", new InviteRequest("member", 1, 1), TestNode.Json.InviteRequest, TestNode.Json.InviteReply)).Ticket);
+        foreach (var node in new[] { swarm[first], yew })
+            await node.WaitForAsync("friends", list => list.Programs is [{ State: "running", Guardians: { } guardians }] && guardians.SequenceEqual([first, "yew"]));
+    }
+
     // Goal: who takes a guardian's place knows schedules. Method: as above with a program that waits for its time; the new one is asked first.
     [Fact]
     public async Task A_guardian_of_a_scheduled_program_is_replaced_too()
