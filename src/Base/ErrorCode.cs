@@ -411,6 +411,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Refused, "The program's folder is missing or holds something that is no file, folder or link.", "Deploy a folder of ordinary files.")]
     RunSourceRefused = 5006,
 
+    /// <summary>The host cannot begin the command.</summary>
+    [ErrorInfo(ExitCode.Refused, "The host's kernel cannot begin the command.", "Check that its interpreter and the interpreter's libraries are there, and that all are for the host's processor.")]
+    RunCommandRefused = 5007,
+
     /// <summary>No engine answers at Docker's socket.</summary>
     [ErrorInfo(ExitCode.Failed, "No Docker or Podman answers at the socket that this host was told of.", "Start it (systemctl start docker), or correct docker under [host] in the configuration.")]
     DockerUnreachable = 5100,

@@ -69,6 +69,12 @@ public sealed record RunSpec(
     /// </summary>
     public Func<TimeSpan?>? RunsUntil { get; init; }
 
+    /// <summary>
+    /// Whether a command that the kernel cannot begin (no such interpreter, a program for another processor) fails the start, with <see cref="Base.ErrorCode.RunCommandRefused"/>
+    /// or the engine's own error. Else it ends with 126 or 127. Its first word is an absolute path then, and no shell runs what the kernel cannot. Default false.
+    /// </summary>
+    public bool MustBegin { get; init; }
+
     /// <summary>TCP ports that the command is expected to listen on. <see cref="IRun.ConnectAsync"/> reaches others too.</summary>
     public IReadOnlyList<int> Ports { get; init; } = [];
 }

@@ -20,6 +20,7 @@ internal static class RunChecks
         if (!IsId(spec.Id)) throw new ArgumentException($"'{spec.Id}' is no name of a run: letters, digits and dashes, 1 to 64", nameof(spec));
         if (spec.Image is not null && !hasImages) throw new ArgumentException("the sandbox runs no images", nameof(spec));
         if (spec.Command.Count == 0 && spec.Image is null) throw new ArgumentException("a run needs a command", nameof(spec));
+        if (spec.MustBegin && spec.Image is null && !Path.IsPathFullyQualified(spec.Command[0])) throw new ArgumentException($"{spec.Command[0]} is no absolute path", nameof(spec));
         if (spec.SourceFolder is { } folder && !Path.IsPathFullyQualified(folder)) throw new ArgumentException($"{folder} is no absolute folder", nameof(spec));
         SharedFolders.Check(spec);
         if (spec.Command.Concat(spec.Environment.Keys).Concat(spec.Environment.Values).Any(word => word.Contains('\0', StringComparison.Ordinal)))

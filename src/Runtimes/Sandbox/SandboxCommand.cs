@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using PeoplesCloud.Runtimes.Docker;
+using PeoplesCloud.Runtimes.Sandbox.Begin;
 
 namespace PeoplesCloud.Runtimes.Sandbox;
 
@@ -16,7 +17,9 @@ internal static class SandboxCommand
     private const long MaxSharedMemoryBytes = 64L << 20;
 
     /// <summary>What runs as the first command inside: fill the folder, say that all is set (a NUL), become the command.</summary>
-    private const string Begin = "printf '\\0' && exec \"$@\"";
+    private const string Say = "printf '\\0' && ";
+
+    private const string Become = "exec \"$@\"";
 
     /// <summary>For all that is started after it: no core files, and so many open files. The shell does it itself: another program costs a millisecond.</summary>
     private static readonly string OwnLimits = string.Create(
@@ -24,17 +27,17 @@ internal static class SandboxCommand
 
     private const string Copy = "cp -R --preserve=mode,timestamps,links";
 
-    private const string CopyAndBegin = $"{Copy} {SourceInside}/. /app/ && {Begin}";
+    private const string CopyAll = $"{Copy} {SourceInside}/. /app/ && ";
 
     /// <summary>What the source has below data/ is for the first run only: later ones find their own.</summary>
-    private const string CopyBesideDataAndBegin =
-        $"if [ -z \"$(ls -A {SharedFolders.DataInside})\" ]; then {Copy} {SourceInside}/. /app/; else find {SourceInside} -mindepth 1 -maxdepth 1 ! -name data -exec {Copy} -t /app {{}} +; fi && {Begin}";
+    private const string CopyBesideData =
+        $"if [ -z \"$(ls -A {SharedFolders.DataInside})\" ]; then {Copy} {SourceInside}/. /app/; else find {SourceInside} -mindepth 1 -maxdepth 1 ! -name data -exec {Copy} -t /app {{}} +; fi && ";
 
     /// <summary>As root: binds folders where the sandbox's user can reach them, in a mount namespace that ends with the sandbox.</summary>
     private const string BindAndBecome = "while [ \"$1\" != -- ]; do mount=\"$1\"; \"$mount\" --bind \"$2\" \"$3\" || exit 1; shift 3; done; shift; exec \"$@\"";
 
-    /// <summary>The shell line. Descriptors: 3 bubblewrap's arguments, 4 the filter, 5 its information, on the shell's standard output.</summary>
-    public static string Line(SandboxTools tools, RunSpec spec, IReadOnlyList<SharedFolder> shown, uint? uid, string seccompFile, bool cgroupLimitsPids, bool cgroupLimitsMemory)
+    /// <summary>The shell line. Descriptors: 3 bubblewrap's arguments, 4 the filter, 5 its information, on the shell's standard output, 6 what begins a command whose start is waited for.</summary>
+    public static string Line(SandboxTools tools, RunSpec spec, IReadOnlyList<SharedFolder> shown, uint? uid, string seccompFile, string beginFile, bool cgroupLimitsPids, bool cgroupLimitsMemory)
     {
         var words = new List<string>();
         if (shown.Any(folder => folder.Staged is not null))
@@ -46,11 +49,14 @@ internal static class SandboxCommand
         if (uid is { } user && tools.SetPriv is { } setPriv)
             words.AddRange([setPriv.Path, $"--reuid={user}", $"--regid={user}", "--clear-groups", "--no-new-privs"]);
         words.AddRange([tools.Bubblewrap.Path, "--args", "3", "--seccomp", "4", "--info-fd", "5", "--"]);
-        words.AddRange(["/bin/sh", "-c", OwnLimits + SandboxExec.Agent + (spec.SourceFolder is null ? Begin : spec.DataFolder is null ? CopyAndBegin : CopyBesideDataAndBegin), "sh"]);
+        var copy = spec.SourceFolder is null ? "" : spec.DataFolder is null ? CopyAll : CopyBesideData;
+        words.AddRange(["/bin/sh", "-c", OwnLimits + SandboxExec.Agent + copy + (spec.MustBegin ? "" : Say) + Become, "sh"]);
         words.AddRange(ResourceLimits(spec.Limits, cgroupLimitsPids, cgroupLimitsMemory));
+        // It says by itself that all is set.
+        if (spec.MustBegin) words.Add(BeginImage.Inside);
         words.AddRange(spec.Command);
         var libraries = tools.Bubblewrap.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}; " : "";
-        return $"{libraries}exec {ShellWords.Line(words)} 3<&0 4<{ShellWords.Quote(seccompFile)} 5>&1 0</dev/null";
+        return $"{libraries}exec {ShellWords.Line(words)} 3<&0 4<{ShellWords.Quote(seccompFile)} 5>&1{(spec.MustBegin ? $" 6<{ShellWords.Quote(beginFile)}" : "")} 0</dev/null";
     }
 
     /// <summary>Bubblewrap's arguments, each ended by a NUL.</summary>
@@ -76,6 +82,7 @@ internal static class SandboxCommand
         else arguments.Add("--unshare-net");
         if (sourceFolder is not null) arguments.AddRange(["--ro-bind", sourceFolder, SourceInside]);
         arguments.AddRange(["--ro-bind", execFolder, SandboxExec.Inside]);
+        if (spec.MustBegin) arguments.AddRange(["--perms", "0555", "--file", "6", BeginImage.Inside]);
         arguments.AddRange(unpacked.Arguments());
         foreach (var folder in shown) arguments.AddRange([folder.IsWritable ? "--bind" : "--ro-bind", folder.Staged ?? folder.Source, folder.Inside]);
         arguments.AddRange(["--remount-ro", "/", "--chdir", "/app", "--clearenv"]);

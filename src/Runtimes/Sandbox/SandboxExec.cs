@@ -14,6 +14,7 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// N/run      the script of the Nth command
 /// N/in out err   its streams
 /// N/code     lines: "s PID" it runs, "x CODE" it has ended
+/// begun      for <see cref="Begin.BeginImage"/>, where the first command's start is waited for
 /// </code>
 /// Everything in there is the program's own user's: the program could disturb what is run beside it, and gains nothing by it.
 /// </summary>
@@ -93,7 +94,7 @@ internal sealed class SandboxExec(SandboxHost host, string folder, uint number, 
         Give(path, number);
     }
 
-    private static void MakePipe(string path, uint number)
+    internal static void MakePipe(string path, uint number)
     {
         const int ownerReadsAndWrites = 0x180; // 0600
         if (LibC.mkfifo(path, ownerReadsAndWrites) != 0) throw new IOException($"cannot make the pipe {path}");

@@ -1,5 +1,8 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using PeoplesCloud.Base;
+using PeoplesCloud.Runtimes.Sandbox.Begin;
 
 namespace PeoplesCloud.Runtimes.Sandbox;
 
@@ -9,6 +12,7 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// uids/1900000007        a link whose text names the owner of that user number: making it claims the number, atomically, among all daemons
 /// OWNER/etc/...          passwd, group, hosts, nsswitch.conf, resolv.conf as seen inside
 /// OWNER/seccomp.bpf      the filter
+/// OWNER/begin            what begins commands whose start is waited for, see <see cref="BeginImage"/>
 /// OWNER/NUMBER/source/   a copy of the program's files, owned by its user number, mode 0700 (as root only)
 /// OWNER/NUMBER/exec/     named pipes by which further commands are run inside, see <see cref="SandboxExec"/>
 /// OWNER/NUMBER/shared-N/ where folders of the host are bound in the sandbox's own mount namespace; empty to all others (as root only)
@@ -48,6 +52,7 @@ internal sealed class SandboxFolders
                 $"sandboxes cannot live in {options.Folder}: other users may not pass through {closed}, and each sandbox has a user of its own",
                 $"chmod o+x {closed}, or choose another folder such as /var/lib/peoples-cloud");
         WriteEtc();
+        File.WriteAllBytes(BeginFile, BeginImage.Bytes(RuntimeInformation.ProcessArchitecture));
     }
 
     /// <summary>Whether sandboxes get users of their own.</summary>
@@ -58,6 +63,9 @@ internal sealed class SandboxFolders
 
     /// <summary>The filter of system calls.</summary>
     public string SeccompFile => Path.Combine(_own, "seccomp.bpf");
+
+    /// <summary>The program that begins commands whose start is waited for.</summary>
+    public string BeginFile => Path.Combine(_own, "begin");
 
     private string UidFolder => Path.Combine(_options.Folder, "uids");
 
@@ -107,6 +115,16 @@ internal sealed class SandboxFolders
         MakePassable(FolderOf(number));
         SandboxExec.Prepare(ExecFolderOf(number), number);
         return ExecFolderOf(number);
+    }
+
+    /// <summary>Makes the pipe that tells whether a command was begun, in the folder of <see cref="PrepareExec"/>, and opens it.</summary>
+    /// <exception cref="PcException">It cannot be made.</exception>
+    public SafeFileHandle MakeBegunPipe(uint number)
+    {
+        var path = Path.Combine(ExecFolderOf(number), BeginImage.Pipe);
+        SandboxExec.MakePipe(path, number);
+        var descriptor = LibC.open(path, LibC.ReadOnly | LibC.NonBlocking | LibC.CloseOnExec);
+        return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw new PcException(ErrorCode.SandboxFailed, $"cannot open {path}");
     }
 
     /// <summary>As root: makes the empty folder that a folder of the host is bound to.</summary>

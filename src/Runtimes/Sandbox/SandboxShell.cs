@@ -35,6 +35,8 @@ internal sealed class SandboxShell
     private int _preambleBytes;
     private bool _commandRuns;
     private int _initPidFd = -1;
+    private SafeFileHandle? _begun;
+    private TaskCompletionSource<int>? _beginning;
 
     private SandboxShell(ProcessStartInfo start, Action<Exception> outputFailed) => (_start, _outputFailed) = (start, outputFailed);
 
@@ -99,6 +101,15 @@ internal sealed class SandboxShell
 
     /// <summary>Says who receives the command's output; before <see cref="WriteAsync"/> lets it run.</summary>
     public void ReceiveOutput(Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output) => _output = output;
+
+    /// <summary>Says which pipe tells whether the command could be begun (<see cref="Begin.BeginImage"/>); before <see cref="WriteAsync"/> lets it run. The pipe becomes the shell's.</summary>
+    /// <returns>Completes with 0 when the command's program was loaded, or it ended before; else with the kernel's error.</returns>
+    public Task<int> WatchBeginning(SafeFileHandle pipe)
+    {
+        _beginning = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _begun, pipe);
+        return _beginning.Task;
+    }
 
     /// <summary>Writes to the shell's input.</summary>
     /// <exception cref="IOException">It has ended.</exception>
@@ -168,6 +179,7 @@ internal sealed class SandboxShell
         }
         finally
         {
+            TakeBeginning();
             _ = _preamble.Writer.TryComplete();
             process.WaitForExit();
             WaitForInit();
@@ -181,12 +193,15 @@ internal sealed class SandboxShell
     private void ReadAll(int output, int errors)
     {
         var buffer = new byte[BufferBytes];
-        Span<LibC.PollFd> both = [new() { Descriptor = output, Events = LibC.PollIn }, new() { Descriptor = errors, Events = LibC.PollIn }];
+        Span<LibC.PollFd> both = [new() { Descriptor = output, Events = LibC.PollIn }, new() { Descriptor = errors, Events = LibC.PollIn }, new() { Descriptor = -1, Events = LibC.PollIn }];
         while (both[0].Descriptor >= 0 || both[1].Descriptor >= 0)
         {
+            // It is known before the first output comes, and ends nothing: what has opened it has the others too.
+            both[2].Descriptor = (int?)Volatile.Read(ref _begun)?.DangerousGetHandle() ?? -1;
             if (LibC.poll(both, (nuint)both.Length, -1) < 0) continue;
+            if (both[2].Revents != 0) TakeBeginning();
             // Standard output first: the NUL on it decides whose the errors are.
-            for (var i = 0; i < both.Length; i++)
+            for (var i = 0; i < 2; i++)
             {
                 if (both[i].Revents == 0) continue;
                 var count = (int)LibC.read(both[i].Descriptor, buffer, (nuint)buffer.Length);
@@ -195,6 +210,16 @@ internal sealed class SandboxShell
                 if (i == 0 && count <= 0) EndPreamble();
             }
         }
+    }
+
+    private void TakeBeginning()
+    {
+        if (_begun is not { } pipe) return;
+        Span<byte> error = stackalloc byte[1];
+        var count = LibC.read((int)pipe.DangerousGetHandle(), error, 1);
+        Volatile.Write(ref _begun, null);
+        pipe.Dispose();
+        _beginning!.TrySetResult(count == 1 ? error[0] : 0);
     }
 
     private void Take(OutputKind kind, ReadOnlyMemory<byte> bytes)

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Globalization;
 using System.Text;
 using PeoplesCloud.Base;
@@ -75,10 +76,11 @@ internal sealed class SandboxSlot : IAsyncDisposable
         var shown = await Task.Run(() => SharedFolders.Show(_host, spec, Number), cancellationToken);
         _cgroup?.Limit(spec.Limits, OverheadPids);
         var line = SandboxCommand.Line(
-            _host.Tools, spec, shown, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile,
+            _host.Tools, spec, shown, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile, _host.Folders.BeginFile,
             cgroupLimitsPids: _host.Cgroups is { HasPids: true }, cgroupLimitsMemory: _host.Cgroups is { HasMemory: true });
         var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, exec, shown, networkIsPrepared: _network != NetworkMode.None, _host.Tools.Unpacked);
         Shell.ReceiveOutput(output);
+        var beginning = spec.MustBegin ? Shell.WatchBeginning(_host.Folders.MakeBegunPipe(Number)) : null;
         try
         {
             await Shell.WriteAsync((byte[])[.. Encoding.UTF8.GetBytes(line + "\n"), .. arguments], last: true, cancellationToken);
@@ -93,6 +95,8 @@ internal sealed class SandboxSlot : IAsyncDisposable
         }
         if (Shell.CommandRuns)
         {
+            if (beginning is not null && await beginning.WaitAsync(cancellationToken) is > 0 and var error)
+                throw new PcException(ErrorCode.RunCommandRefused, $"{spec.Command[0]} cannot be begun in the sandbox of {spec.Id}: {new Win32Exception(error).Message}", inner: new Win32Exception(error));
             if (_network != NetworkMode.None) _traffic = new NetworkCounter(Shell.InitPid);
             return;
         }

@@ -51,7 +51,7 @@ internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runti
             return Task.Run(() => SessionScript.Write(files, script, options.Hostname, _port, sessions), cancellationToken);
         }
 
-        public ValueTask<IRun> RunAsync(Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
+        public async ValueTask<IRun> RunAsync(Func<OutputKind, ReadOnlyMemory<byte>, ValueTask> output, CancellationToken cancellationToken)
         {
             var (limits, network) = options.Now;
             // A name of its own for each start: what an earlier one left is cleaned up beside it.
@@ -61,8 +61,16 @@ internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runti
             {
                 Mounts = [.. options.ReadOnly.Select(folder => new RunMount(folder, folder))],
                 Ports = [_port],
+                MustBegin = true,
             };
-            return runtime.StartAsync(spec, output, cancellationToken);
+            try
+            {
+                return await runtime.StartAsync(spec, output, cancellationToken);
+            }
+            catch (PcException e) when (e.Code == ErrorCode.RunCommandRefused)
+            {
+                throw SessionScript.NotBegun(script, e.InnerException?.Message ?? e.Message);
+            }
         }
 
         public async ValueTask SleepAsync(IRun run, TimeSpan grace)

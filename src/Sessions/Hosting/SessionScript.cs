@@ -48,12 +48,18 @@ internal static class SessionScript
         var end = script.IndexOf('\n', StringComparison.Ordinal);
         var line = end < 0 ? script : script[..end];
         if (Encoding.UTF8.GetByteCount(line) > MaxFirstLine) throw Refused($"its first line is longer than {MaxFirstLine} bytes");
-        var words = line[2..].Trim(' ', '\t').Split([' ', '\t'], 2);
-        var program = words[0];
+        var program = ProgramOf(line);
         if (!IsSeen(program, readOnly)) throw Refused($"its first line names {Named(program)}, which a session does not see");
         if (!IsExecutable(program)) throw Refused($"its first line names {Named(program)}, which is no program on this host");
         return [Inside];
     }
+
+    /// <summary>The kernel could not begin it: what its first line names is a program of another kind, or lacks what it needs itself.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="why">What the kernel said.</param>
+    public static PcException NotBegun(string script, string why) => Refused($"{Named(ProgramOf(script))} in its first line cannot be begun on this host: {why}");
+
+    private static string ProgramOf(string script) => script.Split('\n', 2)[0][2..].Trim(' ', '\t').Split([' ', '\t'], 2)[0];
 
     private static bool IsSeen(string program, IReadOnlyList<string> readOnly) =>
         Path.IsPathFullyQualified(program) && program.Split('/').All(part => part is not ("." or "..")) &&

@@ -95,6 +95,52 @@ public sealed class SessionHostTests
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(host.Path, "sessions")));
     }
 
+    [Theory]
+    [InlineData("of another processor", "Exec format error")]
+    [InlineData("without its loader", "No such file or directory")]
+    [InlineData("cut short", "Exec format error")]
+    public async Task A_script_that_the_kernel_cannot_begin_is_an_error_and_leaves_nothing(string kind, string why)
+    {
+        // Goal: the answer to create says that the script runs, so what only the kernel finds out at the last moment has to be waited for. None of it may be run by the shell instead.
+        var shared = Directory.CreateTempSubdirectory("games-");
+        try
+        {
+            File.SetUnixFileMode(shared.FullName, (UnixFileMode)0b111_101_101);
+            var program = Path.Combine(shared.FullName, "server");
+            var bytes = await File.ReadAllBytesAsync("/bin/true", Token);
+            switch (kind)
+            {
+                case "of another processor":
+                    bytes[18] ^= 0x7f; // e_machine
+                    break;
+                case "without its loader":
+                    var loader = bytes.AsSpan().IndexOf("/ld-"u8);
+                    bytes[loader + 1] = (byte)'x';
+                    break;
+                default:
+                    bytes = bytes[..100];
+                    break;
+            }
+            await File.WriteAllBytesAsync(program, bytes, Token);
+            File.SetUnixFileMode(program, (UnixFileMode)0b111_101_101);
+            await using var host = new SandboxFolder(new SessionHostOptions { Folder = "", Hostname = "localhost", ReadOnly = [shared.FullName] });
+            var refused = await Assert.ThrowsAsync<PcException>(() => host.StartAsync("aa", $"#!{program}\ntouch /tmp/x; sleep 1000\n"));
+            Assert.Equal(ErrorCode.SessionScriptRefused, refused.Code);
+            Assert.Contains($"'{program}'", refused.Message, StringComparison.Ordinal);
+            Assert.Contains(why, refused.Message, StringComparison.Ordinal);
+            Assert.Empty(host.Host.Sessions);
+            Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(host.Path, "sessions")));
+            await host.UntilNothingIsLeftAsync();
+            // The same place begins what can be begun, with nothing of how it was begun to be seen.
+            await host.StartAsync("bb", "#!/bin/sh\necho $0 $# $PORT; ls /proc/self/fd; exit 3");
+            Assert.Equal(3, (await host.NextAsync<SessionInput.Exited>()).ExitCode);
+        }
+        finally
+        {
+            shared.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task When_no_port_is_free_or_the_sandbox_fails_that_is_said()
     {

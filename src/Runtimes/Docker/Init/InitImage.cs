@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 
 namespace PeoplesCloud.Runtimes.Docker.Init;
@@ -15,14 +14,6 @@ internal static class InitImage
     public const string Inside = "/.pc-init";
 
     private const string FileName = "init";
-    private const ulong CodeAddress = 0x400000;
-    private const int HeaderBytes = 64;
-    private const int SegmentBytes = 56;
-    private const int Segments = 3;
-    private const int CodeOffset = HeaderBytes + (Segments * SegmentBytes);
-
-    // The largest page of either architecture.
-    private const ulong Align = 0x10000;
 
     /// <summary>What init-x86_64.S assembles to.</summary>
     internal static ReadOnlySpan<byte> X64 => Convert.FromHexString(
@@ -53,50 +44,7 @@ internal static class InitImage
         return path;
     }
 
-    /// <summary>The file: a header, the code, and a place that is all zeros for the blocks. Source: elf(5).</summary>
+    /// <summary>The file: the code, and a place that is all zeros for the blocks.</summary>
     /// <exception cref="PlatformNotSupportedException">There is none for this kind of processor.</exception>
-    public static byte[] Bytes(Architecture architecture)
-    {
-        const ushort x64 = 62, arm64 = 183;
-        const uint load = 1, stack = 0x6474e551, executable = 5, writable = 6;
-        var (machine, code) = architecture switch
-        {
-            Architecture.X64 => (x64, X64.ToArray()),
-            Architecture.Arm64 => (arm64, Arm64.ToArray()),
-            _ => throw new PlatformNotSupportedException($"containers are not begun on {architecture}"),
-        };
-        var file = new byte[CodeOffset + code.Length];
-        // Class 64 bits, little-endian, version 1; a program that is loaded where it says.
-        byte[] identity = [0x7f, .. "ELF"u8, 2, 1, 1];
-        identity.CopyTo(file, 0);
-        Short(16, 2);
-        Short(18, machine);
-        Int(20, 1);
-        Long(24, CodeAddress + CodeOffset);
-        Long(32, HeaderBytes);
-        Short(52, HeaderBytes);
-        Short(54, SegmentBytes);
-        Short(56, Segments);
-        Segment(0, load, executable, CodeAddress, (ulong)file.Length, (ulong)file.Length);
-        Segment(1, load, writable, InitBlock.Address, 0, DockerLimits.InitBlockBytes);
-        Segment(2, stack, writable, 0, 0, 0);
-        code.CopyTo(file, CodeOffset);
-        return file;
-
-        void Segment(int index, uint kind, uint rights, ulong address, ulong inFile, ulong inMemory)
-        {
-            var at = HeaderBytes + (index * SegmentBytes);
-            Int(at, kind);
-            Int(at + 4, rights);
-            Long(at + 16, address);
-            Long(at + 24, address);
-            Long(at + 32, inFile);
-            Long(at + 40, inMemory);
-            Long(at + 48, Align);
-        }
-
-        void Short(int at, ushort value) => BinaryPrimitives.WriteUInt16LittleEndian(file.AsSpan(at), value);
-        void Int(int at, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(at), value);
-        void Long(int at, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(at), value);
-    }
+    public static byte[] Bytes(Architecture architecture) => StaticProgram.Bytes(architecture, X64, Arm64, InitBlock.Address, DockerLimits.InitBlockBytes);
 }
