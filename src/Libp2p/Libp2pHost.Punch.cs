@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using PeoplesCloud.Libp2p.Negotiation;
 
 namespace PeoplesCloud.Libp2p;
 
@@ -8,6 +9,8 @@ public sealed partial class Libp2pHost
 {
     private const int MaxPunched = 8;
     private static readonly TimeSpan PunchPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan ProposalWait = TimeSpan.FromMilliseconds(250); // a proposal comes with the packet that completes the connection
+    private static readonly int HeaderBytes = MultistreamMessage.Encode(MultistreamMessage.Header).Length;
 
     // Both guarded by _listenLock: who is to be dialed in a punch and may come in by our own socket instead; what relays saw, and on which connection.
     private readonly Dictionary<IPEndPoint, PunchArrival> _awaited = [];
@@ -99,7 +102,7 @@ public sealed partial class Libp2pHost
         {
             var attempt = await Task.WhenAny(attempts);
             attempts.Remove(attempt);
-            if (await attempt is not { } socket) continue;
+            if (await attempt is not var (socket, cameIn)) continue;
             if (connected)
             {
                 socket.Dispose();
@@ -108,7 +111,8 @@ public sealed partial class Libp2pHost
             try
             {
                 var address = Multiaddr.FromEndPoint((IPEndPoint)socket.RemoteEndPoint!);
-                var connection = await UpgradeAsync(MeshSocket.Prepare(socket, _limits), address, peer, isInitiator, StreamUse.Quick, cancellationToken);
+                var begins = isInitiator && !(cameIn && await ProposesAsync(socket, cancellationToken));
+                var connection = await UpgradeAsync(MeshSocket.Prepare(socket, _limits), address, peer, begins, StreamUse.Quick, cancellationToken);
                 connection.IsPunched = true;
                 _ = _tasks.Start(() => RunAsync(connection));
                 HostLog.Punched(_logger, peer, address);
@@ -125,7 +129,7 @@ public sealed partial class Libp2pHost
     }
 
     // Null when the time is over, or the peer is here by another way.
-    private async Task<Socket?> PunchOneAsync(PeerId peer, IPEndPoint target, PunchArrival arrival, CancellationToken cancellationToken)
+    private async Task<(Socket Socket, bool CameIn)?> PunchOneAsync(PeerId peer, IPEndPoint target, PunchArrival arrival, CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested && OpenDirectly(peer) is null && !arrival.Came.IsCompleted)
         {
@@ -137,12 +141,38 @@ public sealed partial class Libp2pHost
                 // It came in by our listener: to us as the initiator, or to the other end's.
                 await won.CancelAsync();
                 (await IgnoreAsync(dial))?.Dispose();
-                return arrival.Take();
+                return Arrived(arrival);
             }
-            if (await IgnoreAsync(dial) is { } socket) return socket;
+            if (await IgnoreAsync(dial) is { } socket) return (socket, false);
             await Task.WhenAny(Task.Delay(PunchPause, _time, cancellationToken), arrival.Came); // a router that answers "no" is asked again
         }
-        return arrival.Take();
+        return Arrived(arrival);
+    }
+
+    private static (Socket Socket, bool CameIn)? Arrived(PunchArrival arrival) => arrival.Take() is { } socket ? (socket, true) : null;
+
+    /// <summary>
+    /// Whether the other end of a connection that came in takes itself for the initiator, as js-libp2p does though it began the punch: it sends its
+    /// header and a proposal unasked. Who waits for us, as the specification says, sends no more than a header.
+    /// </summary>
+    private async Task<bool> ProposesAsync(Socket socket, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(ProposalWait, _time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        var seen = new byte[HeaderBytes + 1];
+        try
+        {
+            while (await socket.ReceiveAsync(seen, SocketFlags.Peek, linked.Token) is > 0 and var count)
+            {
+                if (count > HeaderBytes) return true;
+                await Task.Delay(PunchPause, _time, linked.Token); // what was only looked at is there at once
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // It waits.
+        }
+        return false;
     }
 
     private static List<IPEndPoint> TargetsOf(IReadOnlyList<Multiaddr> addresses) =>

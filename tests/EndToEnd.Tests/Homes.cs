@@ -34,8 +34,12 @@ internal sealed class Homes : IHosts, IDisposable
     private readonly List<string> _namespaces = [];
     private int _addresses;
 
-    public Homes()
+    private readonly string _internet;
+
+    /// <param name="internet">How addresses of this internet begin; the default is set aside for documents, which some programs know.</param>
+    public Homes(string internet = "203.0.113.")
     {
+        _internet = internet;
         try
         {
             Add("internet");
@@ -52,7 +56,7 @@ internal sealed class Homes : IHosts, IDisposable
     /// <summary>Adds a host, behind a router of this kind. Returns the address by which the internet sees it.</summary>
     public string AddHost(string host, Nat nat)
     {
-        var address = $"203.0.113.{++_addresses}";
+        var address = $"{_internet}{++_addresses}";
         Add(host);
         if (nat == Nat.None)
         {

@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace PeoplesCloud.Interop.Tests;
 
-/// <summary>A js-libp2p node in a process of its own (js/peer.mjs).</summary>
+/// <summary>A js-libp2p node in a process of its own (js/peer.mjs), or one of ours that is driven alike (<see cref="OurPeer"/>).</summary>
 internal sealed class JsPeer : IAsyncDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
@@ -46,9 +46,17 @@ internal sealed class JsPeer : IAsyncDisposable
 
     /// <param name="keyType">default, Ed25519, RSA or secp256k1.</param>
     /// <param name="features">tls: it speaks TLS and no Noise; ws: it listens on WebSocket.</param>
-    public static async Task<JsPeer> StartAsync(string keyType = "default", params string[] features)
+    public static Task<JsPeer> StartAsync(string keyType = "default", params string[] features) => RunAsync([Node, "peer.mjs", keyType, .. features]);
+
+    /// <summary>The same on a host of a network.</summary>
+    public static Task<JsPeer> StartOnAsync(IReadOnlyList<string> host, params string[] features) => RunAsync([.. host, Node, "peer.mjs", "default", .. features]);
+
+    /// <summary>One of ours on a host of a network.</summary>
+    public static Task<JsPeer> StartOursOnAsync(IReadOnlyList<string> host) => RunAsync([.. host, Environment.ProcessPath!, OurPeer.Mode]);
+
+    private static async Task<JsPeer> RunAsync(IReadOnlyList<string> command)
     {
-        var process = Process.Start(new ProcessStartInfo(Node, ["peer.mjs", keyType, .. features])
+        var process = Process.Start(new ProcessStartInfo(command[0], command.Skip(1))
         {
             WorkingDirectory = Folder,
             UseShellExecute = false,

@@ -8,6 +8,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import { dcutr } from '@libp2p/dcutr'
 import { identify, identifyPush } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
@@ -18,13 +19,22 @@ import { createLibp2p } from 'libp2p'
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n')
 
-// node peer.mjs [key type] [tls] [ws] [relay] [through=ADDRESS]: with tls it speaks no Noise, with ws it listens on nothing else, with relay
-// it forwards for others without limits, with through it is reached through the relay at the address only
+// node peer.mjs [key type] [tls] [ws] [relay] [through=ADDRESS] [punch=ADDRESS]: with tls it speaks no Noise, with ws it listens on nothing else,
+// with relay it forwards for others without limits, with through it is reached through the relay at the address only, with punch it is at home behind
+// a router with that address and upgrades relayed connections (DCUtR)
 const [kind = 'default', ...features] = process.argv.slice(2)
-const through = features.find((feature) => feature.startsWith('through='))?.slice('through='.length)
+const value = (name) => features.find((feature) => feature.startsWith(`${name}=`))?.slice(name.length + 1)
+const [through, punch] = [value('through'), value('punch')]
 const node = await createLibp2p({
   ...(kind === 'default' ? {} : { privateKey: await generateKeyPair(kind) }),
-  addresses: { listen: [through ? `${through}/p2p-circuit` : '/ip4/127.0.0.1/tcp/0' + (features.includes('ws') ? '/ws' : '')] },
+  addresses: {
+    listen: [
+      ...(through ? [`${through}/p2p-circuit`] : []),
+      ...(punch ? ['/ip4/0.0.0.0/tcp/4001'] : []),
+      ...(through || punch ? [] : ['/ip4/127.0.0.1/tcp/0' + (features.includes('ws') ? '/ws' : '')])
+    ],
+    appendAnnounce: punch ? [punch] : []
+  },
   transports: [tcp(), webSockets(), circuitRelayTransport()],
   connectionEncrypters: [features.includes('tls') ? tls() : noise()],
   streamMuxers: [yamux()],
@@ -32,6 +42,7 @@ const node = await createLibp2p({
     ping: ping(),
     identify: identify(),
     push: identifyPush(),
+    ...(punch ? { dcutr: dcutr() } : {}),
     ...(features.includes('relay') ? { relay: circuitRelayServer({ reservations: { applyDefaultLimit: false } }) } : {})
   }
 })
@@ -147,7 +158,10 @@ const commands = {
   // It serves one protocol more, of which it tells by push.
   serve: async () => { await node.handle('/new/1', (stream) => stream.close()); return true },
 
-  connections: async () => node.getConnections().length
+  connections: async () => node.getConnections().length,
+
+  // "<peer> <direct or relayed>" of each connection.
+  routes: async () => node.getConnections().map((connection) => `${connection.remotePeer} ${connection.remoteAddr.toString().includes('/p2p-circuit') ? 'relayed' : 'direct'}`)
 }
 
 createInterface({ input: process.stdin }).on('line', async (line) => {
@@ -160,5 +174,6 @@ createInterface({ input: process.stdin }).on('line', async (line) => {
 }).on('close', () => process.exit(0))
 
 // A place with a relay is an address only once the relay has given it.
-while (node.getMultiaddrs().length === 0) await new Promise((resolve) => node.addEventListener('self:peer:update', resolve, { once: true }))
-say({ ready: node.getMultiaddrs()[0].toString() })
+const reached = () => node.getMultiaddrs().map(String).find((address) => !through || address.includes('/p2p-circuit'))
+while (!reached()) await new Promise((resolve) => node.addEventListener('self:peer:update', resolve, { once: true }))
+say({ ready: reached() })

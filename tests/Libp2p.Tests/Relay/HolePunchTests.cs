@@ -41,6 +41,19 @@ public sealed class HolePunchTests
     }
 
     [Fact]
+    public async Task Who_was_to_wait_and_speaks_first_is_answered()
+    {
+        // What js-libp2p does: it dials from a new port, and as the initiator in either role.
+        await using var oak = await TestHost.StartAsync();
+        await using var fir = (await TestHost.StartAsync(listen: false)).Knows(oak);
+        Assert.True(Multiaddr.TryParse("/ip4/127.0.0.1/tcp/1", out var nobodyThere));
+        var punch = oak.Host.PunchAsync(fir.Self, [nobodyThere], isInitiator: true, CancellationToken.None);
+        Assert.False((await fir.Host.ConnectAsync(oak.Self)).IsRelayed);
+        Assert.True(await punch);
+        await oak.Host.PingAsync(fir.Self);
+    }
+
+    [Fact]
     public async Task A_relayed_connection_becomes_direct_though_no_end_knows_an_address_of_the_other()
     {
         await using var elm = await TestHost.StartAsync();
