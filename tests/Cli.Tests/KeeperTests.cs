@@ -48,9 +48,19 @@ public sealed class KeeperTests : IDisposable
         Assert.Equal(0, keeper.ExitCode);
     }
 
-    private Process Start(string script)
+    [Fact]
+    public async Task A_term_between_two_daemons_is_the_end()
     {
-        var words = Keeper.Of(TimeSpan.Zero).Concat(["/bin/sh", "-c", script]).ToList();
+        using var keeper = Start("echo . >> \"$STARTS\"; [ $(wc -l < \"$STARTS\") = 2 ] && exec sleep 600; kill -9 $$", pause: 600);
+        while ((await keeper.StandardError.ReadLineAsync(TestContext.Current.CancellationToken))?.Contains("it is started again", StringComparison.Ordinal) == false) { }
+        using var kill = Process.Start("kill", ["-TERM", $"{keeper.Id}"]);
+        await keeper.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(143, keeper.ExitCode);
+    }
+
+    private Process Start(string script, int pause = 0)
+    {
+        var words = Keeper.Of(TimeSpan.FromSeconds(pause)).Concat(["/bin/sh", "-c", script]).ToList();
         return Process.Start(new ProcessStartInfo(words[0], words[1..])
         {
             UseShellExecute = false,

@@ -12,13 +12,14 @@ internal static class Keeper
     /// <summary>How often it is started again when it never runs for a minute.</summary>
     public const int Tries = 5;
 
-    // Only the first daemon has the output, on which whoever started it waits for its first line; nobody else may keep that open.
+    // Only the first daemon has the output, on which whoever started it waits for its first line; nobody else may keep that open. After
+    // a TERM that comes while none runs there is none.
     private static readonly string Script = string.Create(CultureInfo.InvariantCulture, $$"""
         pause=$1; shift
         exec 3>&1 >/dev/null
-        trap 'kill -TERM "$daemon" 2>/dev/null' TERM
-        tries=0
-        while :; do
+        trap 'told=1; kill -TERM "$!" 2>/dev/null' TERM
+        told= tries=0
+        while [ -z "$told" ]; do
           began=$(date +%s)
           if [ "$tries" = 0 ]; then "$@" >&3 3>&- & else "$@" & fi
           daemon=$!
@@ -33,8 +34,9 @@ internal static class Keeper
           tries=$((tries + 1))
           [ "$tries" -le {{Tries}} ] || { echo "the daemon was ended by a signal {{Tries + 1}} times within a minute of its start: it is not started again" >&2; exit "$code"; }
           echo "the daemon was ended by signal $((code - 128)): it is started again" >&2
-          sleep "$pause"
+          [ -n "$told" ] || { sleep "$pause" & wait "$!"; }
         done
+        exit 143
         """);
 
     /// <summary>The words that stand before those of a command that is to be kept.</summary>
