@@ -43,6 +43,7 @@ public static class PyCloudNodes
         var config = DaemonConfig.Load(null, new Dictionary<string, string?>(StringComparer.Ordinal) { ["home"] = home }, environment);
         var events = new Events(view, time);
         var running = new List<DaemonNode>();
+        var isSaid = false;
         try
         {
             // 1. All nodes, or none.
@@ -53,6 +54,7 @@ public static class PyCloudNodes
             await UntilAsync(() => connection.IsConnected, FirstPatience, time, cancellationToken);
             var run = PyCloudRun.OfThisProcess(time) with { Settings = file, Nodes = nodes, Redis = settings.Redis.ToString(), Group = config.Sessions.Group, Region = settings.Region };
             run.Write(home);
+            isSaid = true;
             if (settings.ShowsPassword) events.Say(new("warning", Why: $"others may read the password in {file}; try: chmod 600 {file}"));
             foreach (var node in running) events.Say(new("up", node.Sessions!.Cloud, Why: node.Sessions.Refusal?.Message));
             // 3. Until the end.
@@ -78,7 +80,8 @@ public static class PyCloudNodes
         finally
         {
             await Task.WhenAll(running.Select(node => node.DisposeAsync().AsTask()));
-            if (running.Count > 0)
+            // Where others are up the file is theirs.
+            if (isSaid)
             {
                 PyCloudRun.Remove(home);
                 events.Say(new("ended"));
