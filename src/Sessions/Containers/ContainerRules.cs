@@ -69,15 +69,22 @@ internal static class ContainerRules
 
     private static LastingMount MountOf(ContainerVolume volume, ContainerPolicy policy)
     {
-        var source = volume.Source.TrimEnd('/');
-        if (policy.Volumes.Any(folder => folder.TrimEnd('/') == source)) return new LastingMount(source, volume.Target, volume.IsReadOnly);
-        if (policy.ReadOnly.Any(folder => source == folder.TrimEnd('/') || source.StartsWith(folder.TrimEnd('/') + "/", StringComparison.Ordinal)))
+        var source = Plain(volume.Source);
+        if (policy.Volumes.Any(folder => IsBelow(source, folder)))
+            throw Refused($"volumes names {OptionReader.Printable(volume.Source)}, which is below a folder that sessions write to, so that another could have put a link there", "Name that folder itself.");
+        if (policy.Volumes.Any(folder => Plain(folder) == source)) return new LastingMount(source, volume.Target, volume.IsReadOnly);
+        if (policy.ReadOnly.Any(folder => source == Plain(folder) || IsBelow(source, folder)))
         {
             return volume.IsReadOnly ? new LastingMount(source, volume.Target, IsReadOnly: true)
                 : throw Refused($"volumes names {OptionReader.Printable(volume.Source)} for writing, and this host shows it for reading only", "Give it the mode \"ro\"; or its owner lists it in volumes under [sessions].");
         }
         throw Refused($"volumes names {OptionReader.Printable(volume.Source)}, which this host does not show to sessions", "Its owner may list it: volumes = [\"...\"] under [sessions] for writing, read-only = [\"...\"] for reading.");
     }
+
+    // Two slashes are as good as one.
+    private static string Plain(string path) => "/" + string.Join('/', path.Split('/', StringSplitOptions.RemoveEmptyEntries));
+
+    private static bool IsBelow(string source, string folder) => source.StartsWith(Plain(folder) + "/", StringComparison.Ordinal);
 
     private static PcException Refused(string why, string hint) => new(ErrorCode.SessionOptionRefused, $"this host does not allow what the script asks for: {why}", hint);
 }

@@ -46,6 +46,18 @@ public sealed class ContainerRulesTests
         Refused("volumes", "{'port': 1, 'volumes': ['/:/a:ro']}", policy, ErrorCode.SessionScriptRefused);
     }
 
+    // A session that may write to a folder can put a link into it, which the engine follows for the next one.
+    [Theory]
+    [InlineData("/srv/games/world/link:/w:ro")]
+    [InlineData("/srv/games//world/link:/w:ro")]
+    [InlineData("/srv/games/world/inner:/w")]
+    public void Nothing_below_a_folder_that_sessions_write_to_is_given(string volume)
+    {
+        var policy = Policy with { Volumes = ["/srv/games/world", "/srv/games/world/inner"], ReadOnly = ["/srv/games"] };
+        Refused("below a folder that sessions write to", $$"""{'port': 1, 'volumes': ['{{volume}}']}""", policy);
+        Assert.Equal([new LastingMount("/srv/games/maps", "/m", IsReadOnly: true)], Apply("{'port': 1, 'volumes': ['/srv/games//maps:/m:ro']}", policy).Mounts);
+    }
+
     [Fact]
     public void Ports_of_the_machines_services_and_addresses_beside_the_sessions_are_not_given()
     {
