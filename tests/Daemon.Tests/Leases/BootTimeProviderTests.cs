@@ -22,22 +22,25 @@ public sealed class BootTimeProviderTests : IDisposable
     public async Task Timers_ring_in_the_order_in_which_they_are_due()
     {
         var rung = new List<int>();
-        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (first, all) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         void Ring(object? number)
         {
             rung.Add((int)number!); // all on one thread
+            if (rung.Count == 1) first.SetResult();
             if (rung.Count == 3) all.SetResult();
         }
-        await using var late = _clock.CreateTimer(Ring, 3, TimeSpan.FromMilliseconds(300), Timeout.InfiniteTimeSpan);
-        await using var early = _clock.CreateTimer(Ring, 1, TimeSpan.FromMilliseconds(60), Timeout.InfiniteTimeSpan);
-        await using var moved = _clock.CreateTimer(Ring, 2, TimeSpan.FromHours(1), Timeout.InfiniteTimeSpan);
-        moved.Change(TimeSpan.FromMilliseconds(180), Timeout.InfiniteTimeSpan);
-        await using var cancelled = _clock.CreateTimer(Ring, 9, TimeSpan.FromMilliseconds(100), Timeout.InfiniteTimeSpan);
-        cancelled.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         var began = _clock.GetTimestamp();
+        await using var late = _clock.CreateTimer(Ring, 3, TimeSpan.FromMinutes(30), Timeout.InfiniteTimeSpan);
+        await using var early = _clock.CreateTimer(Ring, 1, TimeSpan.FromMilliseconds(60), Timeout.InfiniteTimeSpan);
+        await using var moved = _clock.CreateTimer(Ring, 2, TimeSpan.FromHours(2), Timeout.InfiniteTimeSpan);
+        moved.Change(TimeSpan.FromMinutes(20), Timeout.InfiniteTimeSpan);
+        await using var cancelled = _clock.CreateTimer(Ring, 9, TimeSpan.FromMinutes(10), Timeout.InfiniteTimeSpan);
+        cancelled.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await first.Task.WaitAsync(Patience);
+        Assert.True(_clock.GetElapsedTime(began) >= TimeSpan.FromMilliseconds(60));
+        _clock.Jump(TimeSpan.FromHours(1));
         await all.Task.WaitAsync(Patience);
         Assert.Equal([1, 2, 3], rung);
-        Assert.True(_clock.GetElapsedTime(began) >= TimeSpan.FromMilliseconds(100));
     }
 
     [Fact]
