@@ -64,6 +64,14 @@ internal static class CommandLine
     // @FILE is what --secret makes of it: the library would put the file's words into the command line instead.
     private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
 
+    private static readonly Dictionary<Type, string> Numbers = new()
+    {
+        [typeof(int)] = $"a whole number up to {int.MaxValue}",
+        [typeof(int?)] = $"a whole number up to {int.MaxValue}",
+        [typeof(double)] = "a number",
+        [typeof(double?)] = "a number",
+    };
+
     /// <summary>Runs a command line and returns the exit code.</summary>
     public static int Run(string[] arguments)
     {
@@ -122,7 +130,16 @@ internal static class CommandLine
     // In this program's words where they say more than the library's.
     private static string Sentence(ParseResult parsed, Command command)
     {
-        if (parsed.UnmatchedTokens is [var extra, ..]) return command is RootCommand ? $"there is no command '{extra}'" : $"{command.Name} takes no further word: '{extra}'";
+        if (parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.OptionResult>().FirstOrDefault(option => option.Errors.Any() && Numbers.ContainsKey(option.Option.ValueType)) is { Tokens: [var value] } number)
+            return $"{number.Option.Name} takes {Numbers[number.Option.ValueType]}, not '{value.Value}'";
+        var path = ManualPage.PathOf(command);
+        var known = string.Join(" or ", command.Subcommands.Select(sub => sub.Name));
+        if (parsed.UnmatchedTokens is [var extra, ..])
+        {
+            if (command is RootCommand) return $"there is no command '{extra}'";
+            return known.Length > 0 ? $"{path} has no command '{extra}', but {known}" : $"{command.Name} takes no further word: '{extra}'";
+        }
+        if (known.Length > 0 && command is PcCommand { Action: null }) return $"{path} needs a command: {known}";
         return parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().FirstOrDefault(argument => argument.Errors.Any()) is null && parsed.Errors is [var first, ..] && !first.Message.StartsWith("Required argument", StringComparison.Ordinal)
             ? first.Message
             : $"{command.Name} needs {string.Join(' ', command.Arguments.Select(argument => argument.HelpName ?? argument.Name))}";

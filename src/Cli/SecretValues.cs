@@ -59,8 +59,22 @@ internal static class SecretValues
 
     private static string FromFile(string path)
     {
-        using var file = new StreamReader(path, Encoding.UTF8);
-        return All(file);
+        if (Directory.Exists(path)) throw Unreadable("is a folder");
+        try
+        {
+            using var file = new StreamReader(path, Encoding.UTF8);
+            return All(file);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException or ArgumentException)
+        {
+            throw Unreadable("does not exist");
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw Unreadable("may not be read by you");
+        }
+
+        PcException Unreadable(string why) => new(ErrorCode.SecretInvalid, $"the file '{path}' {why}", "Name a file of this machine; a relative path is taken from where the command runs.");
     }
 
     private static string All(TextReader reader)

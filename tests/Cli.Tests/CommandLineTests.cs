@@ -1,4 +1,5 @@
 using System.CommandLine;
+using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Commands;
 using PeoplesCloud.Cli.Help;
 using PeoplesCloud.Cli.Output;
@@ -37,6 +38,10 @@ public sealed class CommandLineTests
     [InlineData("pc drain end", "drain takes no further word: 'end'")]
     [InlineData("pc rollback friends bot 99", "rollback takes no further word: '99'")]
     [InlineData("pc deploy friends ./bot --port 80 --memry 3", "deploy has no option '--memry'; did you mean --memory?")]
+    [InlineData("pc rollback friends bot --to x", "--to takes a whole number up to 2147483647, not 'x'")]
+    [InlineData("pc invite friends --hours soon", "--hours takes a number, not 'soon'")]
+    [InlineData("pc host", "pc host needs a command: show or set")]
+    [InlineData("pc data friends bot", "pc data has no command 'friends', but list or get or drop")]
     [InlineData("pc exec friends bot ls -la", "exec has no option '-la'; options of the command that it runs stand behind --")]
     public void What_was_meant_is_said_where_that_can_be_told(string line, string sentence)
     {
@@ -91,12 +96,38 @@ public sealed class CommandLineTests
         Assert.Equal((swarm, path, language), DeployCommand.Split(words.Split(' '), name => name == "bot"));
 
     [Theory]
-    [InlineData("", null, "")]
-    [InlineData("friends", "friends", "")]
+    [InlineData("", null, null)]
+    [InlineData("friends", "friends", null)]
     [InlineData("bot", null, "bot")]
     [InlineData("friends bot", "friends", "bot")]
-    public void An_image_needs_no_folder(string words, string? swarm, string path) =>
+    public void An_image_needs_no_folder(string words, string? swarm, string? path) =>
         Assert.Equal((swarm, path, null), DeployCommand.Split(words.Split(' ', StringSplitOptions.RemoveEmptyEntries), name => name == "bot", isImage: true));
+
+    [Fact]
+    public void The_language_is_a_word_or_an_option_of_deploy()
+    {
+        var words = RequestOf("deploy friends /tmp/bot py3");
+        Assert.Equal("py3", words.Language);
+        Assert.Equal(words, RequestOf("deploy friends /tmp/bot --language py3"));
+        Assert.Equal(words, RequestOf("deploy friends /tmp/bot py3 --language py3"));
+        Assert.Equal("two languages are named: py3 and nodejs", Assert.Throws<PcException>(() => RequestOf("deploy friends /tmp/bot py3 --language nodejs")).Message);
+    }
+
+    [Fact]
+    public void A_path_that_is_empty_is_refused_before_the_daemon_is_asked()
+    {
+        var invocation = new Invocation(CommandLine.Root("deploy").Parse(["deploy", "friends", ""]), new Terminal(TextWriter.Null, TextWriter.Null, outputIsTerminal: false, errorIsTerminal: false, color: false));
+        Assert.Equal(ErrorCode.Usage, Assert.Throws<PcException>(() => DeployCommand.RequestOf(invocation, "", null, null)).Code);
+        Assert.Equal("", DeployCommand.RequestOf(invocation, null, null, null).Path); // an image and nothing else
+    }
+
+    private static Daemon.Api.DeployRequest RequestOf(string line)
+    {
+        var invocation = new Invocation(CommandLine.Root("deploy").Parse(line.Split(' ')), new Terminal(TextWriter.Null, TextWriter.Null, outputIsTerminal: false, errorIsTerminal: false, color: false));
+        var words = line.Split(' ').Skip(1).TakeWhile(word => word[0] != '-').ToArray();
+        var (_, path, language) = DeployCommand.Split(words, _ => false);
+        return DeployCommand.RequestOf(invocation, path, language, null);
+    }
 
     private static IEnumerable<Command> Commands(Command command) => command.Subcommands.SelectMany(Commands).Prepend(command);
 

@@ -55,6 +55,17 @@ public sealed class EnvFileTests
     }
 
     [Fact]
+    public void A_file_that_cannot_be_read_is_named_with_the_reason()
+    {
+        var terminal = new Terminal(TextWriter.Null, TextWriter.Null, outputIsTerminal: false, errorIsTerminal: false, color: false);
+        foreach (var (path, why) in new[] { ("/nowhere/at all", "the file '/nowhere/at all' does not exist"), ("", "the file '' does not exist"), ("/tmp", "the file '/tmp' is a folder") })
+        {
+            var error = Assert.Throws<PcException>(() => SecretValues.Read("TOKEN", "@" + path, terminal));
+            Assert.Equal((ErrorCode.SecretInvalid, why), (error.Code, error.Message));
+        }
+    }
+
+    [Fact]
     public void The_commands_are_understood()
     {
         Assert.Null(CommandLine.Refusal(["secret", "set", "friends", "bot", "TOKEN", "-"]));

@@ -157,6 +157,18 @@ public sealed class BadInputTests
     }
 
     [Fact]
+    public void Who_reads_the_beginning_of_a_page_only_has_not_made_an_error()
+    {
+        using var place = new Place();
+        foreach (var words in new[] { "deploy --help", "--help", "version" })
+        {
+            // The reader is gone long before the command has started.
+            var said = Pc.Run(Pc.Start(place["home"], "/bin/sh", ["-c", $"{{ {{ \"$0\" {words}; echo $? >&2; }} | :; }}", Pc.Program], null));
+            Assert.Equal("0\n", said.Err);
+        }
+    }
+
+    [Fact]
     public void Garbage_on_the_socket_is_answered_and_harms_nobody()
     {
         using var place = new Place();

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using PeoplesCloud.Base;
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Daemon.Api;
 
@@ -18,6 +19,8 @@ internal static class DeployCommand
     private static readonly Option<string?> Name = new("--name", "-n") { Description = "What the program is called. Default: the folder's name.", HelpName = "NAME" };
 
     private static readonly Option<string?> Host = new("--host") { Description = "The member that runs it. Default: the host with the lowest rank.", HelpName = "MEMBER" };
+
+    private static readonly Option<string?> Language = new("--language") { Description = "Its language: py3, nodejs, docker, exec or py2. Default: it is detected.", HelpName = "LANGUAGE" };
 
     // The keys of pc.toml; a flag wins over the file.
     private static readonly (string Key, Option<string[]> Option)[] Settings =
@@ -76,6 +79,7 @@ internal static class DeployCommand
     /// <summary>Adds the options that say what a program asks for.</summary>
     public static void AddOptions(Command command)
     {
+        command.Options.Add(Language);
         command.Options.Add(Host);
         foreach (var (_, option) in Settings) command.Options.Add(option);
         command.Options.Add(Data);
@@ -84,15 +88,27 @@ internal static class DeployCommand
     }
 
     /// <summary>What is to be deployed: a folder and the options' values.</summary>
-    public static DeployRequest RequestOf(Invocation invocation, string path, string? language, string? name) =>
-        new(path.Length == 0 ? "" : Path.GetFullPath(path), language, name, invocation.Value(Host), SettingsOf(invocation), SecretValues.Of(invocation));
+    /// <param name="invocation">The command line.</param>
+    /// <param name="path">The folder; null for an image and nothing else.</param>
+    /// <param name="language">The language by a word, which --language says too.</param>
+    /// <param name="name">What it is to be called.</param>
+    public static DeployRequest RequestOf(Invocation invocation, string? path, string? language, string? name)
+    {
+        if (path is "") throw new PcException(ErrorCode.Usage, "the path is empty", "pc deploy SWARM ./my-bot");
+        if (invocation.Value(Language) is { } option)
+        {
+            if (language is not null && language != option) throw new PcException(ErrorCode.Usage, $"two languages are named: {language} and {option}", "name one of them");
+            language = option;
+        }
+        return new DeployRequest(path is null ? "" : Path.GetFullPath(path), language, name, invocation.Value(Host), SettingsOf(invocation), SecretValues.Of(invocation));
+    }
 
     /// <summary>What the words mean: SWARM PATH LANGUAGE, SWARM PATH, PATH LANGUAGE or PATH; of an image also SWARM, or nothing.</summary>
-    public static (string? Swarm, string Path, string? Language) Split(string[] words, Func<string, bool> exists, bool isImage = false) => words switch
+    public static (string? Swarm, string? Path, string? Language) Split(string[] words, Func<string, bool> exists, bool isImage = false) => words switch
     {
-        [] => (null, "", null),
+        [] => (null, null, null),
         // An image needs no files: one word is a path then only if it is there.
-        [var swarm] when isImage && !exists(swarm) => (swarm, "", null),
+        [var swarm] when isImage && !exists(swarm) => (swarm, null, null),
         [var path] => (null, path, null),
         // Two words name a swarm and a path, unless only the first is there on disk.
         [var path, var language] when exists(path) && !exists(language) && !language.Contains('/', StringComparison.Ordinal) => (null, path, language),

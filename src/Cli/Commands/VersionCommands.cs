@@ -16,8 +16,6 @@ internal static class VersionCommands
         Arity = new ArgumentArity(2, 3),
     };
 
-    private static readonly Option<string?> Language = new("--language") { Description = "The new version's language. Default: it is detected.", HelpName = "LANGUAGE" };
-
     private static readonly Option<int?> To = new("--to") { Description = "The version's number in pc history. Default: the last one that differs from the present one.", HelpName = "VERSION" };
 
     private static readonly Argument<string[]> RollbackWords = ProgramWords.Argument();
@@ -39,7 +37,6 @@ internal static class VersionCommands
             Examples = [("pc update friends my-bot ./my-bot", "The folder as it is now, instead of what runs.")],
         };
         command.Arguments.Add(UpdateWords);
-        command.Options.Add(Language);
         DeployCommand.AddOptions(command);
         return command.Runs(RunUpdate);
     }
@@ -75,7 +72,7 @@ internal static class VersionCommands
         var swarm = invocation.SwarmOr(words.Length == 3 ? words[0] : null);
         if (words.Length == 2 && words[0] == swarm)
             throw new PcException(ErrorCode.Usage, $"which program of {swarm}?", Launcher.Line(invocation.Home, $"update {Launcher.Quote(swarm)} {Launcher.Quote(Path.GetFileName(Path.GetFullPath(words[1])))} {Launcher.Quote(words[1])}"));
-        var request = DeployCommand.RequestOf(invocation, words[^1], invocation.Value(Language), null);
+        var request = DeployCommand.RequestOf(invocation, words[^1], null, null);
         return Follow(invocation, swarm, invocation.Client.PostForEvents(ProgramWords.Path(swarm, words[^2], "update"), request, LocalApiJson.Default.DeployRequest, RunningApiJson.Default.EventUpdateReply));
     }
 

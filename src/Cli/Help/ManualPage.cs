@@ -12,9 +12,11 @@ internal sealed class ManualPage : SynchronousCommandLineAction
     public override int Invoke(ParseResult parseResult)
     {
         var terminal = Terminal.OfProcess();
-        Write(parseResult.CommandResult.Command, terminal);
-        terminal.Out.Flush();
-        return 0;
+        return Ending.Of(terminal, json: false, () =>
+        {
+            Write(parseResult.CommandResult.Command, terminal);
+            return 0;
+        });
     }
 
     /// <summary>Writes the page of a command.</summary>
