@@ -552,6 +552,10 @@ public enum ErrorCode
     [ErrorInfo(ExitCode.Refused, "What an installer made is more than a host keeps, or holds other things than files, folders and links.", "Ask for fewer or smaller packages.")]
     PackagesRefused = 6053,
 
+    /// <summary>A script has the line ends of Windows.</summary>
+    [ErrorInfo(ExitCode.Failed, "A script has the line ends of Windows, with which no shell and no kernel can start it.", "Give it those of Unix: sed -i 's/\\r$//' and the script's name.")]
+    ScriptLineEnds = 6054,
+
     // -- 6100 leases ------------------------------------------------------------------------------------------
     /// <summary>A host did not get the lease of a program that it was to start.</summary>
     [ErrorInfo(ExitCode.Failed, "A host did not get the lease of a program that it was to start.", "See who is awake (pc list): most of a program's guardians must answer. Or deploy it again: it gets guardians that are awake.")]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using PeoplesCloud.Base.Formats;
 using PeoplesCloud.Libp2p;
+using PeoplesCloud.Programs.Languages;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
 
@@ -25,7 +26,7 @@ internal static class HostSettings
     [
         new(HostRules.Enabled, "true or false", (policy, text) => text is "true" or "false" ? policy with { Hosts = text is "true" } : null, policy => policy.Hosts ? "true" : "false"),
         new(HostRules.Deployers, "everyone, nobody, or admins and peer ids with commas between", (policy, text) => Deployers(text) is { } rule ? policy with { Deployers = rule } : null, policy => policy.Deployers.Text),
-        new(HostRules.Languages, "all, or names such as py3, nodejs with commas between", (policy, text) => Words(text, "all", out var words) ? policy with { Languages = words } : null, policy => Joined(policy.Languages)),
+        new(HostRules.Languages, $"all, or of {string.Join(", ", Language.All.Select(language => language.Name))} with commas between", (policy, text) => Words(text, "all", out var words) ? policy with { Languages = words } : null, policy => Joined(policy.Languages)),
         new(HostRules.Runtimes, "all, or sandbox, docker with commas between", (policy, text) => Words(text, "all", out var words) ? policy with { Runtimes = words } : null, policy => Joined(policy.Runtimes)),
         new(HostRules.Programs, "a whole number from 0 to 1000", (policy, text) => Integer(text, 0, 1000) is { } value ? policy with { Programs = value } : null, policy => policy.Programs.ToString(CultureInfo.InvariantCulture)),
         new(HostRules.Sessions, "a whole number from 0 to 10000", (policy, text) => Integer(text, 0, HostPolicy.MostSessions) is { } value ? policy with { Sessions = value } : null, policy => policy.Sessions.ToString(CultureInfo.InvariantCulture)),
@@ -43,6 +44,17 @@ internal static class HostSettings
 
     /// <summary>The rule of a name; null when there is none.</summary>
     public static HostSetting? Find(string name) => All.FirstOrDefault(setting => string.Equals(setting.Name, name, StringComparison.Ordinal));
+
+    /// <summary>
+    /// The first word of a list of languages or runtimes that this version does not know, so that a slip is noticed when it is typed. What is kept
+    /// or configured already may name those of another version.
+    /// </summary>
+    public static string? UnknownWord(string name, string text) => name switch
+    {
+        HostRules.Languages when text is not "all" => Items(text).FirstOrDefault(word => Language.Find(word) is null),
+        HostRules.Runtimes when text is not "all" => Items(text).FirstOrDefault(word => word is not ("sandbox" or "docker")),
+        _ => null,
+    };
 
     /// <summary>A policy with rules as texts say; all of them were checked before.</summary>
     public static HostPolicy Apply(HostPolicy policy, IEnumerable<KeyValuePair<string, string>> texts) =>

@@ -86,6 +86,7 @@ internal sealed class PolicyBook
                 if (HostSettings.Find(name) is not { } setting) throw new PcException(ErrorCode.HostRuleUnknown, $"there is no rule '{Printable(name)}'", $"the rules are {string.Join(", ", HostSettings.All.Select(known => known.Name))}");
                 if (value is "default") next.Remove(name);
                 else if (value.Any(char.IsControl) || setting.With(_policy, value) is null) problems.Add($"{name} = '{Printable(value)}': {setting.Range}");
+                else if (HostSettings.UnknownWord(name, value) is { } word) problems.Add($"{name} = '{Printable(value)}': '{Printable(word)}' is not known; {setting.Range}");
                 else next[name] = value;
             }
             if (problems.Count > 0) throw new PcException(ErrorCode.HostRuleInvalid, string.Join("; ", problems));

@@ -131,7 +131,7 @@ internal sealed class LocalEndpoints(DaemonNode node)
     }
 
     private string? UrlOf(LocalSwarm swarm, DeployReply deployed) =>
-        swarm.State.Programs.Values.Any(program => program.Deployed.Name == deployed.Program && program.Deployed.Bundle.ToString() == deployed.Hash && program.Deployed.Manifest.Ports.Any(port => port.Protocol == ProgramPort.Http))
+        swarm.State.Programs.Values.Any(program => !program.Stopped && program.Deployed.Name == deployed.Program && program.Deployed.Bundle.ToString() == deployed.Hash && program.Deployed.Manifest.Ports.Any(port => port.Protocol == ProgramPort.Http))
             ? node.Web?.UrlOf(swarm.Name, deployed.Program)
             : null;
 

@@ -175,7 +175,8 @@ public sealed class Deployer(BundlePacker packer, IProgramMesh mesh, DeployTimeo
         ErrorCode.NoHost,
         $"no member of {state.Name} may run it now: {string.Join("; ", candidates.Where(candidate => candidate.Verdict != Verdict.NotNamed).Select(candidate => $"{candidate.Name}: {candidate.Why}"))}",
         // Who hosts but lacks the interpreter is one command away from running it.
-        candidates.FirstOrDefault(candidate => candidate.Verdict == Verdict.LanguageMissing) is { } lacking ? language.Advice is { } advice ? $"{advice}, then deploy again" : language.Package is { } package ? $"on {lacking.Name}: apt-get install {package}, then deploy again" : null : null);
+        candidates.FirstOrDefault(candidate => candidate.Verdict == Verdict.LanguageMissing) is { } lacking ? language.Advice is { } advice ? $"{advice}, then deploy again" : language.Package is { } package ? $"on {lacking.Name}: apt-get install {package}, then deploy again" : null
+            : candidates.FirstOrDefault(candidate => candidate.Verdict == Verdict.PolicyRefuses && candidate.Why.StartsWith("rule ", StringComparison.Ordinal)) is { } refusing ? $"ask for what the rule allows, or ask the owner of {refusing.Name} to change it: pc host set" : null);
 
     private async Task<(ProgramSpec Program, PeerId Host)> StartOnFirstAbleAsync(Attempt attempt, CancellationToken cancellationToken)
     {

@@ -12,10 +12,17 @@ public static class LanguageDetector
     /// <param name="manifest">What the program asks for: a command or an image needs no entry file.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.LanguageUnknown"/>, <see cref="ErrorCode.EntryFileMissing"/>,
     /// <see cref="ErrorCode.LanguageNotDetected"/>, <see cref="ErrorCode.LanguageAmbiguous"/>,
-    /// <see cref="ErrorCode.PackageJsonInvalid"/>.</exception>
+    /// <see cref="ErrorCode.PackageJsonInvalid"/>, <see cref="ErrorCode.ScriptLineEnds"/>.</exception>
     public static Language Detect(string folder, string? named, ProgramManifest? manifest = null) => Detect(folder, named, manifest ?? ProgramManifest.Empty, Language.All);
 
     internal static Language Detect(string folder, string? named, ProgramManifest manifest, IReadOnlyList<Language> languages)
+    {
+        var language = Choose(folder, named, manifest, languages);
+        if (language == Language.Executable && manifest.Command is null && ExecutableFile.In(folder) is { } entry) ExecutableFile.RequireStartable(folder, entry);
+        return language;
+    }
+
+    private static Language Choose(string folder, string? named, ProgramManifest manifest, IReadOnlyList<Language> languages)
     {
         if (named is not null) return Named(folder, named, manifest, languages);
         if (manifest.Command is { } command) return OfCommand(folder, command);
@@ -61,7 +68,9 @@ public static class LanguageDetector
         {
             1 => found[0],
             0 when languages.Contains(Language.Executable) && ExecutableFile.In(folder) is not null => Language.Executable,
-            0 => throw new PcException(ErrorCode.LanguageNotDetected, $"{Quoted.Text(folder)} has no known language; looked for {Listed(languages)}"),
+            0 when !Directory.EnumerateFileSystemEntries(folder).Any() => throw new PcException(ErrorCode.LanguageNotDetected, $"{Quoted.Text(folder)} is empty"),
+            // What is only taken by its name was not looked for.
+            0 => throw new PcException(ErrorCode.LanguageNotDetected, $"{Quoted.Text(folder)} has no known language; looked for {Listed(languages.Where(language => language.IsDetected || language == Language.Executable))}"),
             _ => throw new PcException(
                 ErrorCode.LanguageAmbiguous,
                 $"{Quoted.Text(folder)} could be several languages: {Listed(found)}",

@@ -1,6 +1,7 @@
 using PeoplesCloud.Base;
 using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Deploying;
+using PeoplesCloud.Programs.Languages;
 
 namespace PeoplesCloud.Programs.Manifests;
 
@@ -52,9 +53,9 @@ public sealed class SingleFile : IDisposable
         return new SingleFile(folder, image.Split('@')[0].Split('/')[^1].Split(':')[0], isImage: true);
     }
 
-    /// <summary>The order with what starts the file, by its ending: .py and .js by their languages, .sh by a shell, anything else by itself.</summary>
+    /// <summary>The order with what starts the file, by its ending: .py and .js by their languages, .sh by itself or a shell, anything else by itself.</summary>
     /// <param name="order">An order for <see cref="Folder"/>.</param>
-    /// <exception cref="PcException"><see cref="ErrorCode.LanguageNotDetected"/>: nothing says how it is started.</exception>
+    /// <exception cref="PcException"><see cref="ErrorCode.LanguageNotDetected"/>: nothing says how it is started; <see cref="ErrorCode.ScriptLineEnds"/>.</exception>
     public DeployOrder Started(DeployOrder order)
     {
         if (_isImage || order.Manifest.Command is not null) return order;
@@ -63,11 +64,17 @@ public sealed class SingleFile : IDisposable
         {
             ".py" => [order.Language == "py2" ? "python2" : "python3", "-u", file],
             ".js" or ".mjs" or ".cjs" => ["node", file],
-            ".sh" => ["/bin/sh", file],
-            _ when FileStatus.TryRead(Path.Combine(Folder, _file), out var status, out _) && status.Executable => [file],
+            ".sh" => Script(),
+            _ when FileStatus.TryRead(Path.Combine(Folder, _file), out var status, out _) && status.Executable => Script(),
             _ => throw new PcException(ErrorCode.LanguageNotDetected, $"{Quoted.Text(_file)} is no program: it may not be executed, and its name ends neither in .py, .js nor .sh", $"chmod +x {Quoted.Text(_file)}, or say how it is started: --run"),
         };
         return order with { Manifest = order.Manifest with { Command = command } };
+
+        IReadOnlyList<string> Script()
+        {
+            ExecutableFile.RequireStartable(Folder, _file);
+            return ExecutableFile.CommandOf(Folder, _file);
+        }
     }
 
     /// <inheritdoc/>

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Audits;
 using PeoplesCloud.Daemon.Execs;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Runtimes;
@@ -15,7 +16,7 @@ public sealed class ExecTests
 {
     private const string Bot = "import time\nopen('note', 'w').write('kept')\nprint('born', flush=True)\nwhile True: time.sleep(1)\n";
 
-    // oak owns the program on elm; ash is a member without a right to it.
+    // oak owns the program on elm; ash is a member without a right to it, yew an admin who owns nothing.
     [Fact]
     public async Task A_command_runs_beside_a_program_on_another_host_for_those_who_may_and_wrote_it_down()
     {
@@ -25,6 +26,8 @@ public sealed class ExecTests
         var ticket = (await oak.CreateAsync("friends")).Ticket!;
         await elm.JoinAsync(ticket);
         await ash.JoinAsync(ticket);
+        await using var yew = await TestNode.StartAsync("yew");
+        await yew.JoinAsync((await oak.Client.PostAsync("/v1/swarms/friends/invite", new InviteRequest("admin", 1, null), TestNode.Json.InviteRequest, TestNode.Json.InviteReply)).Ticket);
         using var bot = new ProgramFolder(Bot);
         await oak.DeployAsync("friends", bot.Path, "bot");
         await oak.LogsAsync("friends", "bot").FirstAsync(line => line.Text == "born", Token);
@@ -54,9 +57,21 @@ public sealed class ExecTests
             Assert.Equal(ErrorCode.NotPermitted, refused.Code);
         }
 
+        // An admin may, and its name stands in everybody's feeds and in the audit, before the command has run.
+        await yew.WaitForAsync("friends", swarm => swarm.Programs.Count == 1 && swarm.Members.Any(member => member is { Name: "elm", State: "awake" }));
+        Assert.Equal((0, "kept", ""), await ExecAsync(yew, [], "cat", "note"));
+        var byAdmin = elm.Node.Swarms.Require("friends").State.Programs.Values.Single().Controls[^1];
+        Assert.Equal((ControlAction.Exec, yew.Node.Self, "cat and 1 word"), (byAdmin.Action, byAdmin.Author, byAdmin.Detail));
+        using (var answer = await elm.Client.SendAsync(HttpMethod.Get, "/v1/swarms/friends/audit"))
+        {
+            var audit = AuditReports.Of(await answer.Content.ReadAsByteArrayAsync(Token), "it", new AuditFilter(null, "yew", null), verify: true);
+            Assert.True(audit.Verified);
+            Assert.Contains(audit.Entries, entry => entry.Author == "yew" && entry.Text.StartsWith("ran a command beside bot (", StringComparison.Ordinal) && entry.Text.EndsWith(": cat and 1 word", StringComparison.Ordinal));
+        }
+
         // The end of the program is told.
         var running = ExecAsync(oak, [], "sleep", "1000");
-        await oak.Node.Swarms.Require("friends").WaitForControlsAsync(program.Id, 4);
+        await oak.Node.Swarms.Require("friends").WaitForControlsAsync(program.Id, 5);
         await oak.StopProgramAsync("friends", "bot");
         Assert.Contains((await Assert.ThrowsAsync<PcException>(() => running)).Code, new[] { ErrorCode.ExecFailed, ErrorCode.NotPermitted });
     }

@@ -61,6 +61,19 @@ public sealed class PolicyBookTests : IDisposable
     }
 
     [Fact]
+    public void A_slip_in_a_language_or_runtime_is_noticed_and_what_another_version_kept_is_no_damage()
+    {
+        var book = Open();
+        var error = Assert.Throws<PcException>(() => book.Set(new Dictionary<string, string> { ["languages"] = "py3,pyhton", ["runtimes"] = "podman" }));
+        Assert.Equal(ErrorCode.HostRuleInvalid, error.Code);
+        Assert.Contains("'pyhton' is not known; all, or of py3, nodejs", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'podman' is not known; all, or sandbox, docker", error.Message, StringComparison.Ordinal);
+        book.Set(new Dictionary<string, string> { ["languages"] = "py3,exec", ["runtimes"] = "all" });
+        File.WriteAllText(FilePath, "[host]\nlanguages = 'fortran'\n");
+        Assert.Equal(["fortran"], Open().Current.Languages);
+    }
+
+    [Fact]
     public void A_pause_is_as_long_as_was_said_however_the_clock_is_set()
     {
         var book = Open();

@@ -4,6 +4,7 @@ using PeoplesCloud.Programs.Bundles;
 using PeoplesCloud.Programs.Deploying;
 using PeoplesCloud.Programs.Hosting;
 using PeoplesCloud.Programs.Placing;
+using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Programs.Tests.Support;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Swarm;
@@ -224,6 +225,15 @@ public sealed class DeployerTests : IAsyncDisposable
         Assert.Contains("elm: does not host", error.Message, StringComparison.Ordinal);
         Assert.Contains("fir: asleep", error.Message, StringComparison.Ordinal);
         Assert.Empty(_owner.State.Programs);
+    }
+
+    [Fact]
+    public async Task Where_a_rule_refuses_it_is_said_who_can_change_it()
+    {
+        _swarm.Add("elm", _elm, new ProgramHostOptions { Folder = "", Policy = () => new HostPolicy { Languages = ["nodejs"] } });
+        _swarm.Add("fir", _fir, NoHost);
+        var error = await Refused.WithAsync(ErrorCode.NoHost, "elm: rule languages: runs nodejs only; fir: does not host", () => DeployAsync());
+        Assert.Equal("ask for what the rule allows, or ask the owner of elm to change it: pc host set", error.Hint);
     }
 
     [Fact]

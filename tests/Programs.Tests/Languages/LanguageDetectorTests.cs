@@ -28,6 +28,43 @@ public sealed class LanguageDetectorTests : IDisposable
     }
 
     [Fact]
+    public void What_is_taken_by_name_only_was_not_looked_for_and_an_empty_folder_is_said_to_be_empty()
+    {
+        Refused.With(ErrorCode.LanguageNotDetected, "is empty", () => LanguageDetector.Detect(_folder.Path, null));
+        _folder.With("main.rs");
+        Assert.DoesNotContain("py2", Refused.With(ErrorCode.LanguageNotDetected, "looked for", () => LanguageDetector.Detect(_folder.Path, null)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("#!/bin/sh\r\nsleep 1\r\n")]
+    [InlineData("sleep 1\r\n")]
+    public void A_script_with_the_line_ends_of_windows_is_refused_when_it_is_deployed(string script)
+    {
+        _folder.With("run.sh", script);
+        var error = Refused.With(ErrorCode.ScriptLineEnds, "\"run.sh\" end as in Windows", () => LanguageDetector.Detect(_folder.Path, null));
+        Assert.Equal("sed -i 's/\\r$//' \"run.sh\"", error.Hint);
+        // Python does not mind, and a command that is named does not start the script.
+        _folder.With("bot.py", "#!/usr/bin/python3\r\nprint(1)\r\n");
+        Assert.Same(Language.Python3, LanguageDetector.Detect(_folder.Path, "py3"));
+        Assert.Same(Language.Executable, LanguageDetector.Detect(_folder.Path, "exec", ProgramManifest.Empty with { Command = ["./other"] }));
+    }
+
+    [Theory]
+    [InlineData("#!/bin/bash\n", "/bin/bash ./run.sh")]
+    [InlineData("#! /usr/bin/env -S bash -u\n", "/usr/bin/env|-S bash -u|./run.sh")]
+    [InlineData("#!bash\n", "/bin/sh ./run.sh")]
+    [InlineData("#!\n", "/bin/sh ./run.sh")]
+    [InlineData("echo hi\n", "/bin/sh ./run.sh")]
+    [InlineData("", "/bin/sh ./run.sh")]
+    public void A_script_without_the_executable_bit_is_started_as_its_first_line_says(string script, string command)
+    {
+        _folder.With("run.sh", script);
+        Assert.Equal(command.Split(command.Contains('|', StringComparison.Ordinal) ? '|' : ' '), Language.Executable.CommandIn(_folder.Path, ProgramManifest.Empty));
+        File.SetUnixFileMode(_folder["run.sh"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Assert.Equal(["./run.sh"], Language.Executable.CommandIn(_folder.Path, ProgramManifest.Empty));
+    }
+
+    [Fact]
     public void An_entry_file_that_is_a_folder_is_none()
     {
         _folder.With("bot.py/x");

@@ -189,7 +189,7 @@ public sealed class OrderReaderTests : IDisposable
     [InlineData("hello.py", null, "python3 -u ./hello.py", "py3")]
     [InlineData("hello.py", "py2", "python2 -u ./hello.py", "py2")]
     [InlineData("hello.mjs", null, "node ./hello.mjs", "nodejs")]
-    [InlineData("hello.sh", null, "/bin/sh ./hello.sh", "exec")]
+    [InlineData("hello.sh", null, "./hello.sh", "exec")]
     [InlineData("hello", null, "./hello", "exec")]
     public void A_single_file_is_a_program_of_its_own(string name, string? named, string command, string language)
     {
@@ -217,6 +217,11 @@ public sealed class OrderReaderTests : IDisposable
         _folder.With("text", "hello");
         using var text = SingleFile.Stage(_folder["text"], BundleLimits.Default)!;
         Refused.With(ErrorCode.LanguageNotDetected, "is no program: it may not be executed", () => text.Started(OrderReader.Read(text.Folder, new Dictionary<string, IReadOnlyList<string>>())));
+        _folder.With("windows.sh", "#!/bin/sh\r\n").With("plain.sh", "#!/bin/bash\n");
+        using var windows = SingleFile.Stage(_folder["windows.sh"], BundleLimits.Default)!;
+        Refused.With(ErrorCode.ScriptLineEnds, "\"windows.sh\" end as in Windows", () => windows.Started(OrderReader.Read(windows.Folder, null)));
+        using var plain = SingleFile.Stage(_folder["plain.sh"], BundleLimits.Default)!;
+        Assert.Equal(["/bin/bash", "./plain.sh"], plain.Started(OrderReader.Read(plain.Folder, null)).Manifest.Command);
         Assert.Null(SingleFile.Stage("/dev/null", BundleLimits.Default));
         Refused.With(ErrorCode.BundleTooLarge, "a bundle holds at most 2 bytes", () => SingleFile.Stage(_folder[$"many/{name}"], new BundleLimits { MaxBytes = 2 }));
     }
