@@ -62,10 +62,12 @@ public sealed partial class ProgramData
         var content = DataVersionCodec.HashOf(entries);
         var own = newest is not null && newest.Stamp.IsOfEpoch(live.Began) && newest.Holder == _self ? newest : null;
         if (content == (own?.Content ?? (live.Origins is [var began, ..] ? began.Content : null)) || (own is null && live.Origins.Count == 0 && entries.Count == 0)) return content;
+        // Above all that this run is known to have made: the newest may be built on one that is not here any more, and did not know this.
+        var made = (newest?.Origins ?? []).Select(origin => origin.Stamp).Where(stamp => stamp.IsOfEpoch(live.Began)).Select(stamp => stamp.Number);
         var version = new DataVersion
         {
             Key = kept.Store.Key,
-            Stamp = live.Began with { Number = Math.Max(own?.Stamp.Number ?? 0, live.Began.Number) + 1 },
+            Stamp = live.Began with { Number = made.Append(own?.Stamp.Number ?? 0).Append(live.Began.Number).Max() + 1 },
             Holder = _self,
             Taken = _time.GetUtcNow(),
             Origins = live.Origins,

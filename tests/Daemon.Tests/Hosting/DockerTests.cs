@@ -67,6 +67,51 @@ public sealed class DockerTests
         Assert.Equal((1, 0L, 2L << 30), (images!.Count, images.KeptBytes, images.KeptAllowed));
     }
 
+    // A web program in containers: two versions serve the same port beside each other until the newer one answers, each from an image of its own.
+    [Fact]
+    public async Task Versions_in_containers_take_over_when_they_answer_make_room_when_they_do_not_and_come_again()
+    {
+        Assert.SkipWhen(Dockerd.Obstacle is not null, Dockerd.Obstacle ?? "");
+        await using var engine = await Dockerd.StartAsync();
+        await using var node = await TestNode.StartAsync("elm", hosts: true, configure: config => config with { Docker = $"unix://{engine.Socket}" });
+        await node.CreateAsync("friends");
+        using var folder = new ProgramFolder("");
+        await File.WriteAllTextAsync(Path.Combine(folder.Path, "pc.toml"), "ports = [\"8080/http\"]\n", TestContext.Current.CancellationToken);
+        await WriteAsync(folder, Serving("one"));
+        await DeployAsync(node, folder.Path, "docker", "web");
+        var url = new Uri(node.Node.Web!.UrlOf("friends", "web")!);
+        using var browser = new HttpClient(Tunnels.WebTests.Handler(url.Port));
+        Assert.Equal("one", await browser.GetStringAsync(url, TestContext.Current.CancellationToken));
+
+        // One that is not up.
+        await WriteAsync(folder, $"FROM {Dockerd.Image}\nCMD [\"sh\", \"-c\", \"exit 3\"]\n");
+        var failed = await Assert.ThrowsAsync<ApiException>(() => ChangeAsync("update"));
+        Assert.Equal(ErrorCode.UpdateRolledBack, CodeOf(failed));
+        Assert.Contains("crashed with exit code 3", failed.Reply.Message, StringComparison.Ordinal);
+        Assert.Equal("one", await browser.GetStringAsync(url, TestContext.Current.CancellationToken));
+
+        // One that is, and back: its image is there still, or built again.
+        await WriteAsync(folder, Serving("two"));
+        Assert.Equal(3, await ChangeAsync("update"));
+        Assert.Equal("two", await browser.GetStringAsync(url, TestContext.Current.CancellationToken));
+        Assert.Equal(4, await ChangeAsync("rollback"));
+        Assert.Equal("one", await browser.GetStringAsync(url, TestContext.Current.CancellationToken));
+        await node.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running", Restarts: 0 }]);
+
+        async Task<int?> ChangeAsync(string what)
+        {
+            HttpContent content = what == "update"
+                ? JsonContent.Create(new DeployRequest(folder.Path, "docker", null, null, NoNetwork), TestNode.Json.DeployRequest)
+                : JsonContent.Create(new RollbackRequest(null), RunningApiJson.Default.RollbackRequest);
+            int? version = null;
+            await foreach (var happened in node.Client.EventsAsync(HttpMethod.Post, $"/v1/swarms/friends/programs/web/{what}", content, RunningApiJson.Default.EventUpdateReply)) version = happened.Result?.Version ?? version;
+            return version;
+        }
+
+        static string Serving(string text) =>
+            $"FROM {Dockerd.Image}\nRUN [\"sh\", \"-c\", \"mkdir /site && printf {text} > /site/index.html\"]\nWORKDIR /site\nCMD [\"python3\", \"-m\", \"http.server\", \"8080\"]\n";
+    }
+
     [Theory]
     [InlineData("/usr/sbin/dockerd", "systemctl start docker")]
     [InlineData("/opt/bin/podman", "podman.socket")]

@@ -225,6 +225,35 @@ public sealed class ReplicationTests : IAsyncDisposable
         Assert.Contains(_elm.Said, line => line.Contains("fir has newer data, of epoch 2", StringComparison.Ordinal));
     }
 
+    // Goal: an older folder that is found beside newer data is not passed over. Method: elm takes fir's copy and dies before its own folder is
+    // gone (which is put back as it was), and something still wrote there, as a container that outlives its daemon may.
+    [Fact]
+    public async Task What_is_written_to_an_older_folder_after_a_newer_copy_came_is_kept()
+    {
+        var run = await _elm.BeginAsync(1);
+        Write(run, "score", "one");
+        await _fir.UntilAsync("score=one");
+        _elm.Awake = false;
+        await run.DisposeAsync();
+        var (folder, pointer) = (run.Folder, await File.ReadAllBytesAsync(Path.Combine(_elm.Kept, "live"), TestContext.Current.CancellationToken));
+        _elm.DieAndStartAgain();
+        _elm.Awake = true;
+        await using var next = await _fir.BeginAsync(2);
+        Write(next, "score", "two");
+        await _elm.UntilAsync("score=two");
+        await UntilAsync(() => !File.Exists(Path.Combine(_elm.Kept, "live")));
+        Assert.Empty(_elm.Told);
+
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "score"), "one, and a late word");
+        File.WriteAllBytes(Path.Combine(_elm.Kept, "live"), pointer);
+        _elm.DieAndStartAgain();
+        Write(next, "score", "three");
+        await _elm.UntilAsync("score=three");
+        Assert.Equal(new DataConflict("data.conflict-elm-1", _elm.Self, 1, 1), Assert.Single(_elm.Told));
+        Assert.Equal("score=one, and a late word", _elm.Files("data.conflict-elm-1"));
+    }
+
     [Fact]
     public async Task A_run_whose_epoch_is_older_than_the_data_does_not_begin()
     {
