@@ -61,6 +61,27 @@ public sealed class FailoverTests
         await swarm.Oak.WaitForAsync("friends", list => list.Programs.Count == 2 && list.Programs.All(program => program.State == "running" && program.Host == first));
     }
 
+    // Goal: whoever gives a program away does not start it again, whatever the feeds say meanwhile. Method: the program takes its time to end.
+    [Fact]
+    public async Task Who_gives_a_program_away_may_not_run_it_from_then_on()
+    {
+        await using var swarm = await Friends.StartAsync("elm", "fir");
+        var first = await swarm.DeployAsync("import signal, sys, time\ndef end(*_):\n    print('asked', flush=True)\n    time.sleep(2)\n    sys.exit()\nsignal.signal(signal.SIGTERM, end)\nprint('here', flush=True)\nwhile True: time.sleep(0.1)\n");
+        var other = first == "elm" ? "fir" : "elm";
+        var log = swarm.Oak.LogsAsync("friends", "test-bot");
+        await log.FirstAsync(line => line.Text == "here", TestContext.Current.CancellationToken);
+        var friends = swarm.Oak.Node.Swarms.Require("friends");
+        var (leases, program) = (swarm[first].Node.Leases.Of(friends.Id)!, Assert.Single(friends.State.Programs.Values));
+        Assert.NotNull(leases.EpochOf(program.Id));
+
+        var draining = DrainAsync(swarm[first]);
+        await log.FirstAsync(line => line.Text == "asked", TestContext.Current.CancellationToken);
+        Assert.Null(leases.EpochOf(program.Id)); // though it has the lease until the program has ended
+        Assert.Equal(other, Assert.Single((await draining).Programs).To);
+        var list = await swarm.Oak.WaitForAsync("friends", list => list.Programs is [{ State: "running", Runs: [_, { Ended: null }] } now] && now.Host == other);
+        Assert.True(list.Programs[0].Runs![1].Began >= list.Programs[0].Runs![0].Ended);
+    }
+
     [Fact]
     public async Task A_guardian_has_the_bundle_before_it_needs_it()
     {
