@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Base.Files;
@@ -203,8 +202,7 @@ public sealed class Recordings : IAsyncLifetime
 
     private static object? Run(SqliteConnection connection, string sql)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        return command.ExecuteScalar();
+        using var statement = connection.Prepare(sql);
+        return !statement.Read() ? null : long.TryParse(statement.Text(0), out var number) ? number : statement.Text(0);
     }
 }
