@@ -7,7 +7,9 @@ using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Sessions;
 using PeoplesCloud.Daemon.Tests.Crash;
+using PeoplesCloud.Daemon.Tests.Mesh;
 using PeoplesCloud.Runtimes.Tests.Docker;
+using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Tests.Sessions;
 
@@ -53,18 +55,22 @@ public sealed class SessionNodeTests
         Assert.Equal("hello you", await SayAsync(answer.GetProperty("port").GetInt32(), "you"));
 
         // 3. As people: a second one by the local API of oak, seen on elm.
-        var created = await oak.Client.PostAsync("/v1/sessions", new SessionCreateRequest(Server), Json.SessionCreateRequest, Json.SessionCreatedReply);
+        var created = await Asking.AgainAsync(() => oak.Client.PostAsync("/v1/sessions", new SessionCreateRequest(Server), Json.SessionCreateRequest, Json.SessionCreatedReply));
         Assert.Equal("hello you", await SayAsync(created.Port!.Value, "you"));
         var list = await elm.Client.GetAsync("/v1/sessions", Json.SessionsReply);
         Assert.Equal(new[] { answer.GetProperty("id").GetString(), created.Id }.Order(StringComparer.Ordinal), list.Sessions.Select(session => session.Id));
         Assert.Equal("ready\n", await (await elm.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token));
-        // 4. Over the mesh too: oak asks who has it.
-        Assert.Equal("ready\n", await (await oak.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token));
+        // 4. Over the mesh too: oak asks who has it. A member of another swarm of elm is told nothing.
+        Assert.Equal("ready\n", await Asking.AgainAsync(async () => await (await oak.Client.SendAsync(HttpMethod.Get, $"/v1/sessions/{created.Id}/log")).Content.ReadAsStringAsync(Token), text => text == "ready\n"));
+        _ = await elm.CreateAsync("others");
+        var others = elm.Node.Swarms.Require("others");
+        await using var ash = await new MeshPeer("ash", elm).AdmittedAsync(others, Role.Member);
+        Assert.Equal($"PC{(int)ErrorCode.SessionNotFound}", (await ash.AskAsync("POST", $"/mesh/v1/swarms/{others.Id}/sessions/{created.Id}/log")).Error!.Code);
         var unknown = await oak.Client.SendAsync(HttpMethod.Get, "/v1/sessions/abcdef/log");
         Assert.Contains($"PC{(int)ErrorCode.SessionNotFound}", await unknown.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
 
         // 5. The end.
-        Assert.Equal(created.Id, (await oak.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply)).Id);
+        Assert.Equal(created.Id, (await Asking.AgainAsync(() => oak.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply))).Id);
         var gone = await Assert.ThrowsAsync<ApiException>(() => oak.Client.PostAsync($"/v1/sessions/{created.Id}/remove", Json.SessionRemovedReply));
         Assert.Equal($"PC{(int)ErrorCode.SessionNotFound}", gone.Reply.Code);
         Assert.Single((await elm.Client.GetAsync("/v1/sessions", Json.SessionsReply)).Sessions);

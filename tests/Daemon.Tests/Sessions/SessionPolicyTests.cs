@@ -90,28 +90,8 @@ public sealed class SessionPolicyTests
     private static Task<SessionCreatedReply> AskAsync(TestNode node) =>
         node.Client.PostAsync("/v1/sessions", new SessionCreateRequest("exec sleep 300"), Json.SessionCreateRequest, Json.SessionCreatedReply);
 
-    // A node says twice a second how it is, and on a busy machine it may hear that late: then it is asked again.
-    private static async Task<SessionCreatedReply> CreateAsync(TestNode node)
-    {
-        for (var attempt = 0; ; attempt++)
-        {
-            try
-            {
-                return await AskAsync(node);
-            }
-            catch (ApiException) when (attempt < 40)
-            {
-                await Task.Delay(100, TestContext.Current.CancellationToken);
-            }
-        }
-    }
+    private static Task<SessionCreatedReply> CreateAsync(TestNode node) => Asking.AgainAsync(() => AskAsync(node));
 
-    private static async Task<string> RefusalAsync(TestNode node)
-    {
-        for (var attempt = 0; ; attempt++)
-        {
-            var refused = await Assert.ThrowsAsync<ApiException>(() => AskAsync(node));
-            if (refused.Reply.Code == $"PC{(int)ErrorCode.HostRefuses}" || attempt == 40) return refused.Reply.Message;
-        }
-    }
+    private static async Task<string> RefusalAsync(TestNode node) =>
+        (await Asking.AgainAsync(async () => (await Assert.ThrowsAsync<ApiException>(() => AskAsync(node))).Reply, refused => refused.Code == $"PC{(int)ErrorCode.HostRefuses}")).Message;
 }
