@@ -64,25 +64,21 @@ public sealed class ScheduleTests
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }]);
 
         // 1. 11 to 13 are slept through; at 13:20 the last of them is made up for.
-        _time.Set(13, 20);
-        elm.Node.Schedules.LookSoon();
+        Come(13, 20, elm);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled", Schedule.Last: { Result: "ok", Due.Hour: 13 } }]);
         Assert.Equal([(12, "skipped", "no host was there, nor for 1 before it"), (13, "ok", null)], (await HistoryAsync(elm)).Select(time => (time.Due.Hour, time.Result, time.Detail)));
 
         // 2. Until 14:40 nobody is there: 15 is nearer.
-        _time.Set(14, 40);
-        elm.Node.Schedules.LookSoon();
+        Come(14, 40, elm);
         await elm.WaitForAsync("friends", list => list.Programs is [{ Schedule.Last: { Result: "skipped", Due.Hour: 14 } }]);
 
         // 3. It is started by hand; 15 is run after it, and goes on for ever, over 16.
         await elm.Client.PostAsync("/v1/swarms/friends/programs/test-bot/restart", RunningApiJson.Default.RestartReply);
         await TestNode.UntilAsync(() => Runs(elm) == 2);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }]);
-        _time.Set(15, 0);
-        elm.Node.Schedules.LookSoon();
+        Come(15, 0, elm);
         await TestNode.UntilAsync(() => Runs(elm) == 3);
-        _time.Set(16, 0);
-        elm.Node.Schedules.LookSoon();
+        Come(16, 0, elm);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "running", Schedule.Last: { Result: "skipped", Due.Hour: 16 } }]);
 
         Assert.Equal("the run of 15:00 UTC was still going", (await HistoryAsync(elm)).Single(time => time.Due.Hour == 16).Detail);
@@ -97,11 +93,9 @@ public sealed class ScheduleTests
         using var folder = Folder("import os, time\nwith open('data/count', 'a') as count: count.write('x')\nprint('i-ran', flush=True)\nwhile os.path.getsize('data/count') < 2: time.sleep(0.05)\n", "@hourly", data: true);
         await elm.DeployAsync("friends", folder.Path);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled" }]);
-        _time.Set(11, 0);
-        elm.Node.Schedules.LookSoon();
+        Come(11, 0, elm);
         await TestNode.UntilAsync(() => Runs(elm) == 1);
-        _time.Set(12, 0);
-        elm.Node.Schedules.LookSoon();
+        Come(12, 0, elm);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "running", Schedule.Last: { Result: "skipped", Due.Hour: 12 } }]);
 
         await elm.StopAsync();
@@ -119,8 +113,7 @@ public sealed class ScheduleTests
         using var folder = Folder("print('i-ran', flush=True)\nraise SystemExit(3)\n", "TZ=Asia/Kathmandu 0 * * * *");
         await elm.DeployAsync("friends", folder.Path);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled", Schedule.Next: { Hour: 11, Minute: 15 } }]);
-        _time.Set(11, 15);
-        elm.Node.Schedules.LookSoon();
+        Come(11, 15, elm);
         await elm.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled", Restarts: 0, Schedule.Last.Result: "failed" }]);
         Assert.Equal("crashed with exit code 3", Assert.Single(await HistoryAsync(elm)).Detail);
         Assert.Equal(1, Runs(elm));
@@ -129,9 +122,14 @@ public sealed class ScheduleTests
     // A little later than the hour, as timers are; everybody's clock is right.
     private async Task ComesAsync(int hour, TestNode asked, TestNode[] awake)
     {
-        _time.Set(hour, 0);
-        foreach (var node in awake) node.Node.Schedules.LookSoon();
+        Come(hour, 0, awake);
         await asked.WaitForAsync("friends", list => list.Programs is [{ State: "scheduled", Schedule.Last: { } last }] && last.Due.Hour == hour);
+    }
+
+    private void Come(int hour, int minute, params ReadOnlySpan<TestNode> awake)
+    {
+        _time.Set(hour, minute);
+        foreach (var node in awake) node.Node.Schedules.LookSoon();
     }
 
     private static async Task<List<(int Hour, string Result, string Host)>> TimesAsync(TestNode node) => [.. (await HistoryAsync(node)).Select(time => (time.Due.Hour, time.Result, time.Host))];
