@@ -1,5 +1,5 @@
+using Microsoft.Data.Sqlite;
 using PeoplesCloud.Base;
-using PeoplesCloud.Daemon.Storage;
 
 namespace PeoplesCloud.Daemon.Home;
 
@@ -15,7 +15,7 @@ internal static class DiskErrors
     /// <summary>Whether there is no room left.</summary>
     public static bool IsFull(Exception e) => e switch
     {
-        SqliteException sqlite => sqlite.Code == SqliteFull,
+        SqliteException sqlite => sqlite.SqliteErrorCode == SqliteFull,
         IOException io => (io.HResult & 0xFFFF) is NoSpace or OverQuota,
         _ => false,
     };
@@ -24,7 +24,7 @@ internal static class DiskErrors
     public static Exception Explain(Exception e, string path) => e switch
     {
         _ when IsFull(e) => new PcException(ErrorCode.DiskFull, $"no space is left for {path}; nothing that was acknowledged is lost", inner: e),
-        SqliteException { Code: SqliteCorrupt or SqliteNotADatabase } => new PcException(ErrorCode.DatabaseDamaged, $"{path} is damaged: {e.Message}", inner: e),
+        SqliteException { SqliteErrorCode: SqliteCorrupt or SqliteNotADatabase } => new PcException(ErrorCode.DatabaseDamaged, $"{path} is damaged: {e.Message}", inner: e),
         SqliteException => new PcException(ErrorCode.HomeUnusable, $"{path} cannot be used: {e.Message}", inner: e),
         IOException or UnauthorizedAccessException => new PcException(ErrorCode.HomeUnusable, $"{path} cannot be used: {e.Message}", inner: e),
         _ => e,

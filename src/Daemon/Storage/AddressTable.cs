@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using PeoplesCloud.Base;
 using PeoplesCloud.Libp2p;
 
@@ -17,9 +18,11 @@ internal sealed class AddressTable(Database database, TimeProvider time)
     {
         var rows = database.Read(connection =>
         {
-            using var select = connection.Prepare("SELECT peer, address FROM addresses ORDER BY seen DESC, address");
+            using var command = connection.CreateCommand();
+            command.CommandText = "SELECT peer, address FROM addresses ORDER BY seen DESC, address";
+            using var reader = command.ExecuteReader();
             var read = new List<(byte[] Peer, string Address)>();
-            while (select.Read()) read.Add((select.Bytes(0), select.Text(1)));
+            while (reader.Read()) read.Add((reader.GetFieldValue<byte[]>(0), reader.GetString(1)));
             return read;
         });
         lock (_gate)
@@ -37,14 +40,21 @@ internal sealed class AddressTable(Database database, TimeProvider time)
         lock (_gate)
         {
             if (addresses.Count == 0 || (_known.TryGetValue(peer, out var before) && before.Order(StringComparer.Ordinal).SequenceEqual(addresses.Order(StringComparer.Ordinal), StringComparer.Ordinal))) return;
-            database.Write(connection =>
+            database.Write((connection, transaction) =>
             {
-                var bytes = peer.Bytes.ToArray();
-                using var delete = connection.Prepare("DELETE FROM addresses WHERE peer = $peer");
-                delete.Bind("$peer", bytes).Run();
-                using var insert = connection.Prepare("INSERT OR IGNORE INTO addresses (peer, address, seen) VALUES ($peer, $address, $seen)");
-                insert.Bind("$peer", bytes).Bind("$seen", time.GetUtcNow().ToUnixTimeSeconds());
-                foreach (var address in addresses) insert.Bind("$address", address).Run();
+                using var command = connection.CreateCommand();
+                command.Transaction = transaction;
+                command.CommandText = "DELETE FROM addresses WHERE peer = $peer";
+                command.Parameters.AddWithValue("$peer", peer.Bytes.ToArray());
+                command.ExecuteNonQuery();
+                command.CommandText = "INSERT OR IGNORE INTO addresses (peer, address, seen) VALUES ($peer, $address, $seen)";
+                command.Parameters.AddWithValue("$seen", time.GetUtcNow().ToUnixTimeSeconds());
+                var address = command.Parameters.Add("$address", SqliteType.Text);
+                foreach (var text in addresses)
+                {
+                    address.Value = text;
+                    command.ExecuteNonQuery();
+                }
             });
             _known[peer] = addresses;
         }

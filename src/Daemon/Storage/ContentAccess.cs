@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using PeoplesCloud.Content;
 using PeoplesCloud.Libp2p;
 using PeoplesCloud.Swarm;
@@ -15,21 +16,35 @@ internal sealed class ContentAccess(Database database, Func<SwarmId, PeerId, boo
     /// <summary>Lets the members of a swarm read blocks; null: of all swarms that this node is in, now and later.</summary>
     public void Grant(IEnumerable<Cid> cids, SwarmId? swarm)
     {
-        database.Write(connection =>
+        database.Write((connection, transaction) =>
         {
-            using var insert = connection.Prepare("INSERT OR IGNORE INTO readable (digest, swarm) VALUES ($digest, $swarm)");
-            insert.Bind("$swarm", swarm?.ToBytes() ?? AllSwarms);
-            foreach (var cid in cids) insert.Bind("$digest", cid.Digest.ToArray()).Run();
+            using var command = connection.CreateCommand();
+            command.Transaction = transaction;
+            command.CommandText = "INSERT OR IGNORE INTO readable (digest, swarm) VALUES ($digest, $swarm)";
+            var digest = command.Parameters.Add("$digest", SqliteType.Blob);
+            command.Parameters.AddWithValue("$swarm", swarm?.ToBytes() ?? AllSwarms);
+            foreach (var cid in cids)
+            {
+                digest.Value = cid.Digest.ToArray();
+                command.ExecuteNonQuery();
+            }
         });
     }
 
     /// <summary>Forgets all grants of blocks; durable when it returns.</summary>
     public void Forget(IEnumerable<Cid> cids)
     {
-        database.Write(connection =>
+        database.Write((connection, transaction) =>
         {
-            using var delete = connection.Prepare("DELETE FROM readable WHERE digest = $digest");
-            foreach (var cid in cids) delete.Bind("$digest", cid.Digest.ToArray()).Run();
+            using var command = connection.CreateCommand();
+            command.Transaction = transaction;
+            command.CommandText = "DELETE FROM readable WHERE digest = $digest";
+            var digest = command.Parameters.Add("$digest", SqliteType.Blob);
+            foreach (var cid in cids)
+            {
+                digest.Value = cid.Digest.ToArray();
+                command.ExecuteNonQuery();
+            }
         });
     }
 
@@ -46,10 +61,12 @@ internal sealed class ContentAccess(Database database, Func<SwarmId, PeerId, boo
 
     private static List<byte[]> Grants(SqliteConnection connection, Cid cid)
     {
-        using var select = connection.Prepare("SELECT swarm FROM readable WHERE digest = $digest");
-        select.Bind("$digest", cid.Digest.ToArray());
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT swarm FROM readable WHERE digest = $digest";
+        command.Parameters.AddWithValue("$digest", cid.Digest.ToArray());
+        using var reader = command.ExecuteReader();
         var grants = new List<byte[]>();
-        while (select.Read()) grants.Add(select.Bytes(0));
+        while (reader.Read()) grants.Add(reader.GetFieldValue<byte[]>(0));
         return grants;
     }
 }

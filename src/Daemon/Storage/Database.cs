@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Home;
 
@@ -40,18 +41,19 @@ internal sealed class Database : IDisposable
     /// <exception cref="PcException"><see cref="ErrorCode.HomeNewer"/>, <see cref="ErrorCode.DatabaseDamaged"/>, <see cref="ErrorCode.DiskFull"/>, <see cref="ErrorCode.SqliteMissing"/>.</exception>
     public static Database Open(string path)
     {
-        SqliteConnection? connection = null;
+        SqliteLibrary.Use();
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
         try
         {
-            connection = SqliteConnection.Open(path, mayMake: true);
-            connection.Execute("PRAGMA trusted_schema=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-512; PRAGMA wal_autocheckpoint=200");
-            connection.InTransaction(() => Migrate(connection, path));
+            connection.Open();
+            Execute(connection, "PRAGMA trusted_schema=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA cache_size=-512; PRAGMA wal_autocheckpoint=200");
+            Migrate(connection, path);
             File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             return new Database(connection, path);
         }
         catch (Exception e)
         {
-            connection?.Dispose();
+            connection.Dispose();
             if (e is PcException) throw;
             throw DiskErrors.Explain(e, path);
         }
@@ -64,11 +66,16 @@ internal sealed class Database : IDisposable
     /// <exception cref="PcException"><see cref="ErrorCode.DatabaseDamaged"/>, <see cref="ErrorCode.DiskFull"/>, <see cref="ErrorCode.SqliteMissing"/>.</exception>
     public static void CopyTo(string path, string copy)
     {
+        SqliteLibrary.Use();
         try
         {
-            using var connection = SqliteConnection.Open(path, mayMake: false);
-            using var statement = connection.Prepare("VACUUM INTO $copy");
-            statement.Bind("$copy", copy).Run();
+            using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, Mode = SqliteOpenMode.ReadWrite }.ToString());
+            connection.Open();
+            Execute(connection, "PRAGMA busy_timeout=5000");
+            using var command = connection.CreateCommand();
+            command.CommandText = "VACUUM INTO $copy";
+            command.Parameters.AddWithValue("$copy", copy);
+            command.ExecuteNonQuery();
             File.SetUnixFileMode(copy, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         }
         catch (SqliteException e)
@@ -95,13 +102,15 @@ internal sealed class Database : IDisposable
 
     /// <summary>Runs writes in one transaction; durable when this returns, undone when it throws.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.DiskFull"/> and others of the disk.</exception>
-    public void Write(Action<SqliteConnection> write)
+    public void Write(Action<SqliteConnection, SqliteTransaction> write)
     {
         lock (_gate)
         {
             try
             {
-                _connection.InTransaction(() => write(_connection));
+                using var transaction = _connection.BeginTransaction();
+                write(_connection, transaction);
+                transaction.Commit();
             }
             catch (SqliteException e)
             {
@@ -118,13 +127,14 @@ internal sealed class Database : IDisposable
 
     private static void Migrate(SqliteConnection connection, string path)
     {
+        using var transaction = connection.BeginTransaction();
         var found = Pragma(connection, "user_version");
         if (found > SchemaVersion)
             throw new PcException(ErrorCode.HomeNewer, $"{path} was written by a newer version of pc (schema {found}, this program knows {SchemaVersion})");
         if (found == 0)
         {
-            connection.Execute(Schema);
-            connection.Execute($"PRAGMA application_id={ApplicationId}; PRAGMA user_version={SchemaVersion}");
+            Execute(connection, Schema, transaction);
+            Execute(connection, $"PRAGMA application_id={ApplicationId}; PRAGMA user_version={SchemaVersion}", transaction);
         }
         else if (Pragma(connection, "application_id") != ApplicationId)
         {
@@ -132,14 +142,24 @@ internal sealed class Database : IDisposable
         }
         else if (found < SchemaVersion)
         {
-            foreach (var migration in Migrations[(int)(found - 1)..]) connection.Execute(migration);
-            connection.Execute($"PRAGMA user_version={SchemaVersion}");
+            foreach (var migration in Migrations[(int)(found - 1)..]) Execute(connection, migration, transaction);
+            Execute(connection, $"PRAGMA user_version={SchemaVersion}", transaction);
         }
+        transaction.Commit();
     }
 
     private static long Pragma(SqliteConnection connection, string name)
     {
-        using var statement = connection.Prepare($"PRAGMA {name}");
-        return statement.Read() ? statement.Number(0) : 0;
+        using var command = connection.CreateCommand();
+        command.CommandText = $"PRAGMA {name}";
+        return (long)command.ExecuteScalar()!;
+    }
+
+    private static void Execute(SqliteConnection connection, string sql, SqliteTransaction? transaction = null)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.Transaction = transaction;
+        command.ExecuteNonQuery();
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using PeoplesCloud.Base;
 using PeoplesCloud.Swarm;
 
@@ -9,11 +10,13 @@ internal sealed class SqliteFeedStore(Database database) : IFeedStore
     /// <inheritdoc/>
     public IReadOnlyList<SwarmId> Swarms() => database.Read(connection =>
     {
-        using var select = connection.Prepare("SELECT DISTINCT swarm FROM entries ORDER BY swarm");
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT DISTINCT swarm FROM entries ORDER BY swarm";
+        using var reader = command.ExecuteReader();
         var swarms = new List<SwarmId>();
-        while (select.Read())
+        while (reader.Read())
         {
-            if (!SwarmId.TryFromBytes(select.Bytes(0), out var id)) throw Damaged("a swarm's id");
+            if (!SwarmId.TryFromBytes(reader.GetFieldValue<byte[]>(0), out var id)) throw Damaged("a swarm's id");
             swarms.Add(id);
         }
         return swarms;
@@ -23,36 +26,50 @@ internal sealed class SqliteFeedStore(Database database) : IFeedStore
     public void Append(SwarmId swarm, IReadOnlyList<StoredEntry> entries)
     {
         if (entries.Any(entry => entry.Swarm != swarm)) throw new ArgumentException("an entry of another swarm", nameof(entries));
-        if (entries.Count > 0) database.Write(connection => Insert(connection, swarm, entries));
+        if (entries.Count > 0) database.Write((connection, transaction) => Insert(connection, transaction, swarm, entries));
     }
 
     /// <summary>Appends within a transaction of the caller.</summary>
-    internal static void Insert(SqliteConnection connection, SwarmId swarm, IReadOnlyList<StoredEntry> entries)
+    internal static void Insert(SqliteConnection connection, SqliteTransaction transaction, SwarmId swarm, IReadOnlyList<StoredEntry> entries)
     {
-        using var insert = connection.Prepare("INSERT OR IGNORE INTO entries (swarm, hash, bytes) VALUES ($swarm, $hash, $bytes)");
-        insert.Bind("$swarm", swarm.ToBytes());
-        foreach (var entry in entries) insert.Bind("$hash", entry.Hash.ToBytes()).Bind("$bytes", entry.Bytes.ToArray()).Run();
+        using var command = connection.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = "INSERT OR IGNORE INTO entries (swarm, hash, bytes) VALUES ($swarm, $hash, $bytes)";
+        command.Parameters.AddWithValue("$swarm", swarm.ToBytes());
+        var hash = command.Parameters.Add("$hash", SqliteType.Blob);
+        var bytes = command.Parameters.Add("$bytes", SqliteType.Blob);
+        foreach (var entry in entries)
+        {
+            hash.Value = entry.Hash.ToBytes();
+            bytes.Value = entry.Bytes.ToArray();
+            command.ExecuteNonQuery();
+        }
     }
 
     /// <inheritdoc/>
     public IReadOnlyList<StoredEntry> Load(SwarmId swarm) => database.Read(connection =>
     {
-        using var select = connection.Prepare("SELECT bytes FROM entries WHERE swarm = $swarm ORDER BY number");
-        select.Bind("$swarm", swarm.ToBytes());
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT bytes FROM entries WHERE swarm = $swarm ORDER BY number";
+        command.Parameters.AddWithValue("$swarm", swarm.ToBytes());
+        using var reader = command.ExecuteReader();
         var entries = new List<StoredEntry>();
-        while (select.Read())
+        while (reader.Read())
         {
-            if (!StoredEntry.TryDecode(select.Bytes(0), out var entry, out var refusal)) throw Damaged($"an entry ({refusal})");
+            if (!StoredEntry.TryDecode(reader.GetFieldValue<byte[]>(0), out var entry, out var refusal)) throw Damaged($"an entry ({refusal})");
             entries.Add(entry);
         }
         return entries;
     });
 
     /// <inheritdoc/>
-    public void Remove(SwarmId swarm) => database.Write(connection =>
+    public void Remove(SwarmId swarm) => database.Write((connection, transaction) =>
     {
-        using var delete = connection.Prepare("DELETE FROM entries WHERE swarm = $swarm");
-        delete.Bind("$swarm", swarm.ToBytes()).Run();
+        using var command = connection.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = "DELETE FROM entries WHERE swarm = $swarm";
+        command.Parameters.AddWithValue("$swarm", swarm.ToBytes());
+        command.ExecuteNonQuery();
     });
 
     private static PcException Damaged(string what) => new(ErrorCode.DatabaseDamaged, $"pc.db is damaged: {what} cannot be read");

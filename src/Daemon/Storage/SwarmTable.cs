@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using PeoplesCloud.Base;
 using PeoplesCloud.Swarm;
 
@@ -19,32 +20,40 @@ internal sealed class SwarmTable(Database database)
     /// <summary>All rows, by name.</summary>
     public IReadOnlyList<SwarmRow> All() => database.Read(connection =>
     {
-        using var select = connection.Prepare("SELECT id, name, key, key_entry FROM swarms ORDER BY name");
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT id, name, key, key_entry FROM swarms ORDER BY name";
+        using var reader = command.ExecuteReader();
         var rows = new List<SwarmRow>();
-        while (select.Read())
+        while (reader.Read())
         {
-            if (!SwarmId.TryFromBytes(select.Bytes(0), out var id)) throw new PcException(ErrorCode.DatabaseDamaged, "pc.db is damaged: a swarm's id cannot be read");
-            EntryHash? keyEntry = !select.IsNull(3) && EntryHash.TryFromBytes(select.Bytes(3), out var read) ? read : null;
-            rows.Add(new SwarmRow(id, select.Text(1), select.Bytes(2), keyEntry));
+            if (!SwarmId.TryFromBytes(reader.GetFieldValue<byte[]>(0), out var id)) throw new PcException(ErrorCode.DatabaseDamaged, "pc.db is damaged: a swarm's id cannot be read");
+            EntryHash? keyEntry = !reader.IsDBNull(3) && EntryHash.TryFromBytes(reader.GetFieldValue<byte[]>(3), out var read) ? read : null;
+            rows.Add(new SwarmRow(id, reader.GetString(1), reader.GetFieldValue<byte[]>(2), keyEntry));
         }
         return rows;
     });
 
     /// <summary>Adds a swarm with its entries, or takes new entries for one that was left; durable when it returns.</summary>
-    public void Insert(SwarmRow row, IReadOnlyList<StoredEntry> entries) => database.Write(connection =>
+    public void Insert(SwarmRow row, IReadOnlyList<StoredEntry> entries) => database.Write((connection, transaction) =>
     {
-        using var insert = connection.Prepare("INSERT OR REPLACE INTO swarms (id, name, key, key_entry) VALUES ($id, $name, $key, $key_entry)");
-        insert.Bind("$id", row.Id.ToBytes()).Bind("$name", row.Name).Bind("$key", row.Key).Bind("$key_entry", row.KeyEntry?.ToBytes()).Run();
-        SqliteFeedStore.Insert(connection, row.Id, entries);
+        using var command = connection.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = "INSERT OR REPLACE INTO swarms (id, name, key, key_entry) VALUES ($id, $name, $key, $key_entry)";
+        command.Parameters.AddWithValue("$id", row.Id.ToBytes());
+        command.Parameters.AddWithValue("$name", row.Name);
+        command.Parameters.AddWithValue("$key", row.Key);
+        command.Parameters.AddWithValue("$key_entry", (object?)row.KeyEntry?.ToBytes() ?? DBNull.Value);
+        command.ExecuteNonQuery();
+        SqliteFeedStore.Insert(connection, transaction, row.Id, entries);
     });
 
     /// <summary>Forgets a swarm with all its entries and grants.</summary>
-    public void Delete(SwarmId id) => database.Write(connection =>
+    public void Delete(SwarmId id) => database.Write((connection, transaction) =>
     {
-        foreach (var sql in (ReadOnlySpan<string>)["DELETE FROM entries WHERE swarm = $id", "DELETE FROM readable WHERE swarm = $id", "DELETE FROM swarms WHERE id = $id"])
-        {
-            using var delete = connection.Prepare(sql);
-            delete.Bind("$id", id.ToBytes()).Run();
-        }
+        using var command = connection.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = "DELETE FROM entries WHERE swarm = $id; DELETE FROM readable WHERE swarm = $id; DELETE FROM swarms WHERE id = $id";
+        command.Parameters.AddWithValue("$id", id.ToBytes());
+        command.ExecuteNonQuery();
     });
 }

@@ -34,7 +34,7 @@ public sealed class HomeFolderTests : IDisposable
     [Fact]
     public void A_home_of_a_newer_version_is_refused_and_left_untouched()
     {
-        using (var home = HomeFolder.Open(_home, SystemDisk.Instance)) home.Database.Write(connection => Run(connection, $"PRAGMA user_version={Database.SchemaVersion + 1}"));
+        using (var home = HomeFolder.Open(_home, SystemDisk.Instance)) home.Database.Write((connection, transaction) => Run(connection, $"PRAGMA user_version={Database.SchemaVersion + 1}"));
         AssertRefused(ErrorCode.HomeNewer);
     }
 
@@ -45,7 +45,7 @@ public sealed class HomeFolderTests : IDisposable
         using (var home = HomeFolder.Open(_home, SystemDisk.Instance))
         {
             new SwarmTable(home.Database).Insert(new SwarmRow(id, "friends", [1, 2, 3], null), []);
-            home.Database.Write(connection =>
+            home.Database.Write((connection, transaction) =>
             {
                 Run(connection, "ALTER TABLE swarms DROP COLUMN key_entry");
                 Run(connection, "PRAGMA user_version=1");
@@ -68,7 +68,7 @@ public sealed class HomeFolderTests : IDisposable
     [Fact]
     public void A_database_of_another_program_is_refused()
     {
-        using (var home = HomeFolder.Open(_home, SystemDisk.Instance)) home.Database.Write(connection => Run(connection, "PRAGMA application_id=1"));
+        using (var home = HomeFolder.Open(_home, SystemDisk.Instance)) home.Database.Write((connection, transaction) => Run(connection, "PRAGMA application_id=1"));
         AssertRefused(ErrorCode.DatabaseDamaged);
     }
 
@@ -108,9 +108,9 @@ public sealed class HomeFolderTests : IDisposable
     {
         // SQLite itself says that there is no room: its own limit on pages stands in for the disk's.
         using var home = HomeFolder.Open(_home, SystemDisk.Instance);
-        home.Database.Write(connection => Run(connection, "INSERT INTO addresses VALUES (x'01', 'kept', 1)"));
+        home.Database.Write((connection, transaction) => Run(connection, "INSERT INTO addresses VALUES (x'01', 'kept', 1)"));
         home.Database.Read(connection => Run(connection, "PRAGMA max_page_count=1"));
-        var full = Assert.Throws<PcException>(() => home.Database.Write(connection =>
+        var full = Assert.Throws<PcException>(() => home.Database.Write((connection, transaction) =>
             Run(connection, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO addresses SELECT randomblob(32), hex(randomblob(100)), i FROM n")));
         Assert.Equal(ErrorCode.DiskFull, full.Code);
         home.Database.Read(connection => Run(connection, "PRAGMA max_page_count=1000000"));
@@ -126,9 +126,10 @@ public sealed class HomeFolderTests : IDisposable
         if (code == ErrorCode.HomeNewer) Assert.Equal(before, Directory.GetFiles(_home).Where(f => !f.EndsWith("-wal", StringComparison.Ordinal) && !f.EndsWith("-shm", StringComparison.Ordinal)).Order());
     }
 
-    private static object? Run(SqliteConnection connection, string sql)
+    private static object? Run(Microsoft.Data.Sqlite.SqliteConnection connection, string sql)
     {
-        using var statement = connection.Prepare(sql);
-        return !statement.Read() ? null : long.TryParse(statement.Text(0), out var number) ? number : statement.Text(0);
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return command.ExecuteScalar();
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Base.Files;
@@ -73,9 +74,11 @@ internal static class HomeCheck
         {
             var rows = database.Read(connection =>
             {
-                using var count = connection.Prepare("SELECT count(*) FROM readable WHERE digest = $digest AND swarm = $swarm");
-                count.Bind("$digest", block.Digest.ToArray()).Bind("$swarm", readers?.ToBytes() ?? []);
-                return count.Read() ? count.Number(0) : 0;
+                using var command = connection.CreateCommand();
+                command.CommandText = "SELECT count(*) FROM readable WHERE digest = $digest AND swarm = $swarm";
+                command.Parameters.AddWithValue("$digest", block.Digest.ToArray());
+                command.Parameters.AddWithValue("$swarm", readers?.ToBytes() ?? []);
+                return (long)command.ExecuteScalar()!;
             });
             Assert.True(rows == 1, $"block {block} is not granted");
         }

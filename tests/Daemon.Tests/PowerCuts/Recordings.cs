@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base.Crypto;
 using PeoplesCloud.Base.Files;
@@ -202,7 +203,8 @@ public sealed class Recordings : IAsyncLifetime
 
     private static object? Run(SqliteConnection connection, string sql)
     {
-        using var statement = connection.Prepare(sql);
-        return !statement.Read() ? null : long.TryParse(statement.Text(0), out var number) ? number : statement.Text(0);
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return command.ExecuteScalar();
     }
 }
