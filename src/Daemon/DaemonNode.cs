@@ -281,7 +281,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         Owns(ProgramSecrets.DisposeAsync);
         var clock = BootTime = new BootTimeProvider();
         Owns(clock.Dispose);
-        var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time, clock);
+        var book = new PolicyBook(home.Paths.HostPolicy, new HostPolicy { Programs = _config.Limits.Programs }, _config.HostRules, _disk, _time, clock, _config.HostRulesAbove);
         var options = new ProgramHostOptions { Folder = home.Paths.Programs, Hosts = _config.Hosts, Policy = () => book.Current, Beside = () => Sessions?.Use is { } use ? HostUse.None.Beside(use.MemoryBytes, use.Cpus) : HostUse.None, IsAdmin = IsAdmin, Balance = new FavourBalances(Swarms).HoursOf, Secrets = ProgramSecrets.Open };
         var dead = _fences ? new DeadMansSwitch() : null;
         if (dead is not null) Owns(dead.Dispose);
@@ -419,7 +419,7 @@ internal sealed class DaemonNode : IAsyncDisposable
         if (((IChannels?)Redis?.Channels ?? Channels?.Channels) is { } carrier)
         {
             Sessions = new SessionNode(
-                SessionNode.CloudOf(Self), _config.Sessions, home.Paths.Sessions, SessionGroup.In(_config.Sessions.Group, carrier), Redis is null ? null : SessionGroup.In(_config.Sessions.Group, Redis.Claims), runtime, containers, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, () => programHost.Use, _time, loggers.CreateLogger("Sessions"));
+                SessionNode.CloudOf(Self), _config.Sessions, home.Paths.Sessions, carrier, Redis?.Claims, runtime, containers, ProcMeter(), () => book.Current with { Hosts = book.Current.Hosts && _config.Hosts }, () => programHost.Use, _time, loggers.CreateLogger("Sessions"));
             Owns(Sessions.DisposeAsync);
             _supervisor.Run("sessions", FailurePolicy.Restart, Sessions.RunAsync);
         }

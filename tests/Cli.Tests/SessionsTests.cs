@@ -39,7 +39,7 @@ public sealed class SessionsTests
             [new("/home/1", true, "6b5f271b", 4, "the owner of this node paused it"), new("/home/2", false)]);
         var shown = Shown(terminal => SessionsRunCommand.Write(status, terminal, ""));
         Assert.StartsWith("2 nodes with 4 sessions since 1970-01-01 ", shown, StringComparison.Ordinal);
-        Assert.Contains("  redis     redis://localhost:6379 cannot be reached: it refuses: WRONGPASS\n  channels  year4000.eu.*\n  region    us-east\n  settings  /etc/settings.yml\n  process   17\n", shown, StringComparison.Ordinal);
+        Assert.Contains("  redis     redis://localhost:6379 cannot be reached: it refuses: WRONGPASS\n  group     eu\n  region    us-east\n  settings  /etc/settings.yml\n  process   17\n", shown, StringComparison.Ordinal);
         Assert.Contains("6b5f271b   4         /home/1\nno answer            /home/2\n  node 6b5f271b takes no sessions: the owner of this node paused it\n", shown, StringComparison.Ordinal);
     }
 

@@ -76,7 +76,7 @@ internal static class SessionsCommand
                     host: localhost
                     port: 6379
                     password:
-                region is shown and decides nothing. hostname is what clients are told to connect to; without one it is this machine's name. PYCLOUD_USE_DOCKER, whatever it says, runs sessions in Docker. PYCLOUD_GROUP=NAME makes channels and answers of a group of its own: year4000.NAME.create instead of year4000.pycloud.create.
+                region is shown and decides nothing. hostname is what clients are told to connect to; without one it is this machine's name. PYCLOUD_USE_DOCKER, whatever it says, runs sessions in Docker. PYCLOUD_GROUP is shown by pc sessions status and told to scripts, and decides nothing, as with PyCloud: requests are on year4000.pycloud.create whatever it says.
                 """,
             Examples =
             [

@@ -104,7 +104,7 @@ internal static class SessionsRunCommand
             false => $"{terminal.Safe(status.Redis!)} cannot be reached: {terminal.Safe(status.Problem ?? "")}",
             null => $"{terminal.Safe(status.Redis!)}; no node says whether it answers",
         });
-        facts.Add("  channels", $"{SessionPrefix(status.Group!)}*");
+        facts.Add("  group", terminal.Safe(status.Group!));
         if (status.Region is { } region) facts.Add("  region", terminal.Safe(region));
         facts.Add("  settings", terminal.Safe(status.Settings!));
         facts.Add("  process", Number(status.Pid!.Value));
@@ -202,8 +202,6 @@ internal static class SessionsRunCommand
         Write(status, invocation.Terminal, "");
         return 0;
     }
-
-    private static string SessionPrefix(string group) => PeoplesCloud.Sessions.Channels.SessionGroup.PrefixOf(group);
 
     private static string Counted(int count, string noun) => $"{Number(count)} {noun}{(count == 1 ? "" : "s")}";
 

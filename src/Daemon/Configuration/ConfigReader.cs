@@ -8,7 +8,7 @@ using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Power;
 using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Runtimes;
-using PeoplesCloud.Sessions.Channels;
+using PeoplesCloud.Sessions.Messages;
 using PeoplesCloud.Sessions.Redis;
 
 namespace PeoplesCloud.Daemon.Configuration;
@@ -134,7 +134,7 @@ internal static class ConfigReader
                 DiskBytes = values.Bytes("sessions.disk", 16L << 20, 1L << 50) ?? defaults.Limits.DiskBytes,
             },
             Hostname = values.HostName("sessions.hostname"),
-            Group = values.Group("sessions.group", environment.GetValueOrDefault("PYCLOUD_GROUP")) ?? defaults.Group,
+            Group = values.Group("sessions.group", environment.GetValueOrDefault(SessionGroup.Variable)) ?? defaults.Group,
         };
         if (sessions.Swarm is not null && sessions.Redis is null && sessions.Password is null && !IPAddress.IsLoopback(sessions.Listen.Address))
             values.Problem($"sessions.listen = '{sessions.Listen}' would open the endpoint to whoever reaches it: set sessions.password-file, or listen on 127.0.0.1");
@@ -225,9 +225,9 @@ internal static class ConfigReader
 
         public string? Group(string key, string? variable)
         {
-            var (from, text) = Text(key) is { } set ? (key, set) : ("PYCLOUD_GROUP", variable is { Length: > 0 } ? variable : null);
-            if (text is null || SessionGroup.IsName(text)) return text;
-            problems.Add($"{from} = '{Printable(text)}': 1 to 32 letters, digits, - and _");
+            if (Text(key) is not { } text) return SessionGroup.Of(variable);
+            if (SessionGroup.IsGroup(text)) return text;
+            problems.Add($"{key} = '{Printable(text)}': 1 to 64 characters that can be shown");
             return null;
         }
 

@@ -43,6 +43,9 @@ public sealed record DaemonConfig
     /// <summary>What this node lets programs of others do, rule by rule as text: the table [host]. Default: nothing is said, see <see cref="Programs.Policy.HostPolicy"/>.</summary>
     public IReadOnlyDictionary<string, string> HostRules { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
+    /// <summary>The file of what the owner set in the home that this one lives in, as those of <c>pc sessions</c> do; it holds here too. Default: none.</summary>
+    public string? HostRulesAbove { get; init; }
+
     /// <summary>How much this node gives.</summary>
     public DaemonLimits Limits { get; init; } = new();
 

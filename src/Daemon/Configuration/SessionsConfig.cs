@@ -1,6 +1,6 @@
 using System.Net;
 using PeoplesCloud.Runtimes;
-using PeoplesCloud.Sessions.Channels;
+using PeoplesCloud.Sessions.Messages;
 using PeoplesCloud.Sessions.Redis;
 
 namespace PeoplesCloud.Daemon.Configuration;
@@ -44,8 +44,8 @@ public sealed record SessionsConfig
     /// <summary>What answers call this machine, for whoever connects to a session. Null (the default): its name.</summary>
     public string? Hostname { get; init; }
 
-    /// <summary>The group whose channels this node uses, apart from those of others. Default: what PYCLOUD_GROUP says, else pycloud, whose channels are those that clients know.</summary>
-    public string Group { get; init; } = SessionGroup.First;
+    /// <summary>The group of this node, which is shown and told to scripts, and decides nothing. Default: what PYCLOUD_GROUP says, else pycloud.</summary>
+    public string Group { get; init; } = SessionGroup.Default;
 
     /// <summary>Whether anything carries messages.</summary>
     public bool IsOn => Swarm is not null || Redis is not null;

@@ -11,12 +11,12 @@ namespace PeoplesCloud.Daemon.Hosting;
 /// <summary>A rule as it holds now.</summary>
 /// <param name="Setting">The rule.</param>
 /// <param name="Value">Its value.</param>
-/// <param name="From">default, config or set (by pc host set, which wins).</param>
+/// <param name="From">default, config, home (set in the home above this one) or set (by pc host set, which wins).</param>
 internal sealed record PolicyRule(HostSetting Setting, string Value, string From);
 
 /// <summary>
-/// What the owner of this host allows: the defaults, on them the configuration, on them what <c>pc host set</c> and <c>pc pause</c> wrote into
-/// <c>host.toml</c> in the home (docs/layouts/home.md), which is durable before they are answered. Thread-safe.
+/// What the owner of this host allows: the defaults, on them the configuration, on them what was set in the home above, where there is one, on them what
+/// <c>pc host set</c> and <c>pc pause</c> wrote into <c>host.toml</c> in the home (docs/layouts/home.md), which is durable before they are answered. Thread-safe.
 /// </summary>
 internal sealed class PolicyBook
 {
@@ -24,16 +24,24 @@ internal sealed class PolicyBook
     private const string PauseKey = "pause.until";
     private const string Forever = "resumed";
 
+    // How long a change in the home above may go unnoticed.
+    private static readonly TimeSpan AboveInterval = TimeSpan.FromMilliseconds(250);
+
     private readonly string _file;
     private readonly HostPolicy _defaults;
     private readonly IReadOnlyDictionary<string, string> _configured;
     private readonly IDisk _disk;
     private readonly TimeProvider _time;
     private readonly TimeProvider _lengths;
+    private readonly string? _above;
     private readonly Lock _lock = new();
-    private SortedDictionary<string, string> _set = new(StringComparer.Ordinal);
+    private SortedDictionary<string, string> _set;
     private HostPolicy _policy;
     private RunningPause? _pause;
+    private SortedDictionary<string, string> _setAbove = new(StringComparer.Ordinal);
+    private RunningPause? _pauseAbove;
+    private (DateTime Written, long Length)? _aboveAsRead;
+    private long _aboveLookedAt;
 
     /// <summary>Opens it.</summary>
     /// <param name="file">host.toml.</param>
@@ -42,11 +50,13 @@ internal sealed class PolicyBook
     /// <param name="disk">Where it is written.</param>
     /// <param name="time">The clock on the wall.</param>
     /// <param name="lengths">The clock of lengths of time: nobody sets it, and it goes on while the machine sleeps.</param>
+    /// <param name="above">host.toml of the home that this one lives in, read again when it changes; null where there is none.</param>
     /// <exception cref="PcException"><see cref="ErrorCode.HostPolicyDamaged"/>: better no start than a host without its rules.</exception>
-    public PolicyBook(string file, HostPolicy defaults, IReadOnlyDictionary<string, string> configured, IDisk disk, TimeProvider time, TimeProvider lengths)
+    public PolicyBook(string file, HostPolicy defaults, IReadOnlyDictionary<string, string> configured, IDisk disk, TimeProvider time, TimeProvider lengths, string? above = null)
     {
-        (_file, _defaults, _configured, _disk, _time, _lengths) = (file, defaults, configured, disk, time, lengths);
-        Load();
+        (_file, _defaults, _configured, _disk, _time, _lengths, _above) = (file, defaults, configured, disk, time, lengths, above);
+        (_set, _pause) = Load(file);
+        LoadAbove();
         _policy = Compute();
     }
 
@@ -57,8 +67,10 @@ internal sealed class PolicyBook
         {
             lock (_lock)
             {
+                LookAbove();
                 if (_pause is { } pause && pause.IsOver(_lengths)) _pause = null;
-                return _policy with { Pause = _pause?.Told(_time, _lengths) };
+                if (_pauseAbove is { } above && above.IsOver(_lengths)) _pauseAbove = null;
+                return _policy with { Pause = (_pause ?? _pauseAbove)?.Told(_time, _lengths) };
             }
         }
     }
@@ -69,7 +81,10 @@ internal sealed class PolicyBook
         get
         {
             lock (_lock)
-                return [.. HostSettings.All.Select(setting => new PolicyRule(setting, setting.Text(_policy), _set.ContainsKey(setting.Name) ? "set" : _configured.ContainsKey(setting.Name) ? "config" : "default"))];
+            {
+                LookAbove();
+                return [.. HostSettings.All.Select(setting => new PolicyRule(setting, setting.Text(_policy), FromOf(setting.Name)))];
+            }
         }
     }
 
@@ -123,19 +138,45 @@ internal sealed class PolicyBook
     // Fuzz target: whatever the file holds, it is read or refused.
     internal static void Fuzz(ReadOnlySpan<byte> input) => _ = Read(Encoding.UTF8.GetString(input), out _, out _);
 
-    private HostPolicy Compute() => HostSettings.Apply(HostSettings.Apply(_defaults, _configured), _set);
+    private string FromOf(string rule) => _set.ContainsKey(rule) ? "set" : _setAbove.ContainsKey(rule) ? "home" : _configured.ContainsKey(rule) ? "config" : "default";
 
-    private void Load()
+    private HostPolicy Compute() => HostSettings.Apply(HostSettings.Apply(HostSettings.Apply(_defaults, _configured), _setAbove), _set);
+
+    private void LookAbove()
     {
-        if (!File.Exists(_file)) return;
-        var text = new FileInfo(_file).Length <= TomlSubset.MaxFileBytes ? File.ReadAllText(_file) : "";
-        if (Read(text, out var set, out var until) is { } problem) throw new PcException(ErrorCode.HostPolicyDamaged, $"{_file} cannot be used: {problem}");
-        _set = set;
-        if (until is null) return;
+        if (_above is null || _lengths.GetElapsedTime(_aboveLookedAt) < AboveInterval) return;
+        try
+        {
+            if (LoadAbove()) _policy = Compute();
+        }
+        catch (Exception e) when (e is PcException or IOException or UnauthorizedAccessException)
+        {
+            // What was said before it was damaged goes on to hold.
+        }
+    }
+
+    private bool LoadAbove()
+    {
+        if (_above is null) return false;
+        _aboveLookedAt = _lengths.GetTimestamp();
+        var file = new FileInfo(_above);
+        (DateTime, long)? now = file.Exists ? (file.LastWriteTimeUtc, file.Length) : null;
+        if (now == _aboveAsRead) return false;
+        _aboveAsRead = now;
+        (_setAbove, _pauseAbove) = Load(_above);
+        return true;
+    }
+
+    private (SortedDictionary<string, string> Set, RunningPause? Pause) Load(string file)
+    {
+        if (!File.Exists(file)) return (new SortedDictionary<string, string>(StringComparer.Ordinal), null);
+        var text = new FileInfo(file).Length <= TomlSubset.MaxFileBytes ? File.ReadAllText(file) : "";
+        if (Read(text, out var set, out var until) is { } problem) throw new PcException(ErrorCode.HostPolicyDamaged, $"{file} cannot be used: {problem}");
+        if (until is null) return (set, null);
         // The clock may have been set meanwhile: a pause never lasts longer than it could have been asked for.
         var left = until.Value == DateTimeOffset.MaxValue ? (TimeSpan?)null : until.Value - _time.GetUtcNow();
         if (left is { } span && span > Durations.Longest) left = Durations.Longest;
-        if (left is null || left > TimeSpan.Zero) _pause = new RunningPause(left, _lengths.GetTimestamp());
+        return (set, left is null || left > TimeSpan.Zero ? new RunningPause(left, _lengths.GetTimestamp()) : null);
     }
 
     private static string? Read(string text, out SortedDictionary<string, string> set, out DateTimeOffset? until)

@@ -93,6 +93,7 @@ public static class PyCloudNodes
     internal static DaemonConfig ConfigOf(DaemonConfig home, PyCloudSettings settings, string folder, int node) => home with
     {
         Home = HomeOf(folder, node),
+        HostRulesAbove = new Home.HomePaths(folder).HostPolicy,
         Port = 0,
         WebSocketPort = null,
         Listen = ["127.0.0.1"],

@@ -53,6 +53,7 @@ internal sealed class SessionNode : IAsyncDisposable
             Folder = folder,
             Hostname = config.Hostname ?? Environment.MachineName,
             ReadOnly = config.ReadOnly,
+            Group = config.Group,
             Terms = () => _policy.Terms,
             Shares = _policy.Shares,
         };

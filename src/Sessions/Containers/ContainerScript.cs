@@ -14,8 +14,8 @@ internal sealed record ContainerScript(string Image, int Port)
     /// <summary>What replaces the image's command.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
 
-    /// <summary>What replaces the image's entrypoint, and its command too.</summary>
-    public IReadOnlyList<string> Entrypoint { get; init; } = [];
+    /// <summary>What replaces the image's entrypoint, and its command too; an empty list takes the entrypoint alone away.</summary>
+    public IReadOnlyList<string>? Entrypoint { get; init; }
 
     /// <summary>Variables beside the image's; null takes one away.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>(StringComparer.Ordinal);

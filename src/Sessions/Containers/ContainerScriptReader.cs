@@ -61,14 +61,14 @@ internal static class ContainerScriptReader
                 "mem_limit" => script with { MemoryBytes = option.Bytes() },
                 "nano_cpus" => script with { NanoCpus = option.Number(0, long.MaxValue, "billionths of a processor, such as 500000000") },
                 "cpu_shares" => script with { CpuShares = option.Number(0, long.MaxValue, "a weight, such as 512") },
-                "pids_limit" => script with { PidsLimit = option.Number(-1, long.MaxValue, "a number of processes") },
+                "pids_limit" => script with { PidsLimit = option.Number(long.MinValue, long.MaxValue, "a number of processes") },
                 "network_mode" => script with { Network = option.Network() },
                 "read_only" => script with { IsReadOnly = option.Boolean() },
                 "restart_policy" => script with { Restart = option.Restart() },
                 "tmpfs" => script with { Tmpfs = option.Tmpfs() },
                 "user" => script with { User = option.User() },
                 "volumes" => script with { Volumes = option.Volumes() },
-                "working_dir" => script with { WorkingFolder = option.Path(option.Text(ContainerLimits.TextChars)) },
+                "working_dir" => script with { WorkingFolder = option.Folder() },
                 "ports" => script with { Ports = option.Ports() },
                 "auto_remove" => script with { IsRemoved = option.Boolean() },
                 _ => throw Refused($"{OptionReader.Printable(member.Name)} is no option that a session has; it has port, {Options}"),
@@ -96,7 +96,7 @@ internal static class ContainerScriptReader
         }
         Invariant.Check(script.Port is > 0 and <= 65535, "a port is one");
         Invariant.Check(script.Image.Length is > 0 and <= ContainerLimits.ImageChars && !script.Image.Any(char.IsWhiteSpace), "an image has a name");
-        Invariant.Check(script.Command.Count <= ContainerLimits.Words && script.Entrypoint.Count <= ContainerLimits.Words && script.Environment.Count <= ContainerLimits.Variables, "words are bounded");
+        Invariant.Check(script.Command.Count <= ContainerLimits.Words && (script.Entrypoint?.Count ?? 0) <= ContainerLimits.Words && script.Environment.Count <= ContainerLimits.Variables, "words are bounded");
         Invariant.Check(script.Environment.Keys.All(name => name.Length > 0 && !name.Contains('=', StringComparison.Ordinal)), "variables have names");
         Invariant.Check(script.MemoryBytes is null or >= 0 && script.NanoCpus is null or >= 0, "limits are numbers from 0 on");
         Invariant.Check(script.Volumes.All(volume => volume.Target.StartsWith('/')) && script.Tmpfs.Keys.All(path => path.StartsWith('/')), "mounts have places");

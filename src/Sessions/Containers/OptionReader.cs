@@ -6,7 +6,7 @@ using PeoplesCloud.Runtimes.Ports;
 
 namespace PeoplesCloud.Sessions.Containers;
 
-/// <summary>One option of a script, read in the forms that docker-py takes it in; whatever else it is, is an error that names it. Source: docker-py 7, <c>docker.utils</c> and <c>docker.types.containers</c>.</summary>
+/// <summary>One option of a script, read in the forms that docker-py takes it in; whatever else it is, is an error that names it. Source: docker-py 5 and 7, <c>docker.utils</c> and <c>docker.types.containers</c>; a test asks docker-py what it makes of each form.</summary>
 internal sealed class OptionReader(string name, JsonElement value)
 {
     private const int MaxPrintable = 60;
@@ -21,11 +21,14 @@ internal sealed class OptionReader(string name, JsonElement value)
     /// <summary>true or false.</summary>
     public bool Boolean() => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong("true or false");
 
-    /// <summary>A text without control characters.</summary>
-    public string Text(int most) => IsText(value, most, out var text) && text.Length > 0 ? text : throw Wrong($"a text of 1 to {most} characters");
+    /// <summary>A text without control characters; null when it is empty, which is for an engine as if it were left out.</summary>
+    public string? Text(int most) => !IsText(value, most, out var text) ? throw Wrong($"a text of at most {most} characters") : text.Length > 0 ? text : null;
 
-    /// <summary>A name or number of a user.</summary>
-    public string User() => value.ValueKind == JsonValueKind.Number ? Number(0, uint.MaxValue, "a user's name or number").ToString(CultureInfo.InvariantCulture) : Text(ContainerLimits.TextChars);
+    /// <summary>A path from the root; null when it is empty.</summary>
+    public string? Folder() => Text(ContainerLimits.TextChars) is { } text ? Path(text) : null;
+
+    /// <summary>A name or number of a user; null when it is empty.</summary>
+    public string? User() => value.ValueKind == JsonValueKind.Number ? Number(0, uint.MaxValue, "a user's name or number").ToString(CultureInfo.InvariantCulture) : Text(ContainerLimits.TextChars);
 
     /// <summary>A list of words, or a line that is taken apart as a shell would.</summary>
     public IReadOnlyList<string> Command()
@@ -75,7 +78,7 @@ internal sealed class OptionReader(string name, JsonElement value)
         var all = new Dictionary<string, string>(StringComparer.Ordinal);
         if (value.ValueKind == JsonValueKind.Object)
         {
-            foreach (var member in value.EnumerateObject()) Add(member.Name, WordOf(member.Value, form));
+            foreach (var member in value.EnumerateObject()) Add(member.Name, member.Value.ValueKind == JsonValueKind.Null ? "" : WordOf(member.Value, form));
         }
         else
         {
@@ -99,18 +102,19 @@ internal sealed class OptionReader(string name, JsonElement value)
         const string form = "a number of bytes, or a text such as \"512m\" or \"1.5g\"";
         if (value.ValueKind != JsonValueKind.String) return Number(0, long.MaxValue, form);
         var text = value.GetString()!;
-        if (text.Length is 0 or > 32) throw Wrong(form);
+        if (text.Length == 0) return 0;
+        if (text.Length > 32) throw Wrong(form);
         if (text.Length > 2 && char.IsAsciiLetter(text[^2]) && text[^1] is 'b' or 'B') text = text[..^1];
         var shift = char.ToLowerInvariant(text[^1]) switch { 'b' => 0, 'k' => 10, 'm' => 20, 'g' => 30, 't' => 40, _ => -1 };
         var digits = shift < 0 ? text : text[..^1];
-        if (!decimal.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) || number > long.MaxValue >> Math.Max(shift, 0)) throw Wrong(form);
+        if (!decimal.TryParse(digits, NumberStyles.Float & ~NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) || number > long.MaxValue >> Math.Max(shift, 0)) throw Wrong(form);
         return (long)(number * (1L << Math.Max(shift, 0)));
     }
 
     /// <summary>Which network.</summary>
     public ContainerNetwork Network() => value.ValueKind == JsonValueKind.String ? value.GetString() switch
     {
-        "bridge" or "default" => ContainerNetwork.Usual,
+        "" or "bridge" or "default" => ContainerNetwork.Usual,
         "none" => ContainerNetwork.None,
         "host" => ContainerNetwork.Host,
         _ => throw Wrong("bridge, none or host"),
@@ -174,7 +178,7 @@ internal sealed class OptionReader(string name, JsonElement value)
         }
     }
 
-    /// <summary>An object of sources with bind and mode, or a list of SOURCE:TARGET:MODE.</summary>
+    /// <summary>An object of sources with bind and mode (or ro), or a list of SOURCE:TARGET:MODE.</summary>
     public IReadOnlyList<ContainerVolume> Volumes()
     {
         const string form = "an object such as {\"/srv/world\": {\"bind\": \"/world\", \"mode\": \"rw\"}}, or a list such as [\"/srv/world:/world:ro\"]";
@@ -183,7 +187,7 @@ internal sealed class OptionReader(string name, JsonElement value)
         {
             foreach (var member in value.EnumerateObject())
             {
-                if (member.Value.ValueKind == JsonValueKind.Object) Add(member.Name, MemberOf(member.Value, "bind"), MemberOf(member.Value, "mode") ?? "rw");
+                if (member.Value.ValueKind == JsonValueKind.Object) Add(member.Name, MemberOf(member.Value, "bind"), ModeOf(member.Value));
                 else Add(member.Name, WordOf(member.Value, form), "rw");
             }
         }
@@ -197,6 +201,13 @@ internal sealed class OptionReader(string name, JsonElement value)
             }
         }
         return all;
+
+        string ModeOf(JsonElement volume)
+        {
+            var mode = MemberOf(volume, "mode");
+            if (!volume.TryGetProperty("ro", out var ro)) return mode ?? "rw";
+            return mode is null && ro.ValueKind is JsonValueKind.True or JsonValueKind.False ? ro.GetBoolean() ? "ro" : "rw" : throw Wrong("an object whose ro is true or false, without a mode");
+        }
 
         void Add(string source, string? target, string mode)
         {
@@ -237,9 +248,15 @@ internal sealed class OptionReader(string name, JsonElement value)
                 if (!IsPair(binding) || !IPAddress.TryParse(binding[0].GetString(), out address)) throw Wrong(form);
                 binding = binding[1];
             }
+            else if (binding.ValueKind == JsonValueKind.Object)
+            {
+                if (MemberOf(binding, "HostIp") is { Length: > 0 } ip && !IPAddress.TryParse(ip, out address)) throw Wrong(form);
+                if (!binding.TryGetProperty("HostPort", out binding)) throw Wrong(form);
+            }
             var outside = binding.ValueKind switch
             {
                 JsonValueKind.Null => 0,
+                JsonValueKind.String when binding.GetString()!.Length == 0 => 0,
                 JsonValueKind.Number when binding.TryGetInt32(out var number) && number is >= 0 and <= 65535 => number,
                 JsonValueKind.String => PortOf(binding.GetString()!),
                 _ => -1,
@@ -279,7 +296,7 @@ internal sealed class OptionReader(string name, JsonElement value)
         JsonValueKind.Null => null,
         JsonValueKind.True => "True",
         JsonValueKind.False => "False",
-        JsonValueKind.Number => item.GetRawText(),
+        JsonValueKind.Number => PythonNumber.Written(item.GetRawText()),
         _ => WordOf(item, "an object of names and values, or a list of NAME=VALUE"),
     };
 

@@ -57,7 +57,7 @@ internal sealed class SandboxSessions(SessionHostOptions options, IRuntime runti
             // A name of its own for each start: what an earlier one left is cleaned up beside it.
             var spec = new RunSpec(
                 $"session-{id}-{(++_starts).ToString(CultureInfo.InvariantCulture)}", command, files,
-                new Dictionary<string, string>(StringComparer.Ordinal) { ["PORT"] = _port.ToString(CultureInfo.InvariantCulture) }, limits, network)
+                new Dictionary<string, string>(StringComparer.Ordinal) { ["PORT"] = _port.ToString(CultureInfo.InvariantCulture), [SessionGroup.Variable] = options.Group }, limits, network)
             {
                 Mounts = [.. options.ReadOnly.Select(folder => new RunMount(folder, folder))],
                 Ports = [_port],

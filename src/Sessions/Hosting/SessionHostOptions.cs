@@ -1,6 +1,7 @@
 using System.Net;
 using PeoplesCloud.Runtimes;
 using PeoplesCloud.Runtimes.Ports;
+using PeoplesCloud.Sessions.Messages;
 
 namespace PeoplesCloud.Sessions.Hosting;
 
@@ -12,6 +13,9 @@ public sealed record SessionHostOptions
 
     /// <summary>What clients are told to connect to: a name or an address of this machine.</summary>
     public required string Hostname { get; init; }
+
+    /// <summary>The node's group, which scripts in sandboxes find in their environment. Default: pycloud.</summary>
+    public string Group { get; init; } = SessionGroup.Default;
 
     /// <summary>Where the ports of sessions listen. Default: all addresses of IPv4; loopback for trials.</summary>
     public IPAddress Address { get; init; } = IPAddress.Any;

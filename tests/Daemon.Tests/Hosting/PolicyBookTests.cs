@@ -31,6 +31,37 @@ public sealed class PolicyBookTests : IDisposable
     }
 
     [Fact]
+    public void What_is_set_in_the_home_above_holds_here_until_it_is_set_here()
+    {
+        var file = Path.Combine(_folder, "above.toml");
+        var above = new PolicyBook(file, new HostPolicy(), new Dictionary<string, string>(), SystemDisk.Instance, _time, _time);
+        var book = new PolicyBook(FilePath, new HostPolicy(), _configured, SystemDisk.Instance, _time, _time, file);
+        Assert.Equal(1L << 30, book.Current.Most.MemoryBytes);
+        // 1. It wins over the configuration, is noticed while the daemon runs, and is known as what it is.
+        above.Set(new Dictionary<string, string> { ["memory"] = "300MiB", ["pids"] = "7" });
+        above.Pause(TimeSpan.FromHours(1));
+        _time.Pass(TimeSpan.FromSeconds(1));
+        Assert.Equal((300L << 20, 7, 3), (book.Current.Most.MemoryBytes, book.Current.Most.Pids, book.Current.Programs));
+        Assert.NotNull(book.Current.Pause);
+        Assert.Equal(["config", "home", "home"], book.Rules.Where(rule => rule.Setting.Name is "memory" or "programs" or "pids").Select(rule => rule.From));
+        // 2. What is set here wins; a pause above is not taken back here.
+        book.Set(new Dictionary<string, string> { ["memory"] = "200MiB" });
+        book.Resume();
+        Assert.Equal((200L << 20, 7), (book.Current.Most.MemoryBytes, book.Current.Most.Pids));
+        Assert.NotNull(book.Current.Pause);
+        _time.Pass(TimeSpan.FromHours(1));
+        Assert.Null(book.Current.Pause);
+        // 3. What cannot be read changes nothing, and lets no daemon start; without a file nothing is said.
+        File.WriteAllText(file, "memory = lots");
+        _time.Pass(TimeSpan.FromSeconds(1));
+        Assert.Equal(7, book.Current.Most.Pids);
+        Assert.Equal(ErrorCode.HostPolicyDamaged, Assert.Throws<PcException>(() => new PolicyBook(FilePath, new HostPolicy(), _configured, SystemDisk.Instance, _time, _time, file)).Code);
+        File.Delete(file);
+        _time.Pass(TimeSpan.FromSeconds(1));
+        Assert.Equal(new HostPolicy().Most.Pids, book.Current.Most.Pids);
+    }
+
+    [Fact]
     public void Every_rule_reads_what_it_shows()
     {
         var changed = HostSettings.Apply(new HostPolicy(), new Dictionary<string, string>

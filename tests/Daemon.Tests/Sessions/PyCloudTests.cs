@@ -1,11 +1,14 @@
 using System.Diagnostics;
 using System.Text.Json;
 using PeoplesCloud.Base;
+using PeoplesCloud.Base.Files;
 using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
+using PeoplesCloud.Daemon.Hosting;
 using PeoplesCloud.Daemon.Sessions;
-using PeoplesCloud.Sessions.Channels;
+using PeoplesCloud.Programs.Policy;
 using PeoplesCloud.Sessions.Messages;
+using PeoplesCloud.Sessions.Redis;
 using PeoplesCloud.Sessions.Tests.Support;
 
 namespace PeoplesCloud.Daemon.Tests.Sessions;
@@ -54,7 +57,15 @@ public sealed class PyCloudTests : IDisposable
         Assert.Contains($"on node {created.Cloud}", said, StringComparison.Ordinal);
         Assert.Contains("2 nodes of pc sessions run", (await SessionsCheck.ProbeAsync(_home, Token)).How, StringComparison.Ordinal);
 
-        // 5. The end.
+        // 5. What is set in the home holds for the nodes in it: paused they end what runs.
+        var book = new PolicyBook(Path.Combine(_home, "host.toml"), new HostPolicy(), new Dictionary<string, string>(), SystemDisk.Instance, TimeProvider.System, TimeProvider.System);
+        book.Pause(null);
+        await SaidAsync(happened => happened.What == "removed" && happened.Session == created.Id);
+        Assert.Contains("paused", (await client.GetAsync("/v1/sessions/node", SessionsApiJson.Default.SessionNodeReply)).Refusal, StringComparison.Ordinal);
+        book.Resume();
+        await CreateAsync(client);
+
+        // 6. The end.
         await stop.CancelAsync();
         Assert.Equal(0, await running);
         Assert.Equal(["ending", "ended"], Said().Select(happened => happened.What).TakeLast(2));
@@ -109,6 +120,7 @@ public sealed class PyCloudTests : IDisposable
         Assert.Equal(Path.Combine(_home, "pycloud", "2"), config.Home);
         Assert.Equal((0, "127.0.0.1", false, false, null), (config.Port, config.Listen.Single(), config.Mdns, config.Relay.Use, config.Gateway.Listen));
         Assert.Equal("none", config.HostRules["network"]);
+        Assert.Equal(Path.Combine(_home, "host.toml"), config.HostRulesAbove);
         Assert.Equal((null, "redis://redis.example.org:6379", "docker", "eu-1", "oak.example.org"), (config.Sessions.Swarm, config.Sessions.Redis!.ToString(), config.Sessions.Mode, config.Sessions.Group, config.Sessions.Hostname));
         Assert.Equal(["/opt/games"], config.Sessions.ReadOnly);
     }
@@ -128,17 +140,51 @@ public sealed class PyCloudTests : IDisposable
     }
 
     [Theory]
-    [InlineData("a b")]
-    [InlineData("*")]
-    [InlineData("name.with.dots")]
-    public void A_group_is_a_word_and_not_a_pattern(string group)
+    [InlineData("eu", "eu")]
+    [InlineData("Our group: 1.*", "Our group: 1.*")]
+    [InlineData("a\u001b[2J", "a?[2J")]
+    [InlineData("", "pycloud")]
+    public void A_group_of_the_environment_is_shown_and_ends_no_installation(string group, string shown)
     {
-        var error = Assert.Throws<PcException>(() => DaemonConfig.Load(null, new Dictionary<string, string?> { ["home"] = _home }, new Dictionary<string, string?> { ["PYCLOUD_GROUP"] = group }));
-        Assert.Contains("PYCLOUD_GROUP", error.Message, StringComparison.Ordinal);
-        Assert.Equal(SessionGroup.First, DaemonConfig.Load(null, new Dictionary<string, string?> { ["home"] = _home }, new Dictionary<string, string?> { ["PYCLOUD_GROUP"] = "" }).Sessions.Group);
+        var environment = new Dictionary<string, string?> { ["PYCLOUD_GROUP"] = group };
+        Assert.Equal(shown, DaemonConfig.Load(null, new Dictionary<string, string?> { ["home"] = _home }, environment).Sessions.Group);
+        File.WriteAllText(Path.Combine(_home, "config.toml"), "[sessions]\ngroup = \"us\"\n");
+        Assert.Equal("us", DaemonConfig.Load(null, new Dictionary<string, string?> { ["home"] = _home }, environment).Sessions.Group);
+        File.WriteAllText(Path.Combine(_home, "config.toml"), "[sessions]\ngroup = \"\"\n");
+        Assert.Contains("sessions.group", Assert.Throws<PcException>(() => DaemonConfig.Load(null, new Dictionary<string, string?> { ["home"] = _home }, environment)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_with_a_group_answers_the_clients_that_know_nothing_of_it()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        await using var oak = await TestNode.StartAsync("oak", hosts: true, configure: config => config with { Sessions = new SessionsConfig { Redis = AddressOf(redis), Group = "eu" } });
+        using var client = new RawClient(redis.Port);
+        await client.SendAsync("SUBSCRIBE year4000.pycloud.create.a1\r\n"u8.ToArray());
+        await client.ReadUntilAsync(text => text.Contains(":1\r\n", StringComparison.Ordinal));
+        // A node that is not up yet hears nothing: it is asked until it answers.
+        using var asking = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var asked = Task.Run(async () =>
+        {
+            using var asker = new RawClient(redis.Port);
+            var request = "{\"id\": \"a1\", \"script\": \"echo group $PYCLOUD_GROUP\"}";
+            while (!asking.IsCancellationRequested)
+            {
+                await asker.SendAsync(System.Text.Encoding.ASCII.GetBytes($"*3\r\n$7\r\nPUBLISH\r\n$23\r\nyear4000.pycloud.create\r\n${request.Length}\r\n{request}\r\n"));
+                await Task.WhenAny(Task.Delay(500, asking.Token));
+            }
+        }, Token);
+        var said = await client.ReadUntilAsync(text => text.Contains("}\r\n", StringComparison.Ordinal));
+        await asking.CancelAsync();
+        await asked;
+        Assert.DoesNotContain("error", said, StringComparison.Ordinal);
+        var session = oak.Node.Sessions!.List().Sessions.Single().Id;
+        await TestNode.UntilAsync(() => System.Text.Encoding.UTF8.GetString(oak.Node.Sessions.Log(session)) == "group eu\n");
     }
 
     public void Dispose() => Directory.Delete(_home, recursive: true);
+
+    private static RedisAddress AddressOf(RedisServer redis) => RedisAddress.TryParse($"redis://127.0.0.1:{redis.Port}", out var address) ? address : throw new InvalidOperationException();
 
     private static Task<SessionCreatedReply> CreateAsync(LocalClient client) =>
         Asking.AgainAsync(() => client.PostAsync("/v1/sessions", new SessionCreateRequest("exec sleep 300"), SessionsApiJson.Default.SessionCreateRequest, SessionsApiJson.Default.SessionCreatedReply));

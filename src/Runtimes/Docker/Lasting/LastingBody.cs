@@ -52,10 +52,12 @@ internal static class LastingBody
         return body;
     }
 
-    /// <summary>What is run, as Docker joins the two: an entrypoint of the owner's takes the image's command away.</summary>
-    public static IReadOnlyList<string> CommandOf(LastingSpec spec, ImageConfig config) =>
-        spec.Entrypoint.Count > 0 ? [.. spec.Entrypoint, .. spec.Command]
-        : [.. config.Entrypoint, .. spec.Command.Count > 0 ? spec.Command : config.Command];
+    /// <summary>What is run, as Docker joins the two: an entrypoint of the owner's takes the image's command away, unless it is an empty list. Source: moby, merge.go.</summary>
+    public static IReadOnlyList<string> CommandOf(LastingSpec spec, ImageConfig config)
+    {
+        var command = spec.Command.Count > 0 || spec.Entrypoint is { Count: > 0 } ? spec.Command : config.Command;
+        return spec.Entrypoint is [""] ? command : [.. spec.Entrypoint ?? config.Entrypoint, .. command];
+    }
 
     private static JsonObject Confine(LastingSpec spec, bool isPodman, string init)
     {

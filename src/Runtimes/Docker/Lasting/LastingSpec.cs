@@ -13,8 +13,8 @@ public sealed record LastingSpec(string Id, string Image, RunLimits Limits, Netw
     /// <summary>In place of the image's command.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
 
-    /// <summary>In place of the image's entrypoint, and of its command too.</summary>
-    public IReadOnlyList<string> Entrypoint { get; init; } = [];
+    /// <summary>In place of the image's entrypoint, and of its command too; an empty list takes the entrypoint alone away, one empty word both.</summary>
+    public IReadOnlyList<string>? Entrypoint { get; init; }
 
     /// <summary>Variables beside the image's; null takes one away.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>(StringComparer.Ordinal);
