@@ -157,12 +157,12 @@ internal sealed record DockerEngine(DockerClient Client, DockerOptions Options, 
     {
         var filters = DockerClient.Filters(("label", $"{DockerContainer.OwnerLabel}={Options.Owner}"));
         var list = await Client.CallAsync(HttpMethod.Get, $"/containers/json?all=1&filters={filters}", body: null, cancellationToken);
-        return [.. list.EnumerateArray().Where(HasOwnName).Select(container => container.GetProperty("Id").GetString()!)];
+        return [.. list.EnumerateArray().Where(container => IsNamed(container, NamePrefix)).Select(container => container.GetProperty("Id").GetString()!)];
     }
 
-    // Docker begins names with a slash.
-    private bool HasOwnName(JsonElement container) =>
-        container.TryGetProperty("Names", out var names) && names.ValueKind == JsonValueKind.Array && names.EnumerateArray().Any(name => name.GetString()!.TrimStart('/').StartsWith(NamePrefix, StringComparison.Ordinal));
+    /// <summary>Whether the name of a container in a list begins so. Docker begins names with a slash.</summary>
+    public static bool IsNamed(JsonElement container, string prefix) =>
+        container.TryGetProperty("Names", out var names) && names.ValueKind == JsonValueKind.Array && names.EnumerateArray().Any(name => name.GetString()!.TrimStart('/').StartsWith(prefix, StringComparison.Ordinal));
 
     /// <summary>Whether an error says that the engine is not there (any more), rather than that it refused.</summary>
     public static bool IsLost(Exception e) =>

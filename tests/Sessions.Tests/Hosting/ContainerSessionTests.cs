@@ -150,12 +150,28 @@ public sealed class ContainerSessionTests(SharedEngine engine)
         Assert.Equal(0, await bed.LeftAsync());
     }
 
+    // An image can bring a label, so that whoever runs it has a container with it.
+    [Fact]
+    public async Task A_container_that_only_has_our_label_is_nobodys_business()
+    {
+        await using var bed = new DockerFolder(await engine.StartedAsync());
+        string[] labels = ["run", "--detach", "--label", $"peoples-cloud.session-owner={bed.Owner}", "--label", "peoples-cloud.session=aa"];
+        var theirs = await bed.Engine.RunAsync([.. labels, Dockerd.Image, "sleep", "1000"]);
+        _ = await bed.Engine.RunAsync([.. labels, "--name", $"pc-session-{bed.Owner}-aa", Dockerd.Image, "sleep", "1000"]);
+        bed.Host.Resume();
+        // Ours belongs to no session and goes.
+        string[] left;
+        do left = await bed.ContainersAsync("--all");
+        while (left.Length > 1);
+        Assert.Equal([theirs], left);
+    }
+
     [Fact]
     public async Task When_no_daemon_comes_back_containers_end_themselves()
     {
         await using var bed = new DockerFolder(await engine.StartedAsync());
         await bed.StopAsync();
-        bed.StartAgain(aloneTime: TimeSpan.FromSeconds(2));
+        bed.StartAgain(aloneTime: TimeSpan.FromSeconds(5)); // longer than a busy machine keeps the daemon from saying that it is there
         await bed.StartAsync("aa", DockerFolder.Script(["sleep", "1000"]));
         var container = await bed.InspectAsync("aa", "{{.Id}}");
         await bed.StopAsync();

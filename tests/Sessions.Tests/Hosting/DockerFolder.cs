@@ -56,6 +56,8 @@ internal sealed class DockerFolder : SessionBed
 
     public Dockerd Engine { get; }
 
+    public string Owner => _owner;
+
     public ContainerPolicy Policy { get; set; }
 
     public override SessionHost Host => _host;

@@ -51,7 +51,7 @@ public sealed class LastingContainers : IAsyncDisposable
         _ = Directory.CreateDirectory(_options.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var (image, config) = await _images.RequireAsync(spec.Image, cancellationToken);
         if (LastingBody.CommandOf(spec, config).Count == 0) throw new PcException(ErrorCode.DockerRefused, $"the image {spec.Image} has no command of its own", "Name one: command.");
-        return await _engine.CreateAsync($"pc-session-{_options.Owner}-{spec.Id}", LastingBody.Describe(spec, _options.Owner, image, config, await _engine.IsPodmanAsync(cancellationToken), InitImage.InstallIn(_options.Folder)), cancellationToken);
+        return await _engine.CreateAsync(NamePrefix + spec.Id, LastingBody.Describe(spec, _options.Owner, image, config, await _engine.IsPodmanAsync(cancellationToken), InitImage.InstallIn(_options.Folder)), cancellationToken);
     });
 
     /// <summary>Starts a container, for the first time or again; completes when its command's first instruction can run.</summary>
@@ -137,11 +137,9 @@ public sealed class LastingContainers : IAsyncDisposable
     /// <exception cref="PcException"><see cref="ErrorCode.DockerUnreachable"/>.</exception>
     public Task<IReadOnlyList<LeftContainer>> FindAsync(CancellationToken cancellationToken) => AskAsync<IReadOnlyList<LeftContainer>>("a list", async () =>
     {
-        var filters = DockerClient.Filters(("label", $"{LastingBody.OwnerLabel}={_options.Owner}"));
-        var list = await _engine.Client.CallAsync(HttpMethod.Get, $"/containers/json?all=1&filters={filters}", body: null, cancellationToken);
         return
         [
-            .. list.EnumerateArray().Select(entry => new LeftContainer(
+            .. (await ListAsync("all=1", cancellationToken)).Select(entry => new LeftContainer(
                 entry.GetProperty("Id").GetString()!,
                 entry.GetProperty("Labels").TryGetProperty(LastingBody.IdLabel, out var label) && label.ValueKind == JsonValueKind.String ? label.GetString()! : "",
                 // Whatever is not one of these is about to run, or frozen.
@@ -158,11 +156,9 @@ public sealed class LastingContainers : IAsyncDisposable
     /// <exception cref="PcException"><see cref="ErrorCode.DockerUnreachable"/>.</exception>
     public Task<IReadOnlyList<(string Container, long Bytes)>> WrittenAsync(CancellationToken cancellationToken) => AskAsync<IReadOnlyList<(string, long)>>("a list", async () =>
     {
-        var filters = DockerClient.Filters(("label", $"{LastingBody.OwnerLabel}={_options.Owner}"));
-        var list = await _engine.Client.CallAsync(HttpMethod.Get, $"/containers/json?size=1&filters={filters}", body: null, cancellationToken);
         return
         [
-            .. from entry in list.EnumerateArray()
+            .. from entry in await ListAsync("size=1", cancellationToken)
                where entry.TryGetProperty("SizeRw", out var size) && size.ValueKind == JsonValueKind.Number
                select (entry.GetProperty("Id").GetString()!, entry.GetProperty("SizeRw").GetInt64()),
         ];
@@ -191,6 +187,16 @@ public sealed class LastingContainers : IAsyncDisposable
         foreach (var run in _runs.Keys) await run.LeaveAsync();
         await _engine.Guard.DisposeAsync();
         _engine.Client.Dispose();
+    }
+
+    private string NamePrefix => $"pc-session-{_options.Owner}-";
+
+    // As with those of programs the label alone says nothing: an image can bring it.
+    private async Task<IEnumerable<JsonElement>> ListAsync(string which, CancellationToken cancellationToken)
+    {
+        var filters = DockerClient.Filters(("label", $"{LastingBody.OwnerLabel}={_options.Owner}"));
+        var list = await _engine.Client.CallAsync(HttpMethod.Get, $"/containers/json?{which}&filters={filters}", body: null, cancellationToken);
+        return list.EnumerateArray().Where(entry => DockerEngine.IsNamed(entry, NamePrefix));
     }
 
     private LastingRun Keep(LastingRun run)
