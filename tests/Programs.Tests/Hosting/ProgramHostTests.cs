@@ -489,12 +489,14 @@ public sealed class ProgramHostTests : IAsyncDisposable
     {
         _policy = _policy with { Programs = 1 };
         await DeployAsync();
-        await _runtime.NextAsync();
+        var run = await _runtime.NextAsync();
         Assert.Equal("rule programs: runs 1 program already, its limit", _host.Host.Offer(Ask(new RunLimits()) with { Name = "other" }, _owner.Self).Refusal);
         Assert.Null(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _owner.Self).Refusal);
         Assert.NotNull(_host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _host.Self).Refusal);
         // What ends for it does not make this host look busier.
         Assert.Equal((16, 15), (_host.Host.Offer(Ask(new RunLimits()) with { Name = "other" }, _owner.Self).Rank, _host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _owner.Self).Rank));
+        run.Used = new RunUsage(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 10, TimeSpan.Zero, 1);
+        Assert.Equal(10, _host.Host.Offer(Ask(new RunLimits()) with { Name = "hello" }, _owner.Self).Rank, 0.1);
         await DeployAsync();
         await _runtime.NextAsync();
         Assert.Equal(1, _runtime.Running);

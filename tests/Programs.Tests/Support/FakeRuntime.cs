@@ -118,7 +118,10 @@ internal sealed class FakeRun(RunSpec spec, Func<OutputKind, ReadOnlyMemory<byte
         return command.Count;
     }
 
-    public RunUsage Usage() => new(-1, TimeSpan.Zero, -1);
+    /// <summary>What it uses.</summary>
+    public RunUsage Used { get; set; } = new(-1, TimeSpan.Zero, -1);
+
+    public RunUsage Usage() => Used;
 
     public async ValueTask DisposeAsync()
     {
