@@ -156,10 +156,10 @@ public sealed class ContainerSessionTests(SharedEngine engine)
     {
         await using var bed = new DockerFolder(await engine.StartedAsync());
         string[] labels = ["run", "--detach", "--label", $"peoples-cloud.session-owner={bed.Owner}", "--label", "peoples-cloud.session=aa"];
-        var theirs = await bed.Engine.RunAsync([.. labels, Dockerd.Image, "sleep", "1000"]);
         _ = await bed.Engine.RunAsync([.. labels, "--name", $"pc-session-{bed.Owner}-aa", Dockerd.Image, "sleep", "1000"]);
+        var theirs = await bed.Engine.RunAsync([.. labels, Dockerd.Image, "sleep", "1000"]);
         bed.Host.Resume();
-        // Ours belongs to no session and goes.
+        // Ours belongs to no session and goes; the engine names the newest first, and that would have gone before.
         string[] left;
         do left = await bed.ContainersAsync("--all");
         while (left.Length > 1);
