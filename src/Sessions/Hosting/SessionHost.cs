@@ -119,7 +119,15 @@ public sealed class SessionHost : IAsyncDisposable
     private async Task ResumeAsync()
     {
         var folders = new DirectoryInfo(_options.Folder).EnumerateDirectories().Where(folder => SessionNames.IsId(folder.Name)).OrderBy(folder => folder.LastWriteTimeUtc).ToList();
-        var found = await _kind.FindAsync(folders.ToDictionary(folder => folder.Name, folder => folder.FullName, StringComparer.Ordinal), _stopping.Token);
+        IReadOnlyList<LeftSession> found;
+        try
+        {
+            found = await _kind.FindAsync(folders.ToDictionary(folder => folder.Name, folder => folder.FullName, StringComparer.Ordinal), _stopping.Token);
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            return; // the next life looks
+        }
         foreach (var left in found)
         {
             if (left.Program is not null && await AdoptAsync(left)) continue;

@@ -2,8 +2,12 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
 using PeoplesCloud.Base;
 using PeoplesCloud.Runtimes;
+using PeoplesCloud.Runtimes.Docker;
+using PeoplesCloud.Runtimes.Docker.Lasting;
+using PeoplesCloud.Sessions.Containers;
 using PeoplesCloud.Sessions.Engine;
 using PeoplesCloud.Sessions.Hosting;
 using PeoplesCloud.Sessions.Messages;
@@ -16,6 +20,18 @@ public sealed class SessionHostTests
     private static readonly string Mark = $"9{Environment.ProcessId.ToString("000000", CultureInfo.InvariantCulture)}";
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_host_that_still_looks_for_its_engine_ends_in_order()
+    {
+        var folder = Directory.CreateTempSubdirectory("sessions-").FullName;
+        await using var containers = new LastingContainers(new DockerOptions { Socket = Path.Combine(folder, "none.sock"), Owner = "oak", Folder = folder, Guard = null }, TimeSpan.FromHours(1), TimeProvider.System, NullLogger.Instance);
+        var host = new SessionHost(new SessionHostOptions { Folder = folder, Hostname = "localhost" }, new SessionLimits(), containers, () => new ContainerPolicy(new RunLimits(), NetworkMode.None), TimeProvider.System, NullLogger.Instance);
+        host.Resume();
+        await SessionBed.UntilAsync(() => host.Obstacle?.Code == ErrorCode.DockerUnreachable);
+        await host.DisposeAsync();
+        Directory.Delete(folder, recursive: true);
+    }
 
     [Fact]
     public async Task A_session_has_its_folder()
