@@ -47,7 +47,18 @@ internal sealed partial class SwarmLeases
         }
         var why = _words.Of(lost);
         LeaseLog.Lost(_context.Logger, _words.Of(lost.Program), lost.Epoch, why);
-        _ = Host.RevokeAsync(lost.Program, $"was ended: {why}", lost.Why == LeaseLoss.Superseded ? RunEnd.Overlapped : RunEnd.LeaseLost, SleptSince(held, lost));
+        Revoke(lost.Program, $"was ended: {why}", lost.Why == LeaseLoss.Superseded ? RunEnd.Overlapped : RunEnd.LeaseLost, SleptSince(held, lost));
+    }
+
+    // The process is told now. The lease may be back before it has ended, when it cannot be started again yet: then that is looked at once more.
+    private void Revoke(EntryHash program, string why, RunEnd end, TimeSpan since = default)
+    {
+        var ended = Host.RevokeAsync(program, why, end, since);
+        _context.Work(async () =>
+        {
+            await ended;
+            _context.Reconcile(_swarm);
+        });
     }
 
     // Who slept did nothing after its lease, and another may have run the program all night: that it ended when the machine woke would be read as a double run.

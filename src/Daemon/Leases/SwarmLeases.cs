@@ -268,7 +268,7 @@ internal sealed partial class SwarmLeases : IDisposable
 
     private void UnwatchLocked(EntryHash id)
     {
-        if (_held.ContainsKey(id) && Host.Runs(id)) _ = Host.RevokeAsync(id, "this host does not guard it any more", RunEnd.Stopped);
+        if (_held.ContainsKey(id) && Host.Runs(id)) Revoke(id, "this host does not guard it any more", RunEnd.Stopped);
         _watched.Remove(id);
         _ended.Remove(id);
         _judge.Forget(id);
