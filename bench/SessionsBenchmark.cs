@@ -11,17 +11,20 @@ namespace PeoplesCloud.Bench;
 /// Sessions over three daemons, with a real Redis and with the daemons' own endpoint, against round trips through a bare redis-server in the same run:
 /// one request after another, then many creates published at once, then the same while one daemon is killed half-way. After each burst all
 /// ports are connected to, and what a session takes is measured.
-/// <code>bench sessions [redis|own|both] [rounds 200] [creates 1000] [network internet]</code>
+/// With "out" each session sends a datagram first, as programs that are no mere servers do.
+/// <code>bench sessions [redis|own|both] [rounds 200] [creates 1000] [network internet] [out]</code>
 /// </summary>
 internal static class SessionsBenchmark
 {
     private const string Prefix = "year4000.pycloud.";
 
     // A server that costs as little as one can: what is measured is ours.
-    private const string Script = "#!/bin/sh\nexec busybox nc -ll -p \"$PORT\" -e echo \"session $PORT\"\n";
+    private const string Serves = "exec busybox nc -ll -p \"$PORT\" -e echo \"session $PORT\"\n";
+    private const string GoesOut = "#!/bin/bash\necho hello >/dev/udp/192.0.2.1/9\n" + Serves;
     private static readonly string[] Verbs = ["create", "status", "remove"];
     private static readonly TimeSpan NowAndThen = TimeSpan.FromMilliseconds(600);
 
+    private static string _script = "#!/bin/sh\n" + Serves;
     private static int _ids;
 
     public static async Task<int> RunAsync(string[] arguments)
@@ -30,6 +33,7 @@ internal static class SessionsBenchmark
         var rounds = arguments.Length > 1 ? int.Parse(arguments[1], CultureInfo.InvariantCulture) : 200;
         var creates = arguments.Length > 2 ? int.Parse(arguments[2], CultureInfo.InvariantCulture) : 1000;
         var network = arguments.Length > 3 ? arguments[3] : "internet";
+        if (arguments is [_, _, _, _, "out", ..]) _script = GoesOut;
         Environment.SetEnvironmentVariable("PC_LIMITS_PROGRAMS", "1000");
         // As ./pc starts a daemon.
         Environment.SetEnvironmentVariable("DOTNET_TieredCompilation", "0");
@@ -57,7 +61,7 @@ internal static class SessionsBenchmark
             using var client = await Client.ConnectAsync(port);
             await client.WaitForNodesAsync(3);
 
-            Console.WriteLine($"\n## {(own ? "The endpoint of one of three daemons" : "Three daemons on a redis-server")}, network {network}\n");
+            Console.WriteLine($"\n## {(own ? "The endpoint of one of three daemons" : "Three daemons on a redis-server")}, network {network}{(_script == GoesOut ? ", each session goes out" : "")}\n");
             await OneByOneAsync(client, redisPort, rounds);
             var first = await BurstAsync(client, daemons, creates, victim: null);
             await RemoveAllAsync(client, first);
@@ -90,7 +94,7 @@ internal static class SessionsBenchmark
             if (rests) await Task.Delay(NowAndThen);
             Add("0 a bare redis-server: publish to its subscriber", bare.Hop(), round >= 0);
             Add("1 a bare redis-server: request, responder, response", bare.Ask("bare", "{}").Milliseconds, round >= 0);
-            var (created, milliseconds) = client.Ask("create", JsonSerializer.Serialize(new { script = Script }));
+            var (created, milliseconds) = client.Ask("create", JsonSerializer.Serialize(new { script = _script }));
             var session = created.TryGetProperty("error", out var error) ? throw new InvalidOperationException(error.ToString()) : created.GetProperty("id").GetString()!;
             Add(rests ? "2 create, after a rest of 0.6 s" : "3 create, at once after the last", milliseconds, round >= 0);
             var about = JsonSerializer.Serialize(new { session });
@@ -122,7 +126,7 @@ internal static class SessionsBenchmark
         {
             var id = NewId();
             asked.Add(id);
-            commands.Write(RedisLine.Command("PUBLISH", Prefix + "create", JsonSerializer.Serialize(new { id, script = Script })));
+            commands.Write(RedisLine.Command("PUBLISH", Prefix + "create", JsonSerializer.Serialize(new { id, script = _script })));
         }
         client.Heard = (channel, payload) =>
         {

@@ -16,7 +16,7 @@ internal sealed class DockerNetwork(DockerOptions options, TimeProvider time, IL
     public string How => $"slirp4netns at {_tools.Slirp?.Path}";
 
     /// <summary>Why containers of this host can have none; null when they can.</summary>
-    public string? Obstacle() => SandboxNetwork.Obstacle(_tools) ?? (_tools.Enter is null ? $"nsenter is missing: {ToolBox.InstallLine("nsenter")}" : null);
+    public string? Obstacle() => SandboxNetwork.Obstacle(_tools);
 
     /// <summary>Gives a container its network.</summary>
     /// <param name="process">The container's first process.</param>

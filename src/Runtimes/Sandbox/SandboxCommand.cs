@@ -36,8 +36,11 @@ internal static class SandboxCommand
     /// <summary>As root: binds folders where the sandbox's user can reach them, in a mount namespace that ends with the sandbox.</summary>
     private const string BindAndBecome = "while [ \"$1\" != -- ]; do mount=\"$1\"; \"$mount\" --bind \"$2\" \"$3\" || exit 1; shift 3; done; shift; exec \"$@\"";
 
-    /// <summary>The shell line. Descriptors: 3 bubblewrap's arguments, 4 the filter, 5 its information, on the shell's standard output, 6 what begins a command whose start is waited for.</summary>
-    public static string Line(SandboxTools tools, RunSpec spec, IReadOnlyList<SharedFolder> shown, uint? uid, string seccompFile, string beginFile, bool cgroupLimitsPids, bool cgroupLimitsMemory)
+    /// <summary>
+    /// The shell line; as root nsenter enters a network that is there already. Descriptors: 3 bubblewrap's arguments, 4 the filter, 5 its information, on
+    /// the shell's standard output, 6 what begins a command whose start is waited for.
+    /// </summary>
+    public static string Line(SandboxTools tools, RunSpec spec, IReadOnlyList<SharedFolder> shown, uint? uid, string? network, string seccompFile, string beginFile, bool cgroupLimitsPids, bool cgroupLimitsMemory)
     {
         var words = new List<string>();
         if (shown.Any(folder => folder.Staged is not null))
@@ -46,7 +49,13 @@ internal static class SandboxCommand
             foreach (var folder in shown) words.AddRange([tools.Mount!.Path, folder.Source, folder.Staged!]);
             words.Add("--");
         }
-        if (uid is { } user && tools.SetPriv is { } setPriv)
+        if (uid is { } own && network is not null)
+        {
+            words.AddRange([tools.Network.Enter!.Path, $"--net={network}", $"--setuid={own}", $"--setgid={own}"]);
+            // Bubblewrap gains nothing by being started but where its file says so, and lets nothing gain inside.
+            if (tools.SetPriv is { } keep && File.GetUnixFileMode(tools.Bubblewrap.Path).HasFlag(UnixFileMode.SetUser)) words.AddRange([keep.Path, "--no-new-privs"]);
+        }
+        else if (uid is { } user && tools.SetPriv is { } setPriv)
             words.AddRange([setPriv.Path, $"--reuid={user}", $"--regid={user}", "--clear-groups", "--no-new-privs"]);
         words.AddRange([tools.Bubblewrap.Path, "--args", "3", "--seccomp", "4", "--info-fd", "5", "--"]);
         var copy = spec.SourceFolder is null ? "" : spec.DataFolder is null ? CopyAll : CopyBesideData;

@@ -12,6 +12,9 @@ internal sealed record SandboxHost(SandboxOwner Owner, SandboxTools Tools, Sandb
     /// <summary>What programs must not reach now.</summary>
     public RefusedRanges Refused { get; } = new(Time);
 
+    /// <summary>Whether slirp4netns served the last network that wanted one.</summary>
+    public bool ServesNetworks { get; set; }
+
     /// <summary>Logs that the receiver of a command's output failed.</summary>
     public void OutputFailed(Exception error) => SandboxLog.OutputDropped(Logger, error);
 
@@ -39,6 +42,12 @@ internal static partial class SandboxLog
 
     [LoggerMessage(5006, LogLevel.Warning, "What {Run} left on the host could not be removed and stays until the next start")]
     public static partial void CleanupFailed(ILogger logger, string run, Exception error);
+
+    [LoggerMessage(5007, LogLevel.Warning, "What served the network of a sandbox has ended; the next packet starts it again")]
+    public static partial void NetworkEnded(ILogger logger);
+
+    [LoggerMessage(5008, LogLevel.Warning, "The network of a sandbox could not be served; its next packets will try again")]
+    public static partial void NetworkFailed(ILogger logger, Exception error);
 
     [LoggerMessage(5004, LogLevel.Warning, "A sandbox could not be prepared ahead for network {Network}; the next start will tell")]
     public static partial void StandbyFailed(ILogger logger, NetworkMode network, Exception error);

@@ -12,7 +12,8 @@ namespace PeoplesCloud.Runtimes.Sandbox;
 /// <code>
 /// program ── eth0 10.0.2.15 ══ veth ══ 10.0.2.1 ── router ── tap0 10.0.2.100 ── slirp4netns (host) ── the host's sockets
 /// </code>
-/// The router namespace holds no process; it forwards by its routes, and the refused ranges are routes of kind "prohibit" in it. They are
+/// As root they are made by <see cref="WakingNetwork"/> from outside, as an ordinary user by the shell that becomes the sandbox, from inside. The
+/// router namespace holds no process; it forwards by its routes, and the refused ranges are routes of kind "prohibit" in it. They are
 /// in the program's own namespace too, where they refuse at once, but there they can be passed by: a socket bound to an interface, or a
 /// datagram that names one (IP_PKTINFO), is sent "on the link" although no route leads there, and multicast needs no more than that.
 /// On this link is only the router, which answers for none of these addresses, forwards no multicast and knows no exception to its routes.
@@ -22,6 +23,9 @@ internal static class SandboxNetwork
 {
     /// <summary>Where a sandbox asks for names; slirp4netns hands the questions to the host's resolver.</summary>
     public const string NameServer = "10.0.2.3";
+
+    /// <summary>The number of the pair's interfaces, each in its namespace; the kernel counts from 1 and on some hosts gives every namespace a few.</summary>
+    public const int Link = 100;
 
     private const string ProgramAddress = "10.0.2.15";
     private const string RouterAddress = "10.0.2.1";
@@ -107,19 +111,10 @@ internal static class SandboxNetwork
         if (await shell.ReadPreambleAsync(cancellationToken) is not { } line || !line.StartsWith("router ", StringComparison.Ordinal)) throw await FailedAsync(shell, "the namespaces");
         var router = int.Parse(line.AsSpan("router ".Length), CultureInfo.InvariantCulture);
 
-        // 2. slirp4netns makes tap0 in it and serves it from outside, in an empty root without rights and with a filter of its own.
-        var slirp = tools.Slirp!;
-        var libraries = slirp.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}\n" : "";
-        // Its way into the empty root detaches the old one, but makes only / private before: as root that would unmount the host's
-        // own shared mounts too (/run/netns/*, /dev/shm). In a mount namespace of slaves nothing gets back to the host; an ordinary
-        // user's namespace consists of slaves anyway.
-        var apart = SandboxFolders.IsRoot ? $"{ShellWords.Quote(tools.Unshare!.Path)} --mount --propagation slave " : "";
-        var start = $"{join}{libraries}exec {apart}{ShellWords.Quote(slirp.Path)} --ready-fd=3 --exit-fd=4 --disable-host-loopback --enable-sandbox --enable-seccomp --mtu={LargestFrame} {router} tap0 3>&1 1>&2 4<&0\n";
-        var network = SlirpProcess.Start(start);
+        // 2. slirp4netns serves it.
+        var network = await StartSlirpAsync(tools, router.ToString(CultureInfo.InvariantCulture), join, cancellationToken);
         try
         {
-            if (!await network.IsReadyAsync(cancellationToken)) throw Failed("slirp4netns", await network.FailAsync());
-
             // 3. The shell sets the routes of both and is in the program's namespace.
             await shell.WriteAsync("\n"u8.ToArray(), last: false, cancellationToken);
             if (await shell.ReadPreambleAsync(cancellationToken) is not "up") throw await FailedAsync(shell, "the routes");
@@ -133,10 +128,65 @@ internal static class SandboxNetwork
         }
     }
 
+    /// <summary>
+    /// Starts slirp4netns, which makes tap0 in the router namespace and serves it from outside, in an empty root without rights and with a filter of its own.
+    /// Returns when it does.
+    /// </summary>
+    /// <param name="tools">The tools.</param>
+    /// <param name="router">The router namespace, as slirp4netns is told it.</param>
+    /// <param name="join">Shell lines before it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="PcException">It ended (<see cref="ErrorCode.SandboxNetworkFailed"/>).</exception>
+    public static async Task<SlirpProcess> StartSlirpAsync(NetworkTools tools, string router, string join, CancellationToken cancellationToken)
+    {
+        var slirp = tools.Slirp!;
+        var libraries = slirp.LibraryPath is { } path ? $"export LD_LIBRARY_PATH={ShellWords.Quote(path)}\n" : "";
+        // Its way into the empty root detaches the old one, but makes only / private before: as root that would unmount the host's
+        // own shared mounts too (/run/netns/*, /dev/shm). In a mount namespace of slaves nothing gets back to the host; an ordinary
+        // user's namespace consists of slaves anyway.
+        var apart = SandboxFolders.IsRoot ? $"{ShellWords.Quote(tools.Unshare!.Path)} --mount --propagation slave " : "";
+        var start = $"{join}{libraries}exec {apart}{ShellWords.Quote(slirp.Path)} --ready-fd=3 --exit-fd=4 --disable-host-loopback --enable-sandbox --enable-seccomp --mtu={LargestFrame} {router} tap0 3>&1 1>&2 4<&0\n";
+        var network = SlirpProcess.Start(start);
+        try
+        {
+            return await network.IsReadyAsync(cancellationToken) ? network : throw Failed("slirp4netns", await network.FailAsync());
+        }
+        catch
+        {
+            network.Kill();
+            await network.Ended;
+            throw;
+        }
+    }
+
+    /// <summary>Connects the two namespaces of a network that is not served yet: what is refused is refused, all else is dropped without a word.</summary>
+    /// <exception cref="IOException">The kernel refused.</exception>
+    public static void ConnectProgram(NetworkNamespace router, NetworkNamespace program, IReadOnlyList<string> refused)
+    {
+        var there = new Netlink().Up(Netlink.Loopback);
+        foreach (var range in refused) _ = there.Prohibit(range);
+        there.Blackhole(NameServer).Blackhole("default")
+            .Pair(Link, "veth0", "eth0", program.Handle, LargestFrame).WithoutIPv6(Link).Address(Link, RouterAddress).Up(Link, forwards: true).Route(ProgramAddress, Link)
+            .Do(router.Rules);
+        var inside = new Netlink().Up(Netlink.Loopback).WithoutIPv6(Link).Address(Link, ProgramAddress).Up(Link);
+        foreach (var range in refused) _ = inside.Prohibit(range);
+        inside.Route(NameServer, Link, RouterAddress).Route("default", Link, RouterAddress).Do(program.Rules);
+    }
+
+    /// <summary>Leads from the router to tap0, which is there.</summary>
+    /// <exception cref="IOException">The kernel refused.</exception>
+    public static void ConnectTap(NetworkNamespace router)
+    {
+        var tap = LibC.InterfaceIndex(router.Rules, "tap0"u8);
+        // slirp4netns asks on the tap who has the program's address.
+        new Netlink().WithoutIPv6(tap).Up(tap, LargestFrame, forwards: true).Address(tap, TapAddress).AnswerFor(tap, ProgramAddress)
+            .Route(NameServer, tap).Route("default", tap, Gateway).Do(router.Rules);
+    }
+
     /// <summary>Why there can be no networks on this host, null when there can.</summary>
     public static string? Obstacle(NetworkTools tools)
     {
-        foreach (var (tool, name) in new[] { (tools.Slirp, "slirp4netns"), (tools.Ip, "ip"), (tools.Unshare, "unshare") })
+        foreach (var (tool, name) in new[] { (tools.Slirp, "slirp4netns"), (tools.Ip, "ip"), (tools.Unshare, "unshare"), (tools.Enter, "nsenter") })
             if (tool is null) return $"{name} is missing: {ToolBox.InstallLine(name)}";
         try
         {
@@ -194,7 +244,8 @@ internal static class SandboxNetwork
         return Failed(what, shell.Complaints);
     }
 
-    private static PcException Failed(string what, string why) => new(ErrorCode.SandboxNetworkFailed, $"{what} of a sandbox's network could not be set up: {why}");
+    /// <summary>The error for a network that cannot be.</summary>
+    public static PcException Failed(string what, string why) => new(ErrorCode.SandboxNetworkFailed, $"{what} of a sandbox's network could not be set up: {why}");
 
     private static IPAddress Masked(IPAddress address, int prefixLength)
     {

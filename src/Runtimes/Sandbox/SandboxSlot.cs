@@ -18,10 +18,13 @@ internal sealed class SandboxSlot : IAsyncDisposable
     private readonly SandboxHost _host;
     private readonly NetworkMode _network;
     private readonly IReadOnlyList<string> _refused;
+    private readonly Lock _limiting = new();
     private Cgroup? _cgroup;
     private SandboxShell? _shell;
     private NetworkCounter? _traffic;
     private SlirpProcess? _slirp;
+    private WakingNetwork? _waking;
+    private RunLimits? _limits;
     private bool _stopsEach;
 
     private SandboxSlot(SandboxHost host, NetworkMode network)
@@ -41,8 +44,11 @@ internal sealed class SandboxSlot : IAsyncDisposable
     public bool IsFresh => !Shell.Ended.IsCompleted && _slirp is not { Ended.IsCompleted: true }
         && _refused.SequenceEqual(_host.Refused.Of(_network), StringComparer.Ordinal);
 
+    /// <summary>The process number of the slirp4netns that a packet has woken; null while none has.</summary>
+    internal int? SlirpId => _waking?.SlirpId;
+
     /// <summary>Processes in the group that are not the program's: bubblewrap outside, its first process inside, the shell for further commands, slirp4netns.</summary>
-    private int OverheadPids => _slirp is null ? 3 : 4;
+    private int OverheadPids => _slirp is null && SlirpId is null ? 3 : 4;
 
     /// <summary>Prepares a place.</summary>
     /// <exception cref="PcException">The host cannot.</exception>
@@ -55,9 +61,12 @@ internal sealed class SandboxSlot : IAsyncDisposable
         {
             slot._cgroup = host.Cgroups?.Create(slot.Number.ToString(CultureInfo.InvariantCulture));
             var join = Join(slot._cgroup);
-            var script = network == NetworkMode.None ? AwaitLine : SandboxNetwork.Script(host.Tools.Network, slot._refused, AwaitLine);
+            // Root has the network made from outside and served when it is needed; an ordinary user's shell makes it from inside.
+            var inside = network != NetworkMode.None && !SandboxFolders.IsRoot;
+            var script = inside ? SandboxNetwork.Script(host.Tools.Network, slot._refused, AwaitLine) : AwaitLine;
             slot._shell = await SandboxShell.StartAsync(["/bin/sh", "-c", join + script], host.OutputFailed);
-            if (network != NetworkMode.None) slot._slirp = await SandboxNetwork.AttachAsync(host.Tools.Network, slot._shell, join, cancellationToken);
+            if (network != NetworkMode.None && !inside) slot._waking = await WakingNetwork.CreateAsync(host, slot._refused, slot.Served, cancellationToken);
+            if (inside) slot._slirp = await SandboxNetwork.AttachAsync(host.Tools.Network, slot._shell, join, cancellationToken);
             return slot;
         }
         catch
@@ -74,9 +83,13 @@ internal sealed class SandboxSlot : IAsyncDisposable
         var source = spec.SourceFolder is { } folder ? await Task.Run(() => _host.Folders.Stage(folder, Number, spec.Limits.DiskBytes), cancellationToken) : null;
         var exec = _host.Folders.PrepareExec(Number);
         var shown = await Task.Run(() => SharedFolders.Show(_host, spec, Number), cancellationToken);
-        _cgroup?.Limit(spec.Limits, OverheadPids);
+        lock (_limiting)
+        {
+            _limits = spec.Limits;
+            _cgroup?.Limit(spec.Limits, OverheadPids);
+        }
         var line = SandboxCommand.Line(
-            _host.Tools, spec, shown, SandboxFolders.IsRoot ? Number : null, _host.Folders.SeccompFile, _host.Folders.BeginFile,
+            _host.Tools, spec, shown, SandboxFolders.IsRoot ? Number : null, _waking?.ProgramPath, _host.Folders.SeccompFile, _host.Folders.BeginFile,
             cgroupLimitsPids: _host.Cgroups is { HasPids: true }, cgroupLimitsMemory: _host.Cgroups is { HasMemory: true });
         var arguments = SandboxCommand.Arguments(spec, source, _host.Folders.EtcFolder, exec, shown, networkIsPrepared: _network != NetworkMode.None, _host.Tools.Unpacked);
         Shell.ReceiveOutput(output);
@@ -140,7 +153,19 @@ internal sealed class SandboxSlot : IAsyncDisposable
     }
 
     // Without a network there are none to count.
-    private long NetworkBytes => _network == NetworkMode.None ? 0 : _traffic?.Read() ?? -1;
+    private long NetworkBytes => _network == NetworkMode.None ? 0 : _traffic?.Read() is >= 0 and var bytes ? Math.Max(0, bytes - (_waking?.SentAgainBytes ?? 0)) : -1;
+
+    // slirp4netns may come later than the program, which may have as many processes as it may have: its own place is made for it.
+    private void Served(int? slirp)
+    {
+        if (_cgroup is null) return;
+        lock (_limiting)
+        {
+            if (slirp is { } pid)
+                foreach (var file in _cgroup.JoinFiles) File.WriteAllText(file, pid.ToString(CultureInfo.InvariantCulture));
+            if (_limits is { } limits) _cgroup.Limit(limits, OverheadPids);
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -156,6 +181,7 @@ internal sealed class SandboxSlot : IAsyncDisposable
             _slirp.Kill();
             await _slirp.Ended;
         }
+        if (_waking is not null) await _waking.DisposeAsync();
         _traffic?.Dispose();
         if (_cgroup is not null)
         {

@@ -11,14 +11,20 @@ internal sealed class SlirpProcess
     private const int MaxComplaintChars = 4 << 10;
 
     private readonly Process _process;
+    private readonly StreamReader _ready;
     private readonly Task<string> _complaints;
 
     private SlirpProcess(Process process)
     {
         _process = process;
+        ProcessId = process.Id;
+        _ready = process.StandardOutput; // one that ends at once is disposed of before anybody asks whether it is ready
         _complaints = ReadAsync(process.StandardError);
         Ended = EndAsync();
     }
+
+    /// <summary>Its number on this host.</summary>
+    public int ProcessId { get; }
 
     /// <summary>Ends when it has ended.</summary>
     public Task Ended { get; }
@@ -45,7 +51,7 @@ internal sealed class SlirpProcess
     public async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
     {
         var ready = new char[1];
-        return await _process.StandardOutput.ReadAsync(ready, cancellationToken) == 1 && ready[0] == '1';
+        return await _ready.ReadAsync(ready, cancellationToken) == 1 && ready[0] == '1';
     }
 
     /// <summary>Ends it and answers what it complained about.</summary>

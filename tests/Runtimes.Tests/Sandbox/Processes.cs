@@ -22,6 +22,9 @@ internal static class Processes
         return found;
     }
 
+    /// <summary>What a process is called, which is the file that it began with.</summary>
+    public static string NameOf(int pid) => File.ReadAllText($"/proc/{pid}/comm").Trim();
+
     /// <summary>Waits until a process has ended; a zombie has.</summary>
     public static async Task WaitForEndAsync(int pid, CancellationToken cancellationToken)
     {

@@ -29,6 +29,7 @@ public sealed class SandboxLifetimeTests : SandboxTestBase
         }
         var children = Descendants(daemon.Id);
         Assert.True(children.Count >= 3, "a shell that became bubblewrap, its first process, the program");
+        if (SandboxNetwork.Obstacle(Runtime.Host().Tools.Network) is null) Assert.Contains(children, pid => Processes.NameOf(pid) == "slirp4netns");
 
         daemon.Kill();
         await daemon.WaitForExitAsync(Token);

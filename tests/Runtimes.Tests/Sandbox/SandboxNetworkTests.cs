@@ -7,8 +7,14 @@ namespace PeoplesCloud.Runtimes.Tests.Sandbox;
 
 /// <summary>What a sandbox reaches in each network mode, tried from inside by connecting and by datagrams that go around routes.</summary>
 [Collection(nameof(FarNetwork))]
-public sealed class SandboxNetworkTests(FarNetwork far) : SandboxTestBase
+public sealed class SandboxNetworkTests(FarNetwork far) : SandboxTestBase, IAsyncLifetime
 {
+    /// <summary>The first network of a runtime is served at once, later ones (as root) from their first packet on: that is what these tests are to try.</summary>
+    public async ValueTask InitializeAsync()
+    {
+        if (SandboxNetwork.Obstacle(Runtime.Host().Tools.Network) is null) await (await SandboxSlot.PrepareAsync(Runtime.Host(), NetworkMode.Internet, Token)).DisposeAsync();
+    }
+
     /// <summary>Prints for each address:port whether a greeting came, an error or a time-out.</summary>
     internal const string Connect = """
         import errno, socket, sys, time
