@@ -21,7 +21,7 @@ public sealed class FirstMinuteTests
     {
         using var place = new Place();
         using var process = Pc.Start(place["home"], Pc.Program, ["try"], new Dictionary<string, string> { ["TMPDIR"] = place.Folder });
-        while (await process.StandardOutput.ReadLineAsync() is { } line && !line.Contains("hello number 1 ", StringComparison.Ordinal)) { }
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.Contains("hello number 1 ", StringComparison.Ordinal)) { }
         var folder = Assert.Single(Directory.GetDirectories(place.Folder, "pc-try-*"));
         var pids = new[] { "oak", "elm", "fir" }.Select(name => Place.PidOf(Path.Combine(folder, name))).ToList();
         Pc.Terminate(process);
@@ -108,8 +108,8 @@ public sealed class FirstMinuteTests
     {
         using var place = new Place();
         using var process = Pc.Start(place["oak"], Pc.Launcher, ["daemon", "--port", "0", "--listen", "127.0.0.1"], null);
-        var ready = await process.StandardOutput.ReadLineAsync();
-        while (ready?.StartsWith("ready ", StringComparison.Ordinal) == false) ready = await process.StandardOutput.ReadLineAsync();
+        var ready = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
+        while (ready?.StartsWith("ready ", StringComparison.Ordinal) == false) ready = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
         Assert.Matches("^ready 12D3KooW[1-9A-Za-z]+ /ip4/127.0.0.1/tcp/[0-9]+/p2p/12D3KooW", ready!);
         Pc.Terminate(process);
         Assert.Equal(0, Pc.Run(process).Exit);
