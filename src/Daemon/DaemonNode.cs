@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Security.Cryptography;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Base.Crypto;
@@ -16,6 +15,7 @@ using PeoplesCloud.Daemon.Favours;
 using PeoplesCloud.Daemon.Gateway;
 using PeoplesCloud.Daemon.Home;
 using PeoplesCloud.Daemon.Hosting;
+using PeoplesCloud.Daemon.Http;
 using PeoplesCloud.Daemon.Joining;
 using PeoplesCloud.Daemon.Leases;
 using PeoplesCloud.Daemon.Local;
@@ -157,10 +157,10 @@ internal sealed class DaemonNode : IAsyncDisposable
     public NetworkView Network { get; private set; } = null!;
 
     /// <summary>The mesh's pipeline.</summary>
-    public WebApplication MeshApp { get; private set; } = null!;
+    public HttpServer MeshApp { get; private set; } = null!;
 
     /// <summary>The local API's pipeline.</summary>
-    public WebApplication LocalApp { get; private set; } = null!;
+    public HttpServer LocalApp { get; private set; } = null!;
 
     /// <summary>Where the world reads public content; null when it does not.</summary>
     public string? Gateway { get; private set; }

@@ -200,7 +200,7 @@ public sealed partial class Libp2pHost
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
             PortSharing.Enable(socket);
             socket.Bind(local);
-            await socket.ConnectAsync(target, cancellationToken);
+            await MeshSocket.ConnectAsync(socket, target, cancellationToken);
             return socket;
         }
         catch

@@ -1,16 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Content;
+using PeoplesCloud.Daemon.Http;
 
 namespace PeoplesCloud.Daemon.Gateway;
 
@@ -21,39 +18,38 @@ namespace PeoplesCloud.Daemon.Gateway;
 internal static class GatewayPipeline
 {
     /// <summary>Builds it; it serves once it is started.</summary>
-    public static WebApplication Build(IPEndPoint listen, IBlockStore readable, ILoggerFactory loggers)
+    public static HttpServer Build(IPEndPoint listen, IBlockStore readable, ILoggerFactory loggers)
     {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
-        builder.Services.AddRoutingCore();
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.ConfigureKestrel(options =>
-        {
-            options.AddServerHeader = false;
-            options.Limits.MaxConcurrentConnections = GatewayLimits.MaxConnections;
-            options.Limits.MaxRequestBodySize = 0;
-            options.Limits.MaxRequestHeadersTotalSize = GatewayLimits.MaxHeaderBytes;
-            options.Limits.MaxRequestLineSize = GatewayLimits.MaxLineBytes;
-            options.Limits.KeepAliveTimeout = GatewayLimits.KeepAlive;
-            options.Limits.RequestHeadersTimeout = GatewayLimits.Headers;
-            options.Listen(listen, at => at.Protocols = HttpProtocols.Http1);
-        });
-        var app = builder.Build();
         var logger = loggers.CreateLogger("Gateway");
-        app.Use(next => context => HandleAsync(context, next, logger));
-        app.UseRouting();
-        ((IEndpointRouteBuilder)app).MapMethods("/ipfs/{cid}/{**path}", GatewayResponder.Methods, context => GatewayResponder.RespondAsync(context, readable, isPublic: true));
-        return app;
+        return new HttpServer(
+            HttpServer.Sockets(loggers),
+            options =>
+            {
+                options.Limits.MaxConcurrentConnections = GatewayLimits.MaxConnections;
+                options.Limits.MaxRequestBodySize = 0;
+                options.Limits.MaxRequestHeadersTotalSize = GatewayLimits.MaxHeaderBytes;
+                options.Limits.MaxRequestLineSize = GatewayLimits.MaxLineBytes;
+                options.Limits.KeepAliveTimeout = GatewayLimits.KeepAlive;
+                options.Limits.RequestHeadersTimeout = GatewayLimits.Headers;
+                options.Listen(listen, at => at.Protocols = HttpProtocols.Http1);
+            },
+            app =>
+            {
+                app.Use(next => context => HandleAsync(context, next, logger));
+                app.UseRouting();
+                app.UseEndpoints(routes => routes.MapMethods("/ipfs/{cid}/{**path}", GatewayResponder.Methods, context => GatewayResponder.RespondAsync(context, readable, isPublic: true)));
+            },
+            loggers);
     }
 
     /// <summary>Starts it and says where it listens.</summary>
     /// <exception cref="PcException"><see cref="ErrorCode.GatewayPortTaken"/>.</exception>
-    public static async Task<string> StartAsync(WebApplication app, IPEndPoint listen, CancellationToken cancellationToken)
+    public static async Task<string> StartAsync(HttpServer server, IPEndPoint listen, CancellationToken cancellationToken)
     {
         try
         {
-            await app.StartAsync(cancellationToken);
-            return app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+            await server.StartAsync(cancellationToken);
+            return server.Address;
         }
         catch (Exception e) when (e is IOException or SocketException)
         {

@@ -1,10 +1,8 @@
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Http;
@@ -20,32 +18,30 @@ internal static class LocalPipeline
     private const int MaxConnections = 256;
 
     /// <summary>Builds it; it serves once it is started.</summary>
-    public static WebApplication Build(string socketPath, Action<IEndpointRouteBuilder> map, ILoggerFactory loggers)
+    public static HttpServer Build(string socketPath, Action<IEndpointRouteBuilder> map, ILoggerFactory loggers)
     {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
-        builder.Services.AddRoutingCore();
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.ConfigureKestrel(options =>
-        {
-            options.AddServerHeader = false;
-            options.Limits.MaxConcurrentConnections = MaxConnections;
-            options.Limits.MinResponseDataRate = null; // a pager in front of pc logs reads when the person does
-            options.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http1);
-        });
-        builder.Services.Configure<Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets.SocketTransportOptions>(options => options.CreateBoundListenSocket = Listen);
-
-        var app = builder.Build();
         var logger = loggers.CreateLogger("Local");
-        app.Use(next => context => Errors.HandleAsync(context, next, logger));
-        app.UseRouting();
-        app.Use(next => context => context.GetEndpoint()?.Metadata.GetMetadata<LocalRightMetadata>() is null
-            ? throw new PcException(ErrorCode.UnknownRoute, $"the local API has no {context.Request.Method} {context.Request.Path}")
-            : next(context));
-        map(app);
-        foreach (var endpoint in ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints))
+        var server = new HttpServer(
+            HttpServer.Sockets(loggers, Listen),
+            options =>
+            {
+                options.Limits.MaxConcurrentConnections = MaxConnections;
+                options.Limits.MinResponseDataRate = null; // a pager in front of pc logs reads when the person does
+                options.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http1);
+            },
+            app =>
+            {
+                app.Use(next => context => Errors.HandleAsync(context, next, logger));
+                app.UseRouting();
+                app.Use(next => context => context.GetEndpoint()?.Metadata.GetMetadata<LocalRightMetadata>() is null
+                    ? throw new PcException(ErrorCode.UnknownRoute, $"the local API has no {context.Request.Method} {context.Request.Path}")
+                    : next(context));
+                app.UseEndpoints(map);
+            },
+            loggers);
+        foreach (var endpoint in server.Endpoints)
             Invariant.Check(endpoint.Metadata.GetMetadata<LocalRightMetadata>() is not null, $"the endpoint {endpoint.DisplayName} declares its right");
-        return app;
+        return server;
     }
 
     // The socket is made by us, so that nobody else may open it in any moment of its life. Kestrel's own way leaves it to the umask.

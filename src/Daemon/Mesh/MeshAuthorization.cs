@@ -67,9 +67,9 @@ internal sealed class MeshAuthorization(SwarmRegistry swarms, ContentAccess acce
     private LocalSwarm? SwarmOf(MeshCaller caller) => caller.Swarm ?? (caller.ReadableIn is { } through ? swarms.Find(through) : null);
 
     /// <summary>Refuses a table of endpoints in which one does not say who may call it.</summary>
-    public static void Check(IEnumerable<EndpointDataSource> sources)
+    public static void Check(IEnumerable<Endpoint> endpoints)
     {
-        foreach (var endpoint in sources.SelectMany(source => source.Endpoints))
+        foreach (var endpoint in endpoints)
             Invariant.Check(endpoint.Metadata.GetMetadata<MeshRightMetadata>() is not null, $"the endpoint {endpoint.DisplayName} declares its right");
     }
 

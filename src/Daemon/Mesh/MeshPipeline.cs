@@ -1,10 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Daemon.Http;
 using PeoplesCloud.Libp2p;
@@ -21,29 +18,31 @@ internal static class MeshPipeline
     private const int MaxConnections = 4096;
 
     /// <summary>Builds it; it serves once it is started.</summary>
-    public static WebApplication Build(Libp2pHost host, MeshAuthorization authorization, Action<IEndpointRouteBuilder> map, ILoggerFactory loggers)
+    public static HttpServer Build(Libp2pHost host, MeshAuthorization authorization, Action<IEndpointRouteBuilder> map, ILoggerFactory loggers)
     {
         var versions = MeshVersions.Ours;
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
-        builder.Services.AddRoutingCore();
-        builder.WebHost.UseLibp2p(host);
-        builder.Services.Configure<KestrelServerOptions>(options =>
-        {
-            options.Limits.MaxConcurrentConnections = MaxConnections;
-            options.Limits.MaxRequestBodySize = EntryList.MaxBytes;
-            options.Limits.MaxRequestHeadersTotalSize = 8 << 10;
-            options.Limits.MaxRequestLineSize = 2 << 10;
-        });
-        var app = builder.Build();
         var logger = loggers.CreateLogger("Mesh");
-        app.Use(next => context => Errors.HandleAsync(context, next, logger));
-        app.Use(next => context => InVersion(context, next, versions));
-        app.UseRouting();
-        app.Use(next => context => authorization.HandleAsync(context, next));
-        map(app);
-        MeshAuthorization.Check(((IEndpointRouteBuilder)app).DataSources);
-        return app;
+        var server = new HttpServer(
+            MeshHttp.CreateTransport(host),
+            options =>
+            {
+                options.Limits.MaxConcurrentConnections = MaxConnections;
+                options.Limits.MaxRequestBodySize = EntryList.MaxBytes;
+                options.Limits.MaxRequestHeadersTotalSize = 8 << 10;
+                options.Limits.MaxRequestLineSize = 2 << 10;
+                options.ListenOn(host);
+            },
+            app =>
+            {
+                app.Use(next => context => Errors.HandleAsync(context, next, logger));
+                app.Use(next => context => InVersion(context, next, versions));
+                app.UseRouting();
+                app.Use(next => context => authorization.HandleAsync(context, next));
+                app.UseEndpoints(map);
+            },
+            loggers);
+        MeshAuthorization.Check(server.Endpoints);
+        return server;
     }
 
     // Every answer says which versions are spoken here, refusals too: that is all that a node of another version can know before it asks.

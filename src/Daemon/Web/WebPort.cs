@@ -2,11 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Configuration;
@@ -22,7 +19,7 @@ namespace PeoplesCloud.Daemon.Web;
 /// </summary>
 internal sealed class WebPort : IAsyncDisposable
 {
-    private readonly WebApplication _app;
+    private readonly HttpServer _server;
     private readonly WebForwarder _forwarder;
     private readonly SwarmRegistry _swarms;
     private readonly ILogger _logger;
@@ -34,24 +31,21 @@ internal sealed class WebPort : IAsyncDisposable
         _logger = loggers.CreateLogger("Web");
         _forwarder = new WebForwarder(tunnels);
         _port = ((IPEndPoint)socket.LocalEndPoint!).Port;
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.ConfigureKestrel(options =>
-        {
-            options.AddServerHeader = false;
-            options.AllowSynchronousIO = false;
-            options.Limits.MaxConcurrentConnections = WebLimits.MaxConnections;
-            options.Limits.MaxConcurrentUpgradedConnections = WebLimits.MaxConnections;
-            // What a program takes, and how slowly, is its own business.
-            options.Limits.MaxRequestBodySize = null;
-            options.Limits.MinRequestBodyDataRate = null;
-            options.Limits.MinResponseDataRate = null;
-            options.Listen(IPAddress.Loopback, _port, listen => listen.Protocols = HttpProtocols.Http1);
-        });
-        builder.Services.Configure<SocketTransportOptions>(options => options.CreateBoundListenSocket = _ => socket);
-        _app = builder.Build();
-        _app.Run(AnswerAsync);
+        _server = new HttpServer(
+            HttpServer.Sockets(loggers, _ => socket),
+            options =>
+            {
+                options.AllowSynchronousIO = false;
+                options.Limits.MaxConcurrentConnections = WebLimits.MaxConnections;
+                options.Limits.MaxConcurrentUpgradedConnections = WebLimits.MaxConnections;
+                // What a program takes, and how slowly, is its own business.
+                options.Limits.MaxRequestBodySize = null;
+                options.Limits.MinRequestBodyDataRate = null;
+                options.Limits.MinResponseDataRate = null;
+                options.Listen(IPAddress.Loopback, _port, listen => listen.Protocols = HttpProtocols.Http1);
+            },
+            app => app.Run(AnswerAsync),
+            loggers);
     }
 
     /// <summary>Starts; null, with a line in the log, when no port is configured and none is free.</summary>
@@ -64,7 +58,7 @@ internal sealed class WebPort : IAsyncDisposable
             return null;
         }
         var port = new WebPort(socket, swarms, tunnels, loggers);
-        await port._app.StartAsync(cancellationToken);
+        await port._server.StartAsync(cancellationToken);
         return port;
     }
 
@@ -75,7 +69,7 @@ internal sealed class WebPort : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _app.DisposeAsync();
+        await _server.DisposeAsync();
         _forwarder.Dispose();
     }
 

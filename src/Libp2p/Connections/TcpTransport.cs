@@ -15,7 +15,7 @@ internal sealed class TcpTransport(Libp2pLimits limits, TimeProvider time) : IDi
         {
             return await TimeLimit.RunAsync(limits.ConnectTimeout, time, "connecting", async token =>
             {
-                await socket.ConnectAsync(endPoint, token);
+                await MeshSocket.ConnectAsync(socket, endPoint, token);
                 return MeshSocket.Prepare(socket, limits);
             }, cancellationToken);
         }

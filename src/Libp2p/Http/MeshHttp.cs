@@ -1,7 +1,5 @@
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
 using PeoplesCloud.Libp2p.Http;
 
 namespace PeoplesCloud.Libp2p;
@@ -24,20 +22,14 @@ public static class MeshHttp
     /// <summary>Streams at once to one peer; further requests wait. Half of what a peer accepts by default (<see cref="Libp2pLimits.MaxInboundStreams"/>).</summary>
     private const int MaxStreamsPerPeer = 128;
 
-    /// <summary>Kestrel serves the host's <c>/http/1.1</c> streams and nothing else; each connection has an <see cref="IRemotePeerFeature"/>.
-    /// The application must use Kestrel and name no other URL. Stop it before the host.</summary>
-    public static void UseLibp2p(this IWebHostBuilder builder, Libp2pHost host)
+    /// <summary>The host's <c>/http/1.1</c> streams as the connections of a Kestrel; each has an <see cref="IRemotePeerFeature"/>. Stop the server before the host.</summary>
+    public static IConnectionListenerFactory CreateTransport(Libp2pHost host) => new MeshListenerFactory(host);
+
+    /// <summary>Kestrel serves the host's streams, see <see cref="CreateTransport"/>, and does not say what it is.</summary>
+    public static void ListenOn(this KestrelServerOptions options, Libp2pHost host)
     {
-        builder.UseKestrelCore();
-        builder.ConfigureServices(services =>
-        {
-            services.AddSingleton<IConnectionListenerFactory>(new MeshListenerFactory(host));
-            services.Configure<KestrelServerOptions>(options =>
-            {
-                options.AddServerHeader = false;
-                options.Listen(new MeshEndPoint(host.Self), listen => listen.Protocols = HttpProtocols.Http1);
-            });
-        });
+        options.AddServerHeader = false;
+        options.Listen(new MeshEndPoint(host.Self), listen => listen.Protocols = HttpProtocols.Http1);
     }
 
     /// <summary>

@@ -1,8 +1,8 @@
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using PeoplesCloud.Base;
 using PeoplesCloud.Content;
+using PeoplesCloud.Daemon.Http;
 using PeoplesCloud.Daemon.Mesh;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Swarm;
@@ -123,8 +123,7 @@ public sealed class DefaultDenyTests
     [Fact]
     public void An_endpoint_without_a_right_is_refused_at_start()
     {
-        var source = new DefaultEndpointDataSource(new Endpoint(_ => Task.CompletedTask, new EndpointMetadataCollection(), "forgotten"));
-        Assert.Throws<InvariantException>(() => MeshAuthorization.Check([source]));
+        Assert.Throws<InvariantException>(() => MeshAuthorization.Check([new Endpoint(_ => Task.CompletedTask, new EndpointMetadataCollection(), "forgotten")]));
     }
 
     [Fact]
@@ -171,8 +170,7 @@ public sealed class DefaultDenyTests
         return cid;
     }
 
-    private static List<RouteEndpoint> EndpointsOf(WebApplication app) =>
-        [.. ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()];
+    private static List<RouteEndpoint> EndpointsOf(HttpServer server) => [.. server.Endpoints.OfType<RouteEndpoint>()];
 
     private static IEnumerable<(string Method, string Path)> Requests(RouteEndpoint endpoint) =>
         endpoint.Metadata.GetRequiredMetadata<HttpMethodMetadata>().HttpMethods.Select(method => (method, System.Text.RegularExpressions.Regex.Replace(endpoint.RoutePattern.RawText!, @"\{[^}]*\}", "friends", System.Text.RegularExpressions.RegexOptions.None, TimeSpan.FromSeconds(1))));

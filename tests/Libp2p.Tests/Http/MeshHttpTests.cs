@@ -189,7 +189,8 @@ public sealed class MeshHttpTests
         {
             Node = node;
             var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-            builder.WebHost.UseLibp2p(node.Host);
+            builder.WebHost.UseKestrelCore().ConfigureKestrel(options => options.ListenOn(node.Host));
+            builder.Services.AddSingleton(MeshHttp.CreateTransport(node.Host));
             builder.Services.AddRoutingCore();
             builder.Services.AddLogging(l => l.ClearProviders());
             _app = builder.Build();
