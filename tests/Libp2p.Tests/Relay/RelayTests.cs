@@ -115,6 +115,32 @@ public sealed class RelayTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_is_disconnected_loses_every_connection_with_the_streams_on_them()
+    {
+        await MeetAsync();
+        await using var relayed = await _oak.Host.OpenStreamAsync(_fir.Self, "/echo/1"); // keeps the relayed connection
+        _fir.Knows(_oak.Echoes());
+        await _fir.Host.ConnectDirectlyAsync(_oak.Self);
+        await using var direct = await _fir.Host.OpenStreamAsync(_oak.Self, "/echo/1");
+        await using var bulk = await _fir.Host.OpenStreamAsync(_oak.Self, "/echo/1", StreamUse.Bulk);
+        foreach (var stream in new[] { relayed, direct, bulk })
+        {
+            await stream.Output.WriteAsync("there"u8.ToArray());
+            stream.Input.AdvanceTo((await stream.Input.ReadAtLeastAsync(5)).Buffer.End);
+        }
+        var ways = _oak.Host.Connections.Where(c => c.RemotePeer == _fir.Self).ToList();
+        Assert.Contains(ways, c => c.IsRelayed);
+        Assert.Contains(ways, c => !c.IsRelayed && c.Use == StreamUse.Quick);
+        Assert.Contains(ways, c => c.Use == StreamUse.Bulk);
+
+        _oak.Host.Disconnect(_fir.Self);
+        foreach (var stream in new[] { relayed, direct, bulk })
+            await Assert.ThrowsAnyAsync<IOException>(async () => await stream.Input.ReadAsync().AsTask().WaitAsync(TestHost.Patience));
+        await Eventually.TrueAsync(() => _oak.Host.Connections.All(c => c.RemotePeer != _fir.Self) && _fir.Host.Connections.All(c => c.RemotePeer != _oak.Self), "nothing is left between them");
+        await Eventually.TrueAsync(() => _elm.Host.RelayUse!.Circuits == 0, "the relay knows it");
+    }
+
+    [Fact]
     public async Task The_connection_of_a_place_is_kept_though_nothing_passes()
     {
         var limits = Libp2pLimits.Default with { IdleTimeout = TimeSpan.FromMilliseconds(200) };
