@@ -69,6 +69,8 @@ internal static class SecretText
 
     private static string FromFile(string path)
     {
+        if (!Path.Exists(path)) throw new PcException(ErrorCode.PathNotFound, $"{path} does not exist");
+        if (Directory.Exists(path)) throw new PcException(ErrorCode.JoinSecretInvalid, $"{path} is a folder, no file with a secret", "name a file whose first line is the secret");
         using var file = new StreamReader(path, Encoding.UTF8);
         return FirstLine(file) ?? throw Empty(path);
     }

@@ -28,7 +28,7 @@ public sealed class SecretTests
     }
 
     [Fact]
-    public void An_empty_file_holds_no_secret_and_a_missing_one_is_an_error()
+    public void An_empty_file_and_a_folder_hold_no_secret_and_a_missing_one_is_an_error()
     {
         var path = Path.GetTempFileName();
         try
@@ -39,7 +39,8 @@ public sealed class SecretTests
         {
             File.Delete(path);
         }
-        Assert.ThrowsAny<IOException>(() => SecretText.Read("@" + path, Nowhere, twice: false));
+        Assert.Equal(ErrorCode.PathNotFound, Assert.Throws<PcException>(() => SecretText.Read("@" + path, Nowhere, twice: false)).Code);
+        Assert.Equal(ErrorCode.JoinSecretInvalid, Assert.Throws<PcException>(() => SecretText.Read("@" + Path.GetTempPath(), Nowhere, twice: false)).Code);
     }
 
     [Fact]
