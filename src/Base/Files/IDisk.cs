@@ -25,6 +25,9 @@ public interface IDisk
     /// <summary>Renames over whatever has the new name, atomically.</summary>
     void Rename(string from, string to);
 
+    /// <summary>Gives a file or a folder with all below it a name that nothing has, atomically.</summary>
+    void Move(string from, string to);
+
     /// <summary>Removes a file; one that is not there is no error.</summary>
     void Delete(string path);
 

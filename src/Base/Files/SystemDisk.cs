@@ -44,6 +44,13 @@ public partial class SystemDisk : IDisk
     public virtual void Rename(string from, string to) => File.Move(from, to, overwrite: true);
 
     /// <inheritdoc/>
+    public virtual void Move(string from, string to)
+    {
+        if (Directory.Exists(from)) Directory.Move(from, to);
+        else File.Move(from, to);
+    }
+
+    /// <inheritdoc/>
     public virtual void Delete(string path) => File.Delete(path);
 
     /// <inheritdoc/>

@@ -19,13 +19,15 @@ internal static class TransferCommands
         {
             Synopsis = "<FILE> [--with-blocks]",
             Details = """
-                Writes the node's identity, its swarms and all it knows of them, its pins, its configuration file, and the logs of programs that it hosts into one file: a tar, checked when it is imported. The node may be up or down; its state is that of one moment.
+                Writes the node's identity, its swarms and all it knows of them, its pins, its configuration file, its rules for programs of others (pc host), and the logs of programs that it hosts into one file: a tar, checked when it is imported. The node may be up or down; its state is that of one moment.
 
                 Whoever has the file is this node: it holds the private key, unencrypted, and only you may read it (mode 0600). Keep it as you keep a password. To encrypt it, use for example gpg -c FILE.
 
+                Data of programs is not in it: the members that guard a program have it and give it again. What nobody else has, save first: pc data get SWARM PROGRAM.
+
                 To move a node: pc down, pc export FILE, copy the file, pc import FILE on the other machine, and delete the home here. Two machines must never run one node.
                 """,
-            Examples = [("pc export oak.tar", "A backup without content."), ("pc export --with-blocks oak.tar", "Everything, for a machine that is given away.")],
+            Examples = [("pc export oak.tar", "A backup without content."), ("pc export --with-blocks oak.tar", "With its content, for a machine that is given away.")],
         };
         command.Arguments.Add(To);
         command.Options.Add(WithBlocks);

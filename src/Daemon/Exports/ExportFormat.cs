@@ -39,7 +39,7 @@ internal static class ExportFormat
     public static IReadOnlyList<string> Needed { get; } = ["identity.key", "pc.db"];
 
     /// <summary>Files at the top of a home, in the order in which they are written.</summary>
-    public static IReadOnlyList<string> TopFiles { get; } = [.. Needed, "pins", "config.toml"];
+    public static IReadOnlyList<string> TopFiles { get; } = [.. Needed, "pins", "public", "config.toml", "host.toml"];
 
     /// <summary>Files of a program, in the order in which they are written.</summary>
     public static IReadOnlyList<string> ProgramFiles { get; } = ["finished", "log", "log.1"];

@@ -22,8 +22,8 @@ internal sealed record ExportManifest(string Format, int Version, string PeerId,
     /// <summary>What this is.</summary>
     public const string FormatName = "peoples-cloud export";
 
-    /// <summary>The version that this program writes, and the highest that it reads.</summary>
-    public const int CurrentVersion = 1;
+    /// <summary>The version that this program writes, and the highest that it reads. 1 had neither public nor host.toml.</summary>
+    public const int CurrentVersion = 2;
 
     /// <summary>As it is stored.</summary>
     public byte[] Encode() => JsonSerializer.SerializeToUtf8Bytes(this, ExportJson.Default.ExportManifest);

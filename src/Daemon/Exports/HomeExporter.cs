@@ -32,7 +32,7 @@ internal sealed class HomeExporter(string home, string file, bool withBlocks, Ti
         var work = Path.Combine(folder, $".{Path.GetFileName(file)}.{Path.GetRandomFileName()}");
         try
         {
-            Directory.CreateDirectory(work, DurableWrites.OwnerFolder);
+            disk.CreateFolder(work, DurableWrites.OwnerFolder);
             try
             {
                 return Write(work, folder);
@@ -63,19 +63,17 @@ internal sealed class HomeExporter(string home, string file, bool withBlocks, Ti
         // 3. The archive, durable before it gets its name.
         var archive = Path.Combine(work, "archive");
         var blocks = 0L;
-        using (var output = Create(archive))
+        using (var output = new DurableFileStream(disk, archive))
         {
             Add(output, ExportFormat.Manifest, manifest);
             foreach (var (path, entry) in files) AddFile(output, path, entry.Name, entry.Bytes);
             if (withBlocks) blocks = AddBlocks(output);
             Add(output, ExportFormat.End, ExportFormat.EndOf(manifest, blocks));
             output.Write(new byte[2 * TarFormat.BlockBytes]);
-            output.Flush();
-            disk.Flush(output.SafeFileHandle);
         }
         try
         {
-            File.Move(archive, file); // never over another file
+            disk.Move(archive, file); // never over another file
         }
         catch (IOException) when (Path.Exists(file))
         {
@@ -111,9 +109,11 @@ internal sealed class HomeExporter(string home, string file, bool withBlocks, Ti
         }
 
         Take("pins", path => CopyIfThere(_paths.Pins, path));
+        Take("public", path => CopyIfThere(_paths.Public, path));
         Take("pc.db", path => Database.CopyTo(_paths.Database, path));
         Take("identity.key", path => File.Copy(_paths.Identity, path));
         Take("config.toml", path => CopyIfThere(Path.Combine(home, "config.toml"), path));
+        Take("host.toml", path => CopyIfThere(_paths.HostPolicy, path));
         var names = new List<string>(ExportFormat.TopFiles);
         foreach (var program in Programs())
         {
@@ -142,7 +142,7 @@ internal sealed class HomeExporter(string home, string file, bool withBlocks, Ti
         }
     }
 
-    private long AddBlocks(FileStream output)
+    private long AddBlocks(Stream output)
     {
         var count = 0L;
         for (var shard = 0; shard < 16; shard++)
@@ -169,17 +169,14 @@ internal sealed class HomeExporter(string home, string file, bool withBlocks, Ti
         return count;
     }
 
-    private static FileStream Create(string path) =>
-        new(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = DurableWrites.OwnerFile, BufferSize = 128 << 10 });
-
-    private static void Add(FileStream output, string name, ReadOnlySpan<byte> bytes)
+    private static void Add(Stream output, string name, ReadOnlySpan<byte> bytes)
     {
         output.Write(TarFormat.Write(new TarEntry(name, bytes.Length, Executable: false)));
         output.Write(bytes);
         output.Write(new byte[TarFormat.PaddingOf(bytes.Length)]);
     }
 
-    private static void AddFile(FileStream output, string path, string name, long bytes)
+    private static void AddFile(Stream output, string path, string name, long bytes)
     {
         output.Write(TarFormat.Write(new TarEntry(name, bytes, Executable: false)));
         using (var input = File.OpenRead(path)) input.CopyTo(output);

@@ -21,7 +21,7 @@ internal sealed class HomeImporter(string file, string home, IDisk disk)
     /// <see cref="ErrorCode.HomeNewer"/>, <see cref="ErrorCode.PathNotFound"/>, codes of the disk. The home is as it was then.</exception>
     public ImportReport Import()
     {
-        if (!File.Exists(file)) throw new PcException(ErrorCode.PathNotFound, $"{file} does not exist");
+        if (!File.Exists(file)) throw new PcException(ErrorCode.PathNotFound, Directory.Exists(file) ? $"{file} is a folder, no file that pc export wrote" : $"{file} does not exist");
         RequireEmpty();
         if (Encoding.UTF8.GetByteCount(new HomePaths(home).Socket) > HomePaths.MaxSocketPathBytes)
             throw new PcException(ErrorCode.HomeUnusable, $"the path {home} is too long: a Unix socket's path has at most {HomePaths.MaxSocketPathBytes} bytes", "name a shorter folder with --home or PC_HOME");
@@ -30,7 +30,7 @@ internal sealed class HomeImporter(string file, string home, IDisk disk)
         try
         {
             disk.MakeFolder(parent);
-            Directory.CreateDirectory(work, DurableWrites.OwnerFolder);
+            disk.CreateFolder(work, DurableWrites.OwnerFolder);
             try
             {
                 var content = Unpack(work);
@@ -38,7 +38,7 @@ internal sealed class HomeImporter(string file, string home, IDisk disk)
                 FlushFolders(work);
                 RequireEmpty();
                 if (Directory.Exists(home)) Directory.Delete(home);
-                Directory.Move(work, home);
+                disk.Move(work, home);
                 disk.FlushFolder(parent);
                 return new ImportReport(content.Manifest.PeerId, content.Manifest.Created, content.Blocks, new PinSet(new HomePaths(home).Pins, disk).List().Count, home);
             }
@@ -65,11 +65,19 @@ internal sealed class HomeImporter(string file, string home, IDisk disk)
         return new ExportReader(archive, name => Create(work, name)).Read();
     }
 
-    private DurableFile Create(string work, string name)
+    private DurableFileStream Create(string work, string name)
     {
         var path = Path.Combine(work, name);
-        if (Path.GetDirectoryName(path) is { } folder && !Directory.Exists(folder)) disk.MakeFolder(folder);
-        return new DurableFile(path, disk);
+        MakeFolder(Path.GetDirectoryName(path)!);
+        return new DurableFileStream(disk, path);
+    }
+
+    // Its name is flushed when all of them are there.
+    private void MakeFolder(string folder)
+    {
+        if (Directory.Exists(folder)) return;
+        MakeFolder(Path.GetDirectoryName(folder)!);
+        disk.CreateFolder(folder, DurableWrites.OwnerFolder);
     }
 
     // As a daemon opens it, so that what is put into place can be started.
@@ -83,25 +91,12 @@ internal sealed class HomeImporter(string file, string home, IDisk disk)
             _ = new SwarmTable(database).All();
         }
         _ = new PinSet(paths.Pins, disk).List();
+        _ = new PinSet(paths.Public, disk).List();
     }
 
     private void FlushFolders(string work)
     {
         foreach (var folder in Directory.EnumerateDirectories(work, "*", SearchOption.AllDirectories)) disk.FlushFolder(folder);
         disk.FlushFolder(work);
-    }
-
-    /// <summary>A new file of the owner's alone, flushed when it is closed.</summary>
-    private sealed class DurableFile(string path, IDisk disk) : FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = DurableWrites.OwnerFile })
-    {
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing && CanWrite)
-            {
-                Flush();
-                disk.Flush(SafeFileHandle);
-            }
-            base.Dispose(disposing);
-        }
     }
 }

@@ -21,7 +21,8 @@ public sealed class HomeTransferTests : IDisposable
         var oak = await TestNode.StartAsync("oak");
         await oak.CreateAsync("friends");
         await File.WriteAllTextAsync(this["note.txt"], "keep me", Token);
-        var cid = (await oak.AddAsync(this["note.txt"])).Single().Cid;
+        var cid = (await oak.AddAsync(this["note.txt"], isPublic: true)).Single().Cid;
+        await oak.Client.PostAsync("/v1/host/pause", new Api.PauseRequest(null), Api.HostApiJson.Default.PauseRequest, Api.HostApiJson.Default.PolicyReply);
         Directory.CreateDirectory(Path.Combine(oak.Home, "programs", "abcdefghijklmnopqrstuvwxyz"));
         await File.WriteAllTextAsync(Path.Combine(oak.Home, "programs", "abcdefghijklmnopqrstuvwxyz", "finished"), "", Token);
         var (self, id) = (oak.Node.Self, (await oak.ListAsync("friends")).Id);
@@ -42,6 +43,8 @@ public sealed class HomeTransferTests : IDisposable
         await using var again = await TestNode.StartAsync("oak", home: this["home"]);
         Assert.Equal(self, again.Node.Self);
         Assert.Equal(id, (await again.ListAsync("friends")).Id);
+        Assert.Equal([cid], (await again.Client.GetAsync("/v1/pins", TestNode.Json.PinsReply)).Public);
+        Assert.True((await again.Client.GetAsync("/v1/host", Api.HostApiJson.Default.HostReply)).Paused);
         using var content = await again.Client.SendAsync(HttpMethod.Get, $"/v1/cat/{cid}");
         Assert.Equal("keep me", await content.Content.ReadAsStringAsync(Token));
     }

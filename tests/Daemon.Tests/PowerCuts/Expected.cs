@@ -12,6 +12,15 @@ internal abstract record Expected(string About)
     /// <summary>The node has this identity.</summary>
     public sealed record Identity(byte[] Seed) : Expected("identity");
 
+    /// <summary>A home is the whole one of this identity and swarm, or is not there.</summary>
+    public sealed record WholeOrNone(byte[] Seed, SwarmId Swarm, Cid Pin) : Expected("home that comes at once");
+
+    /// <summary>The home is there.</summary>
+    public sealed record Home() : Expected("home");
+
+    /// <summary>The export is there and whole, or is not there.</summary>
+    public sealed record Exported(bool Is) : Expected("export");
+
     /// <summary>The node is in a swarm and holds these entries of it: what left the machine must not be written a second time with other bytes.</summary>
     public sealed record InSwarm(SwarmId Id, string Name, IReadOnlyList<EntryHash> Entries) : Expected(Id.ToString());
 

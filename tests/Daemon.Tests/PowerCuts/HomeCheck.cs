@@ -21,7 +21,16 @@ internal static class HomeCheck
     public static async Task RunAsync(string home, IEnumerable<Expected> acknowledged)
     {
         var expected = acknowledged.GroupBy(e => e.About, StringComparer.Ordinal).Select(group => group.Last()).ToList();
+        if (expected.OfType<Expected.Exported>().SingleOrDefault() is { } exported)
+        {
+            TransferCuts.CheckExport(Path.GetDirectoryName(home)!, exported.Is);
+            return;
+        }
+        var whole = expected.OfType<Expected.WholeOrNone>().SingleOrDefault();
+        Assert.True(Directory.Exists(home) || expected.OfType<Expected.Home>().FirstOrDefault() is null, "the home is not there");
+        if (whole is not null && !Directory.Exists(home)) return;
         using var open = HomeFolder.Open(home, Disk);
+        if (whole is not null) expected.AddRange([new Expected.Identity(whole.Seed), new Expected.InSwarm(whole.Swarm, "friends", []), new Expected.Pinned(whole.Pin, true), new Expected.Held(whole.Pin)]);
         var finished = CheckSwarms(open, expected);
         if (expected.OfType<Expected.Identity>().SingleOrDefault() is { } identity) Assert.Equal(identity.Seed, open.Seed);
 

@@ -31,6 +31,7 @@ public sealed class Recordings : IAsyncLifetime
         await RecordPinsAsync();
         await RecordBlocksAsync();
         await DataCuts.RecordAsync(Begin("data"));
+        await TransferCuts.RecordAsync(Begin("export", withHome: false), Begin("import", withHome: false));
         await RecordNodesAsync();
     }
 

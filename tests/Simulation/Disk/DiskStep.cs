@@ -25,7 +25,7 @@ public abstract record DiskStep
     /// <summary>The names in a folder were flushed.</summary>
     public sealed record FolderFlushed(string Folder, string By) : DiskStep;
 
-    /// <summary>A file got another name, in place of whatever had it.</summary>
+    /// <summary>A file got another name, in place of whatever had it; or a folder, with all below it.</summary>
     public sealed record Renamed(string From, string To) : DiskStep;
 
     /// <summary>A file's name was removed.</summary>

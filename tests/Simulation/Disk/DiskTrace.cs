@@ -61,7 +61,10 @@ public sealed class DiskTrace
             OnStep(step);
             _steps.Add(step);
             if (step is DiskStep.Deleted deleted) _files.Remove(deleted.Path);
-            if (step is DiskStep.Renamed renamed && _files.Remove(renamed.From, out var file)) _files[renamed.To] = file;
+            if (step is not DiskStep.Renamed renamed) return;
+            if (_files.Remove(renamed.From, out var file)) _files[renamed.To] = file;
+            foreach (var path in _files.Keys.Where(path => path.StartsWith(renamed.From + "/", StringComparison.Ordinal)).ToList())
+                if (_files.Remove(path, out var below)) _files[renamed.To + path[renamed.From.Length..]] = below;
         }
     }
 }

@@ -45,8 +45,10 @@ public sealed class PowerCut
                 _files[flushed.File].Flush();
                 break;
             case DiskStep.Renamed renamed:
-                var added = Change(renamed.To, Current(renamed.From));
+                var file = Current(renamed.From);
+                var added = Change(renamed.To, file);
                 Change(renamed.From, null, added);
+                if (file == Folder) MoveBelow(renamed.From + "/", renamed.To + "/");
                 break;
             case DiskStep.Deleted deleted:
                 Change(deleted.Path, null);
@@ -106,6 +108,13 @@ public sealed class PowerCut
         var change = new NameChange(Path.GetDirectoryName(path)!, path, file, needs);
         _changes.Add(change);
         return change;
+    }
+
+    // What is below a folder is found below its new name as well; whichever of both is there after the cut is the one that leads to it.
+    private void MoveBelow(string from, string to)
+    {
+        foreach (var (path, file) in _names.Where(named => named.Key.StartsWith(from, StringComparison.Ordinal)).ToList()) _names[to + path[from.Length..]] = file;
+        foreach (var change in _changes.Where(change => change.Path.StartsWith(from, StringComparison.Ordinal)).ToList()) Change(to + change.Path[from.Length..], change.File);
     }
 
     private int? Current(string path) => _changes.LastOrDefault(change => change.Path == path) is { } change ? change.File : _names.TryGetValue(path, out var file) ? file : null;

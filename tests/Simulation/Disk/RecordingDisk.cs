@@ -54,6 +54,16 @@ public sealed partial class RecordingDisk(DiskTrace trace) : UnflushedDisk
     }
 
     /// <inheritdoc/>
+    public override void Move(string from, string to)
+    {
+        lock (trace.Gate)
+        {
+            base.Move(from, to);
+            trace.Note(new DiskStep.Renamed(from, to));
+        }
+    }
+
+    /// <inheritdoc/>
     public override void Delete(string path)
     {
         lock (trace.Gate)
