@@ -90,7 +90,9 @@ public sealed class VersionTests
         Assert.False(oak.Node.Swarms.Require("friends").State.Programs.Values.MaxBy(program => program.DeployedAt)!.Stopped);
         await oak.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running" }]);
 
-        static Task LiveAsync(TestNode node, int versions) => node.WaitForAsync("friends", swarm => swarm.Programs is [{ State: "running" }] && node.Node.Swarms.Require("friends").State.Programs.Count == versions);
+        // The newest is there and the one before is not any more.
+        static Task LiveAsync(TestNode node, int versions) => node.WaitForAsync("friends", swarm =>
+            swarm.Programs is [{ State: "running" } live] && node.Node.Swarms.Require("friends").State.Programs is var all && all.Count == versions && all.Values.MaxBy(program => program.DeployedAt)!.Deployed.Bundle.ToString() == live.Hash);
     }
 
     [Fact]
