@@ -1,11 +1,13 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using PeoplesCloud.Base;
+using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Configuration;
 using PeoplesCloud.Daemon.Web;
 
@@ -85,6 +87,35 @@ public sealed class WebTests
         await friends.Oak.StopProgramAsync("friends", "Shop");
         await friends.DeployAsync(TestPrograms.Web, "ports = [\"8080/http\"]\nopen = \"members\"", "Shop", "fir");
         Assert.Equal(200, await StatusAsync(port, own));
+    }
+
+    // A program with a port is deployed three times: from a Procfile, the same once more, and without a port.
+    [Fact]
+    public async Task A_Procfile_s_web_process_has_an_address_until_a_version_names_no_port()
+    {
+        await using var oak = await TestNode.StartAsync("oak", hosts: true);
+        await oak.CreateAsync("friends");
+        using var folder = new Hosting.ProgramFolder("import time\nwhile True: time.sleep(1)\n");
+        await File.WriteAllTextAsync(Path.Combine(folder.Path, "Procfile"), "release: exit 1\nweb: python3 -m http.server $PORT\n", Token);
+        await File.WriteAllTextAsync(Path.Combine(folder.Path, "page"), "by its Procfile", Token);
+        var url = (await oak.DeployAsync("friends", folder.Path, "shop")).Url!;
+        using var browser = new HttpClient(Handler(new Uri(url).Port)) { Timeout = TestNode.Patience };
+        Assert.Equal("by its Procfile", await browser.GetStringAsync(new Uri(url + "/page"), Token));
+        Assert.Equal(url, (await oak.DeployAsync("friends", folder.Path, "shop")).Url);
+        Assert.Equal("by its Procfile", await browser.GetStringAsync(new Uri(url + "/page"), Token));
+
+        File.Move(Path.Combine(folder.Path, "Procfile"), Path.Combine(folder.Path, "Procfile.old"));
+        Assert.Null((await oak.DeployAsync("friends", folder.Path, "shop")).Url);
+        // Nor when its files are those of a version that had one.
+        File.Move(Path.Combine(folder.Path, "Procfile.old"), Path.Combine(folder.Path, "Procfile"));
+        await oak.DeployAsync("friends", folder.Path, "shop");
+        var portless = new DeployRequest(folder.Path, null, "shop", null, new Dictionary<string, IReadOnlyList<string>> { ["run"] = ["sleep 1000"] });
+        DeployReply? reply = null;
+        await foreach (var happened in oak.Client.EventsAsync(HttpMethod.Post, "/v1/swarms/friends/deploy", JsonContent.Create(portless, TestNode.Json.DeployRequest), TestNode.Json.EventDeployReply)) reply = happened.Result ?? reply;
+        Assert.Null(reply!.Url);
+        using var answer = await browser.GetAsync(new Uri(url + "/page"), Token);
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        Assert.Contains("names no port", await answer.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
     }
 
     [Fact]
