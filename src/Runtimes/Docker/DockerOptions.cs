@@ -18,6 +18,9 @@ public sealed record DockerOptions
     /// <summary>Program and arguments of the guard, to which the socket is added; it ends in <see cref="DockerGuard.RunAsync"/>. Null runs nothing, since nothing runs without a guard.</summary>
     public required IReadOnlyList<string>? Guard { get; init; }
 
+    /// <summary>What the guard is started by, the first that works; an empty one is by itself. Default: a scope of systemd where that runs, else by itself.</summary>
+    public IReadOnlyList<IReadOnlyList<string>> Scopes { get; init; } = GuardKeeper.ScopesOf(Directory.Exists("/run/systemd/system"), Sandbox.SandboxFolders.IsRoot);
+
     /// <summary>The image of a command that names none. Default null: such a command is refused.</summary>
     public string? DefaultImage { get; init; }
 

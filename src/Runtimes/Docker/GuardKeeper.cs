@@ -136,7 +136,7 @@ internal sealed class GuardKeeper : IAsyncDisposable
     {
         if (_options.Guard is not { Count: > 0 } command) throw new PcException(ErrorCode.DockerGuardFailed, "this daemon has no guard for containers");
         var why = "";
-        foreach (var scope in Scopes())
+        foreach (var scope in _options.Scopes)
         {
             string[] words = [.. scope, .. command, _options.Socket];
             var start = new ProcessStartInfo(words[0], words.Skip(1)) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
@@ -175,12 +175,12 @@ internal sealed class GuardKeeper : IAsyncDisposable
     /// Where systemd ends what is in a service's control group, the guard has a scope of its own, so that it outlives the daemon's end there too.
     /// Where that is refused (no bus for this user), it is started as it is: it has a session of its own anyway.
     /// </summary>
-    private static IEnumerable<IReadOnlyList<string>> Scopes()
+    internal static IReadOnlyList<IReadOnlyList<string>> ScopesOf(bool systemd, bool root) => (systemd, root) switch
     {
-        if (Directory.Exists("/run/systemd/system"))
-            yield return ["systemd-run", "--scope", "--collect", "--quiet", .. Sandbox.SandboxFolders.IsRoot ? (string[])[] : ["--user"], "--"];
-        yield return [];
-    }
+        (false, _) => [[]],
+        (_, true) => [["systemd-run", "--scope", "--collect", "--quiet", "--"], []],
+        _ => [["systemd-run", "--scope", "--collect", "--quiet", "--user", "--"], []],
+    };
 
     /// <summary>Signs of life, for the containers that have no lease; and a look at the guard itself.</summary>
     private async Task BeatAsync(CancellationToken cancellationToken)
