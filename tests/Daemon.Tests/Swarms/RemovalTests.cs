@@ -4,6 +4,7 @@ using PeoplesCloud.Daemon.Api;
 using PeoplesCloud.Daemon.Swarms;
 using PeoplesCloud.Daemon.Tests.Hosting;
 using PeoplesCloud.Daemon.Tests.Mesh;
+using PeoplesCloud.Libp2p;
 using PeoplesCloud.Swarm;
 
 namespace PeoplesCloud.Daemon.Tests.Swarms;
@@ -117,6 +118,31 @@ public sealed class RemovalTests
         Assert.True(after < TimeSpan.FromSeconds(20), $"the stream was open for {after} after the removal was known");
         Assert.Contains(elm.Node.Host.Connections, connection => connection.RemotePeer == fir.Node.Self);
         await lines.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Every_member_closes_the_connections_of_who_is_in_no_swarm_of_its_any_more()
+    {
+        await using var oak = await TestNode.StartAsync("oak");
+        await using var elm = await TestNode.StartAsync("elm");
+        await using var fir = await TestNode.StartAsync("fir");
+        var ticket = (await oak.CreateAsync("friends")).Ticket!;
+        await elm.JoinAsync(ticket);
+        await fir.JoinAsync(ticket);
+        // Streams that nobody asks for a right and nobody ends: each keeps its connection.
+        elm.Node.Host.Handle("/held/1", async (stream, token) => await stream.Input.CopyToAsync(stream.Output, token));
+        fir.Node.Host.AddAddresses(elm.Node.Self, elm.Node.Host.ListenAddresses);
+        foreach (var use in new[] { StreamUse.Quick, StreamUse.Bulk })
+        {
+            var stream = await fir.Node.Host.OpenStreamAsync(elm.Node.Self, "/held/1", use);
+            await stream.Output.WriteAsync(new byte[1], TestContext.Current.CancellationToken);
+            stream.Input.AdvanceTo((await stream.Input.ReadAsync(TestContext.Current.CancellationToken)).Buffer.End);
+        }
+        var open = elm.Node.Host.Connections.Where(connection => connection.RemotePeer == fir.Node.Self).ToList();
+        Assert.Equal([StreamUse.Quick, StreamUse.Bulk], open.Select(connection => connection.Use).Distinct().Order());
+
+        await RemoveAsync(oak, "fir");
+        await TestNode.UntilAsync(() => !open.Any(elm.Node.Host.Connections.Contains), () => "a connection of before the removal is open");
     }
 
     // elm sleeps while fir is removed. When it wakes fir is there first and at once; elm answers nothing but gossip before it has
