@@ -56,14 +56,17 @@ internal sealed class RespClient : IRespClient, IDisposable
         where T : allows ref struct => _output.Add(state, write);
 
     /// <inheritdoc/>
-    public string Describe(bool all) => all ? _endpoint.DescribeClients() : Describe();
+    public string Describe(Func<long, bool, bool> isWanted) => _endpoint.DescribeClients(isWanted);
 
-    /// <summary>One line of CLIENT LIST.</summary>
+    /// <summary>Whether it hears any channel or pattern.</summary>
+    public bool IsSubscribed => _commands.Subscriptions is not (0, 0);
+
+    /// <inheritdoc/>
     public string Describe()
     {
         var (channels, patterns) = _commands.Subscriptions;
         var age = (long)_endpoint.Time.GetElapsedTime(_since).TotalSeconds;
-        return string.Create(CultureInfo.InvariantCulture, $"id={Id} addr={_address} name={Name} age={age} flags={(channels + patterns > 0 ? 'P' : 'N')} db=0 sub={channels} psub={patterns} omem={_output.Length} resp={_commands.Version}\n");
+        return string.Create(CultureInfo.InvariantCulture, $"id={Id} addr={_address} name={Name} age={age} flags={(IsSubscribed ? 'P' : 'N')} db=0 sub={channels} psub={patterns} omem={_output.Length} resp={_commands.Version}\n");
     }
 
     /// <summary>Reads commands until the client goes away, breaks the protocol, quits or is cut off.</summary>

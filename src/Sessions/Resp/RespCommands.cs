@@ -19,8 +19,11 @@ internal interface IRespClient : IListener
     void Write<T>(T state, Action<IBufferWriter<byte>, T> write)
         where T : allows ref struct;
 
-    /// <summary>All clients, in the words of CLIENT LIST.</summary>
-    string Describe(bool all);
+    /// <summary>Itself, as one line of CLIENT LIST.</summary>
+    string Describe();
+
+    /// <summary>Clients, in the words of CLIENT LIST: those that are wanted, by their number and whether they hear anything.</summary>
+    string Describe(Func<long, bool, bool> isWanted);
 }
 
 /// <summary>
@@ -54,15 +57,19 @@ internal sealed class RespCommands(IRespClient client, ChannelHub hub, RespLimit
         new("client|setname", 3, (c, words) => c.SetName(words[2])),
         new("client|setinfo", 4, (c, words) => c.SetInfo(words)),
         new("client|list", -2, (c, words) => c.List(words)),
-        new("client|info", 2, (c, _) => c.Text(c._client.Describe(all: false))),
+        new("client|info", 2, (c, _) => c.Text(c._client.Describe())),
+        new("client|getredir", 2, (c, _) => c.Number(-1)),
         new("client|no-evict", 3, (c, words) => c.Switch(words[2])),
         new("client|no-touch", 3, (c, words) => c.Switch(words[2])),
-        new("client|help", 2, (c, _) => c.Help("CLIENT", "GETNAME", "ID", "INFO", "LIST", "NO-EVICT (ON|OFF)", "NO-TOUCH (ON|OFF)", "SETINFO (LIB-NAME|LIB-VER) <value>", "SETNAME <name>", "HELP")),
+        new("client|help", 2, (c, _) => c.Help("CLIENT", "GETNAME", "GETREDIR", "ID", "INFO", "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <client-id> ...]", "NO-EVICT (ON|OFF)", "NO-TOUCH (ON|OFF)", "SETINFO (LIB-NAME|LIB-VER) <value>", "SETNAME <name>", "HELP")),
         new("pubsub", -2, null),
         new("pubsub|channels", -2, (c, words) => c.Channels(words)),
-        new("pubsub|numsub", -2, (c, words) => c.NumSub(words)),
+        new("pubsub|numsub", -2, (c, words) => c.Counts(words, c._hub.ListenersOf)),
         new("pubsub|numpat", 2, (c, _) => c.Number(c._hub.PatternCount)),
-        new("pubsub|help", 2, (c, _) => c.Help("PUBSUB", "CHANNELS [<pattern>]", "NUMPAT", "NUMSUB [<channel> ...]", "HELP")),
+        // Nobody can be subscribed to channels of a shard: those are of a cluster.
+        new("pubsub|shardchannels", -2, (c, words) => c.ShardChannels(words)),
+        new("pubsub|shardnumsub", -2, (c, words) => c.Counts(words, _ => 0)),
+        new("pubsub|help", 2, (c, _) => c.Help("PUBSUB", "CHANNELS [<pattern>]", "NUMPAT", "NUMSUB [<channel> ...]", "SHARDCHANNELS [<pattern>]", "SHARDNUMSUB [<shardchannel> ...]", "HELP")),
     }.ToFrozenDictionary(command => command.Name, StringComparer.OrdinalIgnoreCase);
 
     private readonly IRespClient _client = client;
@@ -322,8 +329,27 @@ internal sealed class RespCommands(IRespClient client, ChannelHub hub, RespLimit
 
     private void List(Words words)
     {
-        if (words.Count > 2) Fail("ERR syntax error");
-        else Text(_client.Describe(all: true));
+        if (words.Count == 2)
+        {
+            Text(_client.Describe((_, _) => true));
+        }
+        else if (words.Count == 4 && words.Is(2, "type"))
+        {
+            if (words.Is(3, "normal")) Text(_client.Describe((_, isSubscribed) => !isSubscribed));
+            else if (words.Is(3, "pubsub")) Text(_client.Describe((_, isSubscribed) => isSubscribed));
+            else if (words.Is(3, "master") || words.Is(3, "replica") || words.Is(3, "slave")) Text("");
+            else Fail($"ERR Unknown client type '{Quoted(Encoding.Latin1.GetString(words[3]), MaxQuoted)}'");
+        }
+        else if (words.Count > 3 && words.Is(2, "id"))
+        {
+            var ids = Enumerable.Range(3, words.Count - 3).Select(at => RespNumber.Parse(words[at])).ToHashSet();
+            if (ids.Contains(null)) Fail("ERR Invalid client ID");
+            else Text(_client.Describe((id, _) => ids.Contains(id)));
+        }
+        else
+        {
+            Fail("ERR syntax error");
+        }
     }
 
     private void Switch(byte[] word)
@@ -388,11 +414,7 @@ internal sealed class RespCommands(IRespClient client, ChannelHub hub, RespLimit
 
     private void Channels(Words words)
     {
-        if (words.Count > 3)
-        {
-            Fail($"ERR unknown subcommand or wrong number of arguments for '{Quoted(Encoding.Latin1.GetString(words[1]), MaxQuoted)}'. Try PUBSUB HELP.");
-            return;
-        }
+        if (HasTooMany(words)) return;
         if (words.Count == 3 && words[2].Length > limits.MaxPatternBytes)
         {
             Fail($"ERR the name of a pattern has at most {limits.MaxPatternBytes} bytes here");
@@ -405,9 +427,21 @@ internal sealed class RespCommands(IRespClient client, ChannelHub hub, RespLimit
         });
     }
 
-    private void NumSub(Words words)
+    private void ShardChannels(Words words)
     {
-        var counts = Enumerable.Range(2, words.Count - 2).Select(at => ChannelName.FromBytes(words[at])).Select(name => (name, _hub.ListenersOf(name))).ToList();
+        if (!HasTooMany(words)) _client.Write(0, RespWriter.Array);
+    }
+
+    private bool HasTooMany(Words words)
+    {
+        if (words.Count <= 3) return false;
+        Fail($"ERR unknown subcommand or wrong number of arguments for '{Quoted(Encoding.Latin1.GetString(words[1]), MaxQuoted)}'. Try PUBSUB HELP.");
+        return true;
+    }
+
+    private void Counts(Words words, Func<ChannelName, int> countOf)
+    {
+        var counts = Enumerable.Range(2, words.Count - 2).Select(at => ChannelName.FromBytes(words[at])).Select(name => (name, countOf(name))).ToList();
         _client.Write(counts, static (output, all) =>
         {
             RespWriter.Array(output, 2 * all.Count);

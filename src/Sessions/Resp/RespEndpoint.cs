@@ -90,8 +90,8 @@ internal sealed class RespEndpoint : IAsyncDisposable
         return endpoint;
     }
 
-    /// <summary>All clients, as CLIENT LIST has them.</summary>
-    public string DescribeClients() => string.Concat(_clients.Values.Select(entry => entry.Client).OrderBy(client => client.Id).Select(client => client.Describe()));
+    /// <summary>Clients as CLIENT LIST has them: those that are wanted, by their number and whether they hear anything.</summary>
+    public string DescribeClients(Func<long, bool, bool> isWanted) => string.Concat(_clients.Values.Select(entry => entry.Client).Where(client => isWanted(client.Id, client.IsSubscribed)).OrderBy(client => client.Id).Select(client => client.Describe()));
 
     /// <summary>Listens no more and ends all connections.</summary>
     public async ValueTask DisposeAsync()

@@ -129,6 +129,10 @@ public sealed class EndpointTests
         Assert.Equal("-ERR LIB-VER cannot contain spaces, newlines or special characters.\r\n", await client.AskAsync("CLIENT SETINFO LIB-VER \"1 2\"\r\n"u8.ToArray(), LineEnd));
         await client.AskAsync("CLIENT SETNAME me\r\n"u8.ToArray(), LineEnd);
         Assert.Matches(@"^\$\d+\r\nid=1 addr=127\.0\.0\.1:\d+ name=me age=\d+ flags=N db=0 sub=0 psub=0 omem=0 resp=2\n\r\n$", await client.AskAsync("CLIENT LIST\r\n"u8.ToArray(), "\n\r\n"u8.ToArray()));
+        using var subscriber = new RawClient(endpoint.Port);
+        await subscriber.AskAsync("SUBSCRIBE a\r\n"u8.ToArray(), ":1\r\n"u8.ToArray());
+        Assert.Matches(@"^\$\d+\r\nid=2 [^\n]* flags=P [^\n]*\n\r\n$", await client.AskAsync("CLIENT LIST TYPE pubsub\r\n"u8.ToArray(), "\n\r\n"u8.ToArray()));
+        Assert.Matches(@"^\$\d+\r\nid=1 [^\n]*\n\r\n$", await client.AskAsync("CLIENT LIST ID 1 7\r\n"u8.ToArray(), "\n\r\n"u8.ToArray()));
         Assert.Contains("redis_version:", await client.AskAsync("INFO\r\n"u8.ToArray(), "\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
     }
 

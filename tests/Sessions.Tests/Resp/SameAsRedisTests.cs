@@ -26,6 +26,14 @@ public sealed partial class SameAsRedisTests
         "HELLO 3\r\nSUBSCRIBE a\r\nPUBLISH a b\r\nPSUBSCRIBE *\r\nPUBLISH a b\r\nPUBLISH b c\r\nPING\r\nPING x\r\nCLIENT GETNAME\r\nUNSUBSCRIBE\r\nUNSUBSCRIBE\r\nPUNSUBSCRIBE\r\n",
         "SUBSCRIBE a\r\nRESET\r\nPING\r\nPUBLISH a b\r\n", "SUBSCRIBE a\r\nQUIT\r\nPING\r\n", "PUBLISH a\r\n", "PUBLISH a b c\r\n", "PUBLISH nobody x\r\n",
         "PUBSUB\r\n", "PUBSUB FOO\r\n", "PUBSUB CHANNELS\r\n", "PUBSUB CHANNELS a b\r\n", "PUBSUB NUMSUB\r\n", "PUBSUB NUMSUB a b\r\n", "PUBSUB NUMPAT\r\n", "PUBSUB NUMPAT x\r\n",
+        // Whatever else of these commands there is, and what comes of too many words, too few and wrong ones.
+        "PUBSUB SHARDCHANNELS\r\n", "PUBSUB SHARDCHANNELS a\r\n", "PUBSUB SHARDCHANNELS a b\r\n", "PUBSUB SHARDNUMSUB\r\n", "PUBSUB SHARDNUMSUB a b\r\n", "HELLO 3\r\nPUBSUB SHARDNUMSUB a\r\n", "PUBSUB HELP x\r\n", "pubsub numsub\r\n",
+        "PSUBSCRIBE\r\n", "PUNSUBSCRIBE\r\n", "UNSUBSCRIBE\r\n", "HELLO 3\r\nUNSUBSCRIBE\r\nPUNSUBSCRIBE a\r\n", "PUBLISH \"\" x\r\n", "SUBSCRIBE \"\"\r\nUNSUBSCRIBE \"\"\r\n", "SUBSCRIBE \"a\\x00b\" \"\\xff\"\r\n", "PSUBSCRIBE \"\"\r\nPUNSUBSCRIBE \"\"\r\n",
+        "HELLO 3 AUTH\r\n", "HELLO 3 SETNAME\r\n", "HELLO \"\"\r\n", "HELLO 03\r\n", "HELLO -3\r\n", "HELLO 3.0\r\n", "HELLO 3 AUTH default x SETNAME y\r\nCLIENT GETNAME\r\n", "HELLO 3\r\nHELLO 2\r\nCLIENT GETNAME\r\n", "HELLO 3\r\nFOO\r\nSELECT x\r\n",
+        "SELECT \"\"\r\n", "SELECT 0 0\r\n", "SELECT 00\r\n", "SELECT +1\r\n", "SELECT 9223372036854775808\r\n", "SELECT 2147483648\r\n", "QUIT x y\r\n", "RESET\r\nRESET\r\n", "PING\r\nQUIT\r\nPING\r\n", "INFO nosuch\r\n", "HELLO 3\r\nINFO nosuch\r\n",
+        "CLIENT GETNAME x\r\n", "CLIENT INFO x\r\n", "CLIENT NO-EVICT\r\n", "CLIENT HELP x\r\n", "CLIENT GETREDIR\r\n", "CLIENT LIST TYPE foo\r\n", "CLIENT LIST TYPE\r\n", "CLIENT LIST TYPE master\r\n", "CLIENT LIST TYPE replica\r\n", "CLIENT LIST TYPE normal x\r\n", "CLIENT LIST FOO bar\r\n",
+        "CLIENT LIST ID\r\n", "CLIENT LIST ID x\r\n", "CLIENT LIST ID 0\r\n", "CLIENT LIST ID 99998 99999\r\n", "CLIENT LIST ID 99999 x\r\n", "HELLO 3\r\nCLIENT LIST ID 99999\r\n",
+        "SUBSCRIBE m1\r\nPUBSUB CHANNELS\r\nCLIENT LIST\r\nAUTH\r\nPUBLISH a\r\nUNSUBSCRIBE b\r\n", "HELLO 3\r\nSUBSCRIBE m2\r\nHELLO 2\r\nPUBLISH m2 b\r\nPING\r\n", "HELLO 3\r\nPSUBSCRIBE m3*\r\nSUBSCRIBE m3b\r\nPUBLISH m3b x\r\nRESET\r\nPUBLISH m3b x\r\n",
         "HELLO 3\r\nSUBSCRIBE a b\r\nPSUBSCRIBE *\r\nPUBSUB NUMSUB a b c\r\nPUBSUB NUMPAT\r\nPUBSUB CHANNELS a\r\nPUBSUB CHANNELS [b\r\n",
     ];
 
@@ -34,7 +42,35 @@ public sealed partial class SameAsRedisTests
     {
         await using var redis = await RedisServer.StartAsync();
         await using var endpoint = new TestEndpoint();
-        foreach (var conversation in Conversations) await CompareAsync(redis.Port, endpoint.Port, conversation);
+        var differences = new List<string>();
+        foreach (var conversation in Conversations) if (await DifferenceAsync(redis.Port, endpoint.Port, conversation) is { } difference) differences.Add(difference);
+        Assert.True(differences.Count == 0, string.Join('\n', differences));
+    }
+
+    [Fact]
+    public async Task Thousands_of_commands_in_one_piece_are_answered_as_Redis_answers_them()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        await using var endpoint = new TestEndpoint();
+        string[] cycle = ["PING\r\n", "*2\r\n$4\r\nPING\r\n$3\r\na\r\n\r\n", "PUBLISH news x\r\n", "FOO bar\r\n", "*3\r\n$7\r\nPUBLISH\r\n$4\r\nself\r\n$2\r\nhi\r\n", "PUBSUB NUMSUB self\r\n", "\r\n", "CLIENT SETNAME me\r\n"];
+        var conversation = "HELLO 3\r\nSUBSCRIBE self\r\n" + string.Concat(Enumerable.Range(0, 20_000).Select(at => cycle[at % cycle.Length]));
+        Assert.Null(await DifferenceAsync(redis.Port, endpoint.Port, conversation));
+    }
+
+    [Fact]
+    public async Task Who_ends_its_side_gets_the_answers_to_what_it_said_and_no_more()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        await using var endpoint = new TestEndpoint();
+        foreach (var conversation in new[] { "PING\r\nPUBLISH a b\r\nFOO\r\n", "SUBSCRIBE a\r\nPING\r\n", "PING\r\n*2\r\n$4\r\nPI", "", string.Concat(Enumerable.Repeat("PING\r\n", 5000)) })
+        {
+            var (theirs, ours) = (await EndAsync(redis.Port, conversation), await EndAsync(endpoint.Port, conversation));
+            Assert.EndsWith("<closed>", ours, StringComparison.Ordinal);
+            Assert.Equal(theirs, ours);
+        }
+        // It hears nothing any more either.
+        using var publisher = new RawClient(endpoint.Port);
+        Assert.Equal(":0\r\n", await publisher.AskAsync("PUBLISH a x\r\n"u8.ToArray(), "\r\n"u8.ToArray()));
     }
 
     [Fact]
@@ -92,10 +128,20 @@ public sealed partial class SameAsRedisTests
         Assert.True(matched > 300, $"only {matched} of the names matched: the test says little");
     }
 
-    private static async Task CompareAsync(int redis, int endpoint, string conversation)
+    private static async Task CompareAsync(int redis, int endpoint, string conversation) => Assert.Null(await DifferenceAsync(redis, endpoint, conversation));
+
+    private static async Task<string?> DifferenceAsync(int redis, int endpoint, string conversation)
     {
         var (theirs, ours) = (await SayAsync(redis, conversation, 0), await SayAsync(endpoint, conversation, 0));
-        Assert.True(Comparable(theirs) == Comparable(ours), $"{Shown(conversation)}\n Redis:    {Shown(theirs)}\n endpoint: {Shown(ours)}");
+        return Comparable(theirs) == Comparable(ours) ? null : $"{Shown(conversation)}\n Redis:    {Shown(theirs)}\n endpoint: {Shown(ours)}";
+    }
+
+    private static async Task<string> EndAsync(int port, string conversation)
+    {
+        using var client = new RawClient(port);
+        await client.SendAsync(conversation);
+        client.EndSending();
+        return await client.ReadUntilAsync(_ => false);
     }
 
     // The end is known by an answer that nothing else gives; a connection that was closed before has none.

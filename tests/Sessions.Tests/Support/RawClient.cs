@@ -20,6 +20,9 @@ internal sealed class RawClient : IDisposable
 
     public Task SendAsync(string text) => SendAsync(Encoding.Latin1.GetBytes(text));
 
+    /// <summary>Says that nothing more will be sent; what comes can still be read.</summary>
+    public void EndSending() => _socket.Shutdown(SocketShutdown.Send);
+
     /// <summary>Sends and reads until the answer ends with these bytes, or the connection ends: then it ends with "&lt;closed&gt;".</summary>
     public async Task<string> AskAsync(byte[] bytes, byte[] end)
     {
