@@ -1,6 +1,9 @@
+using PeoplesCloud.Base;
+using PeoplesCloud.Cli.Api;
 using PeoplesCloud.Cli.Commands;
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Sessions;
 
 namespace PeoplesCloud.Cli.Tests;
 
@@ -41,6 +44,25 @@ public sealed class SessionsTests
         Assert.StartsWith("2 nodes with 4 sessions since 1970-01-01 ", shown, StringComparison.Ordinal);
         Assert.Contains("  redis     redis://localhost:6379 cannot be reached: it refuses: WRONGPASS\n  group     eu\n  region    us-east\n  settings  /etc/settings.yml\n  process   17\n", shown, StringComparison.Ordinal);
         Assert.Contains("6b5f271b   4         /home/1\nno answer            /home/2\n  node 6b5f271b takes no sessions: the owner of this node paused it\n", shown, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Where_only_nodes_of_sessions_run_one_of_them_is_named()
+    {
+        var home = Directory.CreateTempSubdirectory("nodes-").FullName;
+        try
+        {
+            Assert.Equal("pc --home " + home + " up", Hint(home).Replace("./pc", "pc", StringComparison.Ordinal));
+            Directory.CreateDirectory(PyCloudNodes.FolderOf(home));
+            (PyCloudRun.OfThisProcess(TimeProvider.System) with { Nodes = 2 }).Write(home);
+            Assert.EndsWith($"or name one of the nodes of pc sessions, which run there: --home {PyCloudNodes.HomeOf(home, 1)}", Hint(home), StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(home, recursive: true);
+        }
+
+        static string Hint(string home) => Assert.Throws<PcException>(() => new DaemonClient(home).GetBytes("/v1/status")).Hint;
     }
 
     [Theory]

@@ -51,6 +51,7 @@ public sealed class SessionTests
             // 1. Nothing is there, and that is said.
             Pc.Run(home, "sessions", "stop").Ok();
             Assert.Equal(3, Pc.Run(home, "sessions", "status").Exit);
+            Assert.Contains("sessions start --settings FILE; or ", Pc.Run(home, "sessions", "list").Refused("PC1001", 3).Err);
             Pc.Run(home, "sessions", "--settings", place["settings.yml"], "--daemon").Refused("PC7130", 4);
             var settings = place.File("settings.yml", $"region: eu\nhostname: localhost\nredis:\n  host: 127.0.0.1\n  port: {port}\n  pasword: x\n");
             Assert.Contains("line 6: unknown key redis.pasword (did you mean redis.password?)", Pc.Run(home, "sessions", "--settings", settings, "--daemon").Refused("PC7131", 2).Err);
@@ -76,7 +77,14 @@ public sealed class SessionTests
             Assert.Equal("begun\n", Pc.Run(home, "sessions", "logs", last).Ok().Out);
             Pc.Run(home, "sessions", "remove", last).Ok();
 
-            // 5. The end: processes are counted.
+            // 5. Without the Redis what is here is still shown.
+            redis.Kill();
+            redis.WaitForExit();
+            var left = JsonDocument.Parse(Pc.Run(home, "sessions", "list", "--json").Ok().Out.Split('\n').First(line => line.Contains("\"state\"", StringComparison.Ordinal))).RootElement.GetProperty("sessions")[0].GetProperty("id").GetString()!;
+            Pc.Run(home, "sessions", "logs", left).Ok();
+            Pc.Run(home, "sessions", "logs", "ffff").Refused("PC7153", 1);
+
+            // 6. The end: processes are counted.
             var pid = status.GetProperty("pid").GetInt32();
             Pc.Run(home, "sessions", "stop").Ok();
             Assert.Equal(3, Pc.Run(home, "sessions", "status").Exit);

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using PeoplesCloud.Base;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Sessions;
 
 namespace PeoplesCloud.Cli.Api;
 
@@ -142,7 +143,8 @@ internal sealed class DaemonClient(string home)
         const int AccessDenied = 13; // EACCES
         if (UnixSocket.Connect(HomeFolder.SocketOf(Home), out var error) is { } connection) return connection;
         if (error == AccessDenied) throw new PcException(ErrorCode.AccessDenied, $"the daemon of {Home} belongs to another user", "run the command as the user who started the daemon");
-        throw new PcException(ErrorCode.NoDaemon, $"no daemon answers in {Home}", Launcher.Line(Home, "up"));
+        var up = Launcher.Line(Home, "up");
+        throw new PcException(ErrorCode.NoDaemon, $"no daemon answers in {Home}", PyCloudRun.Read(Home) is null ? up : $"{up}; or name one of the nodes of pc sessions, which run there: --home {PyCloudNodes.HomeOf(Home, 1)}");
     }
 
     private static T Read<T>(HttpBody body, JsonTypeInfo<T> type)

@@ -6,6 +6,7 @@ using PeoplesCloud.Cli.Api;
 using PeoplesCloud.Cli.Output;
 using PeoplesCloud.Cli.Processes;
 using PeoplesCloud.Daemon.Api;
+using PeoplesCloud.Daemon.Sessions;
 
 namespace PeoplesCloud.Cli.Commands;
 
@@ -86,7 +87,7 @@ internal static class SessionsCommand
                 ("pc sessions create ./server.sh", "Start a session."),
                 ("pc sessions list", "What runs here."),
             ],
-            Subcommands = { SessionsRunCommand.Start(), SessionsRunCommand.Stop(), SessionsRunCommand.Restart(), SessionsRunCommand.Status(), list.Runs(List), logs.Runs(Logs), create.Runs(Start), remove.Runs(Remove) },
+            Subcommands = { SessionsRunCommand.Start(), SessionsRunCommand.Stop(), SessionsRunCommand.Restart(), SessionsRunCommand.Status(), list.Runs(Hinted(List)), logs.Runs(Hinted(Logs)), create.Runs(Hinted(Start)), remove.Runs(Hinted(Remove)) },
         });
     }
 
@@ -130,25 +131,27 @@ internal static class SessionsCommand
 
     private static int Logs(Invocation invocation)
     {
-        var path = $"/v1/sessions/{DaemonClient.Escape(invocation.Value(LogsId))}/log";
+        var id = invocation.Value(LogsId);
         var clients = SessionNodes.ClientsOf(invocation);
-        var log = clients.SkipLast(1).Select(client => LogOf(client, path)).FirstOrDefault(found => found is not null) ?? clients[^1].GetBytes(path);
+        // The node here that has it need not ask others, who may be out of reach; the last one says where it is else.
+        var client = clients.SkipLast(1).FirstOrDefault(client => client.Get("/v1/sessions", SessionsApiJson.Default.SessionsReply).Sessions.Any(session => session.Id == id)) ?? clients[^1];
+        var log = client.GetBytes($"/v1/sessions/{DaemonClient.Escape(id)}/log");
         foreach (var line in Encoding.UTF8.GetString(log).TrimEnd('\n').Split('\n')) invocation.Terminal.Line(invocation.Terminal.Safe(line));
         return 0;
     }
 
-    // Of several nodes here the last one says why there is none.
-    private static byte[]? LogOf(DaemonClient client, string path)
+    // Whoever asks about sessions may want no more of this machine than those.
+    private static Func<Invocation, int> Hinted(Func<Invocation, int> run) => invocation =>
     {
         try
         {
-            return client.GetBytes(path);
+            return run(invocation);
         }
-        catch (DaemonErrorException e) when (e.Reply.Exit == (int)ExitCode.NotFound)
+        catch (PcException e) when (e.Code == ErrorCode.NoDaemon && PyCloudRun.Read(invocation.Home) is null)
         {
-            return null;
+            throw new PcException(e.Code, e.Message, $"{Launcher.Line(invocation.Home, "sessions start --settings FILE")}; or {e.Hint}, where the configuration has [sessions]", e);
         }
-    }
+    };
 
     private static int Start(Invocation invocation)
     {

@@ -34,7 +34,9 @@ internal static class SettingsYaml
         catch (YamlException e)
         {
             // Its own words may quote the file, and so a password.
-            problems.Add(string.Create(CultureInfo.InvariantCulture, $"line {e.Start.Line}, column {e.Start.Column}: {NoYaml}"));
+            problems.Add(
+                LineWithTab(text) is { } line ? string.Create(CultureInfo.InvariantCulture, $"line {line} begins with a tab; YAML is indented with spaces")
+                : string.Create(CultureInfo.InvariantCulture, $"line {e.Start.Line}, column {e.Start.Column}: {NoYaml}"));
         }
         catch (Exception e) when (e is InvalidOperationException or ArgumentException or IndexOutOfRangeException or OverflowException or FormatException)
         {
@@ -46,6 +48,14 @@ internal static class SettingsYaml
 
     /// <summary>What may be shown of a text.</summary>
     public static string Printable(string text) => new([.. text.Take(60).Select(c => char.IsControl(c) ? '?' : c)]);
+
+    // The parser says of a tab only where what it spoils began.
+    private static int? LineWithTab(string text)
+    {
+        var lines = text.Split('\n');
+        var at = Array.FindIndex(lines, line => line.AsSpan(0, line.Length - line.AsSpan().TrimStart(" \t").Length).Contains('\t'));
+        return at < 0 ? null : at + 1;
+    }
 
     private sealed class Reader(IReadOnlyList<string> known, List<string> problems)
     {

@@ -128,7 +128,7 @@ public static class PyCloudNodes
                 if (redis.IsConnected != said)
                 {
                     said = redis.IsConnected;
-                    events.Say(said.Value ? new("redis", Why: $"{address} answers") : new("redis away", Why: $"{address} cannot be reached: {redis.Client.Problem}; it is tried until it is there"));
+                    events.Say(said.Value ? new("redis", Why: $"{address} answers") : new("redis away", Why: $"{address} cannot be reached: {redis.Client.Problem?.TrimEnd('.')}; it is tried until it is there"));
                 }
                 await Task.Delay(Look, time, cancellationToken);
             }
