@@ -202,7 +202,7 @@ public sealed class SameAsDockerPyTests
 
     private static IEnumerable<string> Items(JsonElement of, string name) => Of(of, name) is null ? [] : of.GetProperty(name).EnumerateArray().Select(item => item.ToString());
 
-    private static IEnumerable<JsonProperty> Pairs(JsonElement of, string name) => Of(of, name) is null ? [] : of.GetProperty(name).EnumerateObject();
+    private static List<JsonProperty> Pairs(JsonElement of, string name) => Of(of, name) is null ? [] : [.. of.GetProperty(name).EnumerateObject()];
 
     private static string Join(params object?[] parts) => string.Join('\n', parts.Select(part => part switch
     {
