@@ -13,6 +13,8 @@ internal sealed class InstallerLines(Action<string> said, int keptLines)
     // npm says nothing of how far it is but its requests: "npm http fetch GET 200 http://host/name/-/name-1.0.0.tgz 12ms (cache miss)".
     private const string NpmRequest = "npm http ";
 
+    private const string PipWarning = "WARNING: ";
+
     private readonly LineSplitter[] _splitters = [new(MaxLineBytes), new(MaxLineBytes)];
     private readonly Queue<string>[] _last = [new(), new()];
 
@@ -22,7 +24,9 @@ internal sealed class InstallerLines(Action<string> said, int keptLines)
         get
         {
             var lines = _last[(int)OutputKind.Err] is { Count: > 0 } errors ? errors : _last[(int)OutputKind.Out];
-            return lines.Count == 0 ? "" : $": {string.Join(" | ", lines)}";
+            // pip warns of each try to reach its index, at length: why it gave up is said after that.
+            var told = lines.Where(line => !line.StartsWith(PipWarning, StringComparison.Ordinal)).DefaultIfEmpty(lines.LastOrDefault()).ToList();
+            return lines.Count == 0 ? "" : $": {string.Join(" | ", told)}";
         }
     }
 

@@ -225,6 +225,17 @@ public sealed class PackageCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task Why_pip_gave_up_stands_in_the_error_and_not_each_of_its_tries()
+    {
+        var lines = new InstallerLines(_said.Add, 5);
+        await lines.WriteAsync(OutputKind.Err, "WARNING: Retrying (Retry(total=1)) after connection broken\n"u8.ToArray());
+        Assert.Equal(": WARNING: Retrying (Retry(total=1)) after connection broken", lines.Last);
+        await lines.WriteAsync(OutputKind.Err, "WARNING: Retrying (Retry(total=0))\nERROR: Could not find a version\nERROR: No matching distribution\n"u8.ToArray());
+        Assert.Equal(": ERROR: Could not find a version | ERROR: No matching distribution", lines.Last);
+        Assert.Equal(4, _said.Count); // all of it is told while it happens
+    }
+
+    [Fact]
     public async Task What_npm_fetches_is_told_by_name_and_is_no_error()
     {
         var lines = new InstallerLines(_said.Add, 5);
