@@ -23,8 +23,8 @@ internal static class MeshSocket
     }
 
     /// <summary>
-    /// Connects. A failure is thrown from here: one of the socket's own gets lines of source into its trace, and what reads those stays in memory
-    /// (4 MiB), though that a member's computer is away is nothing special.
+    /// Connects. A failure is thrown from here: one of the socket's own gets lines of source into its trace, and what reads those stays in memory,
+    /// though that a member's computer is away is nothing special.
     /// </summary>
     /// <exception cref="SocketException">It did not connect.</exception>
     public static async Task ConnectAsync(Socket socket, EndPoint endPoint, CancellationToken cancellationToken)

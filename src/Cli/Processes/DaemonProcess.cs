@@ -33,7 +33,7 @@ internal sealed class DaemonProcess : IDisposable
     /// The runtime's settings of a daemon, however it is started (./pc daemon sets them too). What was compiled ahead of time is good
     /// enough for a process that idles: compiling it again costs 10 MiB and a tenth of its time. The C library's allocations are few:
     /// an arena a thread would cost 2 MiB. A thread of the pool that has done its work waits at once, in the kernel: looking for more work first was a
-    /// third of what an idle daemon takes of a processor.
+    /// tenth of what an idle daemon takes of a processor, and more on a busy machine.
     /// </summary>
     public static IReadOnlyList<KeyValuePair<string, string>> Settings { get; } = [new("DOTNET_TieredCompilation", "0"), new("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0"), new("MALLOC_ARENA_MAX", "1")];
 

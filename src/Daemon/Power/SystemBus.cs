@@ -41,7 +41,7 @@ internal sealed partial class SystemBus : IDisposable
         const string prefix = "unix:path=";
         var part = address.Split(';').FirstOrDefault(one => one.StartsWith(prefix, StringComparison.Ordinal)) ?? throw new IOException($"{address} is no address of a bus");
         var path = part[prefix.Length..].Split(',')[0];
-        // Not left to the socket to say: a failed connect reads debug symbols for its stack trace, which then stay in memory (3 MiB).
+        // Not left to the socket to say: a failed connect reads debug symbols for its stack trace, which then stay in memory.
         if (!File.Exists(path)) throw new IOException($"{path} does not exist");
         var bus = new SystemBus(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
         try
