@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using PeoplesCloud.EndToEnd.Tests;
 using PeoplesCloud.Libp2p;
 
@@ -38,12 +37,8 @@ public sealed class JsHolePunchTests
 
     private static async Task MeetAsync(JsPeer from, PeerId to)
     {
-        var clock = Stopwatch.StartNew();
-        while (await RoutesAsync(from, to) is var routes && !routes.Contains("direct"))
-        {
-            Assert.True(clock.Elapsed < JsPeer.Patience, $"there is no direct connection: {string.Join(", ", routes)}");
-            await Task.Delay(20);
-        }
+        IReadOnlyList<string> routes = [];
+        await Eventually.TrueAsync(async () => (routes = await RoutesAsync(from, to)).Contains("direct"), () => $"there is no direct connection: {string.Join(", ", routes)}");
     }
 
     private static async Task<IReadOnlyList<string>> RoutesAsync(JsPeer from, PeerId to) =>

@@ -62,7 +62,7 @@ public sealed class JsLibp2pTests : IAsyncLifetime
 
         // 2. It dials, on a connection of its own.
         _host.Disconnect(js.Self);
-        await UntilAsync(async () => (await js.AskAsync("connections")).GetInt32() == 0);
+        await Eventually.TrueAsync(async () => (await js.AskAsync("connections")).GetInt32() == 0);
         Assert.True((await js.AskAsync("ping", _address)).GetDouble() >= 0);
         var seen = await js.AskAsync("identify", _address);
         Assert.Equal(_host.Self.ToString(), seen.GetProperty("peer").GetString());
@@ -101,7 +101,7 @@ public sealed class JsLibp2pTests : IAsyncLifetime
         var echoed = await js.AskAsync("echo", _address, EchoBytes);
         Assert.Equal(EchoBytes, echoed.GetProperty("count").GetInt64());
         Assert.True(echoed.GetProperty("same").GetBoolean());
-        await UntilAsync(() => Task.FromResult(_host.Connections.All(c => c.StreamCount == 0)));
+        await Eventually.TrueAsync(() => Task.FromResult(_host.Connections.All(c => c.StreamCount == 0)));
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed class JsLibp2pTests : IAsyncLifetime
         await reset.Task.WaitAsync(Patience);
 
         // 4. Nothing is left, and the connection lives.
-        await UntilAsync(() => Task.FromResult(_host.Connections.All(c => c.StreamCount == 0)));
+        await Eventually.TrueAsync(() => Task.FromResult(_host.Connections.All(c => c.StreamCount == 0)));
         Assert.True(await _host.PingAsync(js.Self) > TimeSpan.Zero);
     }
 
@@ -176,7 +176,7 @@ public sealed class JsLibp2pTests : IAsyncLifetime
         _host.AddAddresses(stranger, [js.Address.WithoutPeer()]);
         Assert.Equal(Libp2pError.WrongPeer, (await Assert.ThrowsAsync<Libp2pException>(async () => await _host.ConnectAsync(stranger))).Error);
         await Assert.ThrowsAsync<InvalidOperationException>(() => js.AskAsync("dial", _address.WithPeer(stranger)));
-        await UntilAsync(() => Task.FromResult(_host.Connections.Count == 0));
+        await Eventually.TrueAsync(() => Task.FromResult(_host.Connections.Count == 0));
     }
 
     private static async Task<(long Count, string Hash)> HashAsync(PipeReader input, CancellationToken cancellationToken)
@@ -193,16 +193,6 @@ public sealed class JsLibp2pTests : IAsyncLifetime
             }
             input.AdvanceTo(result.Buffer.End);
             if (result.IsCompleted) return (count, Convert.ToHexStringLower(hash.GetHashAndReset()));
-        }
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> state)
-    {
-        using var limit = new CancellationTokenSource(Patience);
-        while (!await state())
-        {
-            Assert.False(limit.IsCancellationRequested, "the state was never reached");
-            await Task.Delay(10);
         }
     }
 }

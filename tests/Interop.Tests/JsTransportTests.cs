@@ -55,7 +55,7 @@ public sealed class JsTransportTests : IAsyncDisposable
         _host.AddAddresses(stranger, [js.Address.WithoutPeer()]);
         Assert.Equal(Libp2pError.WrongPeer, (await Assert.ThrowsAsync<Libp2pException>(async () => await _host.ConnectAsync(stranger))).Error);
         await Assert.ThrowsAsync<InvalidOperationException>(() => js.AskAsync("dial", address.WithPeer(stranger)));
-        await UntilAsync(() => Task.FromResult(_host.Connections.Count == 0));
+        await Eventually.TrueAsync(() => Task.FromResult(_host.Connections.Count == 0));
     }
 
     [Fact]
@@ -64,16 +64,16 @@ public sealed class JsTransportTests : IAsyncDisposable
         await using var js = await JsPeer.StartAsync();
         _host.AddAddresses(js.Self, [js.Address]);
         var connection = await _host.ConnectAsync(js.Self);
-        await UntilAsync(async () => (await js.AskAsync("protocols")).EnumerateArray().Any(p => p.GetString() == "/echo/1"));
+        await Eventually.TrueAsync(async () => (await js.AskAsync("protocols")).EnumerateArray().Any(p => p.GetString() == "/echo/1"));
 
         // 1. We serve one more, and it hears of it.
         _host.Handle("/new/1", (_, _) => Task.CompletedTask);
-        await UntilAsync(async () => (await js.AskAsync("protocols")).EnumerateArray().Any(p => p.GetString() == "/new/1"));
+        await Eventually.TrueAsync(async () => (await js.AskAsync("protocols")).EnumerateArray().Any(p => p.GetString() == "/new/1"));
 
         // 2. It serves one more, and we hear of it.
         Assert.DoesNotContain("/new/1", (await _host.IdentifyAsync(js.Self)).Protocols);
         await js.AskAsync("serve");
-        await UntilAsync(() => Task.FromResult(connection.Identified!.Protocols.Contains("/new/1")));
+        await Eventually.TrueAsync(() => Task.FromResult(connection.Identified!.Protocols.Contains("/new/1")));
     }
 
     private async Task<Multiaddr> ListenAsync(string text)
@@ -93,7 +93,7 @@ public sealed class JsTransportTests : IAsyncDisposable
 
         // 2. It dials, on a connection of its own.
         _host.Disconnect(js.Self);
-        await UntilAsync(async () => (await js.AskAsync("connections")).GetInt32() == 0);
+        await Eventually.TrueAsync(async () => (await js.AskAsync("connections")).GetInt32() == 0);
         Assert.True((await js.AskAsync("ping", ours)).GetDouble() >= 0);
         var echoed = await js.AskAsync("echo", ours, EchoBytes);
         Assert.Equal(EchoBytes, echoed.GetProperty("count").GetInt64());
@@ -117,15 +117,5 @@ public sealed class JsTransportTests : IAsyncDisposable
         await bytes.ReadExactlyAsync(received);
         await write;
         Assert.Equal(SHA256.HashData(sent), SHA256.HashData(received));
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> state)
-    {
-        using var limit = new CancellationTokenSource(Patience);
-        while (!await state())
-        {
-            Assert.False(limit.IsCancellationRequested, "the state was never reached");
-            await Task.Delay(20);
-        }
     }
 }

@@ -23,7 +23,7 @@ public sealed class DockerGuardTests(SharedDockerd shared) : IDisposable
 
         await KillAsync(daemon.Process);
 
-        await UntilAsync(async () => await RunningAsync(docker) == 0);
+        await Eventually.TrueAsync(async () => await RunningAsync(docker) == 0, "no container runs");
         await Processes.WaitForEndAsync(daemon.Guard, Token);
     }
 
@@ -35,7 +35,7 @@ public sealed class DockerGuardTests(SharedDockerd shared) : IDisposable
 
         _ = LibC.kill(daemon.Process.Id, LibC.Stop);
 
-        await UntilAsync(async () => await RunningAsync(docker) == 0);
+        await Eventually.TrueAsync(async () => await RunningAsync(docker) == 0, "no container runs");
         await KillAsync(daemon.Process);
         await Processes.WaitForEndAsync(daemon.Guard, Token);
     }
@@ -49,7 +49,7 @@ public sealed class DockerGuardTests(SharedDockerd shared) : IDisposable
         await KillAsync(daemon.Process);
         _ = LibC.kill(daemon.Guard, LibC.Kill);
 
-        await UntilAsync(async () => await RunningAsync(docker) == 0);
+        await Eventually.TrueAsync(async () => await RunningAsync(docker) == 0, "no container runs");
     }
 
     [Fact]
@@ -78,7 +78,7 @@ public sealed class DockerGuardTests(SharedDockerd shared) : IDisposable
         var first = runtime.GuardPid!.Value;
 
         _ = LibC.kill(first, LibC.Kill);
-        await UntilAsync(() => ValueTask.FromResult(runtime.GuardPid is { } pid && pid != first));
+        await Eventually.TrueAsync(() => runtime.GuardPid is { } pid && pid != first, "there is another guard");
         Assert.False(run.Exited.IsCompleted);
         run.RunsUntil(BootTime.Now);
 
@@ -166,16 +166,6 @@ public sealed class DockerGuardTests(SharedDockerd shared) : IDisposable
 
     private static async Task<int> RunningAsync(Dockerd docker) =>
         (await docker.RunAsync("ps", "--quiet", "--filter", $"label={DockerContainer.OwnerLabel}={DoomedDocker.Owner}")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Length;
-
-    private static async Task UntilAsync(Func<ValueTask<bool>> holds)
-    {
-        var patience = Stopwatch.StartNew();
-        while (!await holds())
-        {
-            Assert.True(patience.Elapsed < RuntimeConformance.Patience, "it did not come to that");
-            await Task.Delay(50, Token);
-        }
-    }
 
     private static async Task KillAsync(Process process)
     {

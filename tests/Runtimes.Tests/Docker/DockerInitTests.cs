@@ -55,8 +55,8 @@ public sealed class DockerInitTests(SharedDockerd docker) : IDisposable
                 return 0;
             }
             """, Token);
-        Run("gcc", "-static", "-o", Path.Combine(_folder, "hello"), Path.Combine(_folder, "hello.c"));
-        Run("tar", "-cf", Path.Combine(_folder, "image.tar"), "-C", _folder, "hello");
+        MachineCode.Run("gcc", "-static", "-o", Path.Combine(_folder, "hello"), Path.Combine(_folder, "hello.c"));
+        MachineCode.Run("tar", "-cf", Path.Combine(_folder, "image.tar"), "-C", _folder, "hello");
         await engine.RunAsync("import", "--change", "CMD [\"/hello\"]", Path.Combine(_folder, "image.tar"), "pc-bare:1");
         var source = Directory.CreateDirectory(Path.Combine(_folder, "source")).FullName;
         await File.WriteAllTextAsync(Path.Combine(source, "note"), "from a file", Token);
@@ -126,7 +126,7 @@ public sealed class DockerInitTests(SharedDockerd docker) : IDisposable
     public async Task An_image_without_a_command_says_so()
     {
         var engine = await docker.StartedAsync();
-        Run("tar", "-cf", Path.Combine(_folder, "image.tar"), "-T", "/dev/null");
+        MachineCode.Run("tar", "-cf", Path.Combine(_folder, "image.tar"), "-T", "/dev/null");
         await engine.RunAsync("import", Path.Combine(_folder, "image.tar"), "pc-empty:1");
 
         var error = await Assert.ThrowsAsync<PcException>(async () => await (await docker.RuntimeAsync()).StartAsync(DockerIsolationTests.Spec() with { Image = "pc-empty:1" }, (_, _) => ValueTask.CompletedTask, Token));
@@ -140,29 +140,14 @@ public sealed class DockerInitTests(SharedDockerd docker) : IDisposable
     {
         // The assembler at hand is that of this machine.
         var (source, code) = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? ("init-aarch64.S", InitImage.Arm64.ToArray()) : ("init-x86_64.S", InitImage.X64.ToArray());
-        var (assembled, bytes) = (Path.Combine(_folder, "init.o"), Path.Combine(_folder, "init"));
-
-        Run("gcc", "-c", "-o", assembled, Path.Combine(AppContext.BaseDirectory, source));
-        Run("objcopy", "-O", "binary", "-j", ".text", assembled, bytes);
-
-        Assert.Equal(Convert.ToHexStringLower(File.ReadAllBytes(bytes)), Convert.ToHexStringLower(code));
+        Assert.Equal(MachineCode.Assembled(_folder, source), Convert.ToHexStringLower(code));
     }
 
     [Theory]
     [InlineData(Architecture.X64)]
     [InlineData(Architecture.Arm64)]
-    public void The_init_is_a_program_that_needs_nothing(Architecture architecture)
-    {
-        var file = Path.Combine(_folder, "init");
-        File.WriteAllBytes(file, InitImage.Bytes(architecture));
-
-        var header = Run("readelf", "--wide", "--file-header", "--segments", file);
-
-        Assert.Contains("EXEC (Executable file)", header, StringComparison.Ordinal);
-        Assert.DoesNotContain("INTERP", header, StringComparison.Ordinal);
-        Assert.DoesNotContain("RWE", header, StringComparison.Ordinal);
-        Assert.DoesNotContain("Warning", header, StringComparison.OrdinalIgnoreCase);
-    }
+    public void The_init_is_a_program_that_needs_nothing(Architecture architecture) =>
+        MachineCode.NeedsNothing(_folder, InitImage.Bytes(architecture));
 
     private static async Task<(int Code, string Output)> RunAsync(DockerRuntime runtime, RunSpec spec)
     {
@@ -192,15 +177,5 @@ public sealed class DockerInitTests(SharedDockerd docker) : IDisposable
             }
         }
         return found;
-    }
-
-    private static string Run(string program, params string[] words)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, words) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, $"{program}: {errors.Result}");
-        return output.Trim();
     }
 }

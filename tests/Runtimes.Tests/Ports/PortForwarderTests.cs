@@ -49,7 +49,7 @@ public sealed class PortForwarderTests
             time.Ahead += TimeSpan.FromMinutes(5);
             Assert.Equal((TimeSpan.Zero, 1), (open.Port.Idle, open.Port.Connections));
         }
-        await UntilAsync(() => open.Port.Connections == 0);
+        await Eventually.TrueAsync(() => open.Port.Connections == 0, "no connection is left");
         Assert.InRange(open.Port.Idle, TimeSpan.Zero, TimeSpan.FromMinutes(1));
 
         time.Ahead += TimeSpan.FromMinutes(3);
@@ -73,7 +73,7 @@ public sealed class PortForwarderTests
 
         Assert.Equal("first", await ReceiveAsync(first));
         Assert.Equal("second", await ReceiveAsync(second));
-        await UntilAsync(() => open.Port.Flows == 0 && target.Ways.All(way => way.Ended.IsCompleted));
+        await Eventually.TrueAsync(() => open.Port.Flows == 0 && target.Ways.All(way => way.Ended.IsCompleted), "all flows have ended");
         Assert.Equal(2, target.Ways.Count);
 
         await first.SendAsync("again"u8.ToArray(), Token);
@@ -128,11 +128,11 @@ public sealed class PortForwarderTests
             using var client = await open.ConnectAsync();
             await client.ReceiveAsync(new byte[1], Token).AsTask().WaitAsync(RuntimeConformance.Patience, Token);
         });
-        await UntilAsync(() => open.Said.Count == 1);
+        await Eventually.TrueAsync(() => open.Said.Count == 1, "something was said");
 
         using var sender = open.Sender();
         await sender.SendAsync("lost"u8.ToArray(), Token);
-        await UntilAsync(() => open.Said.Count == 2);
+        await Eventually.TrueAsync(() => open.Said.Count == 2, "it was said again");
         Assert.All(open.Said, text => Assert.Equal("no member runs it", text));
 
         // It comes back: what is sent then arrives sooner or later.
@@ -165,12 +165,6 @@ public sealed class PortForwarderTests
     {
         var buffer = new byte[1000];
         return Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, Token).AsTask().WaitAsync(RuntimeConformance.Patience, Token));
-    }
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        using var patience = new CancellationTokenSource(RuntimeConformance.Patience);
-        while (!condition()) await Task.Delay(10, patience.Token);
     }
 
     /// <summary>A port that is open, and what was said about it.</summary>
@@ -239,7 +233,7 @@ public sealed class PortForwarderTests
 
         public List<Echo> Ways { get; } = [];
 
-        public Task AskedAsync(int times) => UntilAsync(() => Volatile.Read(ref _asked) >= times);
+        public Task AskedAsync(int times) => Eventually.TrueAsync(() => Volatile.Read(ref _asked) >= times, $"asked {times} times");
 
         public async ValueTask<PortEnd> ConnectAsync(CancellationToken cancellationToken)
         {

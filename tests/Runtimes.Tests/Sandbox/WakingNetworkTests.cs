@@ -45,7 +45,7 @@ public sealed class WakingNetworkTests(FarNetwork far) : SandboxTestBase
             Assert.Equal(1, slot.Usage().Pids);
 
             Assert.Equal(0, LibC.kill(slirp, LibC.Kill));
-            await UntilAsync(() => slot.SlirpId is null);
+            await Eventually.TrueAsync(() => slot.SlirpId is null, "slirp4netns is gone");
             Assert.Equal(1, slot.Usage().Pids);
             slot.Shell.Terminate();
             await output.WaitForAsync("hello 1");
@@ -100,7 +100,7 @@ public sealed class WakingNetworkTests(FarNetwork far) : SandboxTestBase
         slot.Shell.Terminate();
         var failed = await log.Failed.Task.WaitAsync(Patience, Token);
         Assert.Contains("cannot serve the tap", failed.Message, StringComparison.Ordinal);
-        await UntilAsync(() => !host.ServesNetworks);
+        await Eventually.TrueAsync(() => !host.ServesNetworks, "the host knows that it serves no networks");
         var error = await Assert.ThrowsAsync<PcException>(() => SandboxSlot.PrepareAsync(host, NetworkMode.Internet, Token));
         Assert.Equal(ErrorCode.SandboxNetworkFailed, error.Code);
 
@@ -114,16 +114,6 @@ public sealed class WakingNetworkTests(FarNetwork far) : SandboxTestBase
         await slot.StartAsync(Spec(["python3", "-c", Program, $"{far.Port}", .. refused]) with { Network = NetworkMode.Internet }, output.Receive, Token);
         await output.WaitForAsync("ready");
         return output;
-    }
-
-    private static async Task UntilAsync(Func<bool> reached)
-    {
-        var patience = Stopwatch.StartNew();
-        while (!reached())
-        {
-            Assert.True(patience.Elapsed < Patience);
-            await Task.Delay(10, Token);
-        }
     }
 
     /// <summary>Hears that a network could not be served.</summary>
